@@ -1,0 +1,224 @@
+//! Tasks as the rest of the program sees them: every default filled in, every name checked.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::base::secret::Secret;
+use crate::model::{DestinationName, TaskName};
+
+/// One source and its destinations.
+#[derive(Clone, Debug)]
+pub struct TaskConfig {
+    /// Unique name; a legacy file is one task named `main`.
+    pub name: TaskName,
+    /// Where rows are true.
+    pub source: SourceConfig,
+    /// The copies, at least one.
+    pub destinations: Vec<DestinationConfig>,
+    /// `false` with `--dry-run` or `"callbacks": "off"`: findings are kept, nothing is sent.
+    pub callbacks: bool,
+}
+
+/// Where rows are true, and how they are walked.
+#[derive(Clone, Debug)]
+pub struct SourceConfig {
+    /// Database to read.
+    pub dsn: Dsn,
+    /// Table as written; may carry a schema (`sales.order`), resolved against the catalogue.
+    pub table: String,
+    /// Integer key column; `None`: the table's integer primary key.
+    pub id: Option<String>,
+    /// Column whose value finds the same row at the destinations.
+    pub by_column: String,
+    /// Pause between looks of the insert feed; `None`: the feed is off.
+    pub insert: Option<Duration>,
+    /// The update feed; `None`: off.
+    pub update: Option<UpdateConfig>,
+    /// Zone of wall-clock columns; `None`: the server's own default zone.
+    pub zone: Option<chrono_tz::Tz>,
+}
+
+/// The update feed of a source.
+#[derive(Clone, Debug)]
+pub struct UpdateConfig {
+    /// Column that tells when a row was last written.
+    pub column: String,
+    /// Pause between looks.
+    pub interval: Duration,
+    /// How far each look reaches back behind the last finished one (`updateScanSecond`).
+    pub window: Duration,
+    /// How the time is written in a text column; `None`: `%Y-%m-%d %H:%M:%S`, fractions allowed.
+    pub layout: Option<TimeLayout>,
+    /// Where a first start begins.
+    pub start: Start,
+}
+
+/// A time layout (PHP or Go as written), already translated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimeLayout {
+    /// As written in the file.
+    pub written: String,
+    /// The same in chrono's `strftime` notation.
+    pub strftime: String,
+}
+
+/// Where the update feed begins when there is no saved progress.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// The database's now minus the window.
+    Now,
+    /// The smallest update time in the table.
+    Beginning,
+    /// A given time, as written: `YYYY-MM-DD[ HH:MM[:SS[.ffffff]]]` in the zone of the column (UTC for instants).
+    At(chrono::NaiveDateTime),
+}
+
+/// One copy, and who is told when it disagrees.
+#[derive(Clone, Debug)]
+pub struct DestinationConfig {
+    /// Unique within the task: `name`, else made of the database and table (`db2.user`, then `db2.user-2` …).
+    pub name: DestinationName,
+    /// Database to look at.
+    pub dsn: Dsn,
+    /// Table as written.
+    pub table: String,
+    /// Column that holds the source's `byColumn` value.
+    pub by_column: String,
+    /// (source column, destination column) pairs that must agree, in the order of the file.
+    pub columns: Vec<(String, String)>,
+    /// The receiver.
+    pub callback: CallbackConfig,
+    /// When failed attempts are made again.
+    pub retry: RetryPolicy,
+    /// How long the copy is looked at after a 2xx; `None`: a 2xx ends the delivery.
+    pub verify: Option<Duration>,
+}
+
+/// The HTTP endpoint that is told.
+#[derive(Clone, Debug)]
+pub struct CallbackConfig {
+    /// Absolute `http` or `https` URL.
+    pub url: url::Url,
+    /// Key of the Standard Webhooks signature (the bytes behind `whsec_`); `None`: unsigned.
+    pub secret: Option<Secret<Vec<u8>>>,
+    /// One deadline from connect to the last byte of the answer.
+    pub timeout: Duration,
+    /// Which body is sent.
+    pub body: BodyForm,
+    /// How values are written in it.
+    pub values: ValueForm,
+    /// Calls open at the same time.
+    pub concurrency: usize,
+}
+
+/// Which body a callback has (`"body"`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyForm {
+    /// `{"type", "srcColumn"}`.
+    Full,
+    /// The bare row, as cupid-go's code sent it.
+    Row,
+    /// `{"type", "srcColumn", "changed"}`.
+    Diff,
+}
+
+/// How values are written in a callback (`"values"`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueForm {
+    /// Text or null.
+    Text,
+    /// JSON numbers and booleans where they are exact; integers above 2^53 and decimals stay text.
+    Json,
+}
+
+/// When failed attempts are made again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Pause before each quick try (`failureJobRetrySecond`).
+    pub delay: Duration,
+    /// Quick tries after the first attempt.
+    pub tries: u32,
+    /// What comes when they are used up.
+    pub then: Then,
+}
+
+/// What happens when the quick tries are used up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// Tried at this interval for ever (state `slow`).
+    Every(Duration),
+    /// Waits for a person (state `dead`).
+    Dead,
+}
+
+/// A database to connect to, whatever notation it was written in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Dsn {
+    /// Which engine.
+    pub engine: Engine,
+    /// Host name or address; ignored with a socket and by SQLite.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Unix socket instead of TCP.
+    pub socket: Option<PathBuf>,
+    /// User name.
+    pub user: String,
+    /// Password.
+    pub password: Option<Secret<String>>,
+    /// Database name; for SQLite the file.
+    pub database: String,
+    /// How TLS is used.
+    pub tls: Tls,
+    /// Certificate authority file for verifying the server.
+    pub ca: Option<PathBuf>,
+    /// Time to wait for a connection.
+    pub connect_timeout: Duration,
+}
+
+impl Dsn {
+    /// `engine host:port/database`, without user or password: what logs and messages show.
+    pub fn place(&self) -> String {
+        match (self.engine, &self.socket) {
+            (Engine::Sqlite, _) => format!("sqlite {}", self.database),
+            (engine, Some(socket)) => format!("{engine} {}/{}", socket.display(), self.database),
+            (engine, None) => format!("{engine} {}:{}/{}", self.host, self.port, self.database),
+        }
+    }
+}
+
+/// Database engines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Engine {
+    /// MySQL and MariaDB.
+    MySql,
+    /// PostgreSQL.
+    Postgres,
+    /// SQLite.
+    Sqlite,
+}
+
+impl std::fmt::Display for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::MySql => "mysql",
+            Self::Postgres => "postgres",
+            Self::Sqlite => "sqlite",
+        })
+    }
+}
+
+/// How TLS is used on a database connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Tls {
+    /// Never.
+    Off,
+    /// If the server offers it (no certificate check).
+    Preferred,
+    /// Always, without checking the certificate (`tls=skip-verify`, `sslmode=require`).
+    Required,
+    /// Always, with the certificate's authority checked (`sslmode=verify-ca`).
+    VerifyCa,
+    /// Always, with authority and name checked (`tls=true`, `sslmode=verify-full`).
+    VerifyFull,
+}

@@ -1,0 +1,27 @@
+//! A copy that must agree. One trait, one file per kind of destination.
+
+use async_trait::async_trait;
+
+use crate::model::{Column, Row, Value};
+use crate::sql::PlaceError;
+
+/// A destination that can be asked for rows by key.
+#[async_trait]
+pub trait Destination: Send + Sync {
+    /// Server, database and table, for messages.
+    fn identity(&self) -> &str;
+
+    /// The key column (`byColumn`).
+    fn key_column(&self) -> &Column;
+
+    /// The compared columns, in the order of the configuration's `columns`.
+    fn columns(&self) -> &[Column];
+
+    /// Rows whose key column equals one of `keys` under the database's own rules (a case-insensitive collation
+    /// may answer with more than was asked; the caller matches exactly). Each row is the key followed by
+    /// [`Destination::columns`]. NULL keys are not asked for.
+    async fn lookup(&self, keys: &[Value]) -> Result<Vec<Row>, PlaceError>;
+
+    /// Looks at the catalogue again; an error says what is no longer as the task needs it.
+    async fn recheck(&self) -> Result<(), PlaceError>;
+}

@@ -1,0 +1,25 @@
+//! cupid: the second line of defence for copied tables.
+//!
+//! ```text
+//!             cursor moves only together with what was found: one transaction
+//!   ┌────────────────────────────┐     ┌──────────────────────────────────────┐
+//!   │                            ▼     │                                      ▼
+//! source ──► scan ──► (look the keys up at each destination) ──► diff ──► outbox ──► deliver ──► history
+//! ```
+//!
+//! Modules stand in floors; each imports lower floors only, modules of one floor do not know each other
+//! (`tests/it/tidy.rs` holds that). They are listed here in floor order.
+
+// Floor 0: nouns without I/O; what is true of any daemon.
+pub mod base;
+pub mod model;
+
+// Floor 1: the file as written becomes a checked configuration.
+pub mod config;
+
+// Floor 2: databases; what "equal" means.
+pub mod sql;
+
+// Floor 3: seams.
+pub mod destination;
+pub mod source;

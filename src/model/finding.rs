@@ -1,0 +1,35 @@
+//! What a scan found.
+
+use super::{DestinationName, Key, RowId, TaskName};
+
+/// What one comparison of one key at one destination says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// All mapped columns agree.
+    Same,
+    /// No row with this key at the destination.
+    Missing,
+    /// The row is there; these mapped columns (index into the column map) disagree.
+    Differs(Vec<usize>),
+    /// Several destination rows carry this key.
+    Ambiguous(usize),
+    /// The key is NULL or cannot be expressed at the destination.
+    NotComparable,
+}
+
+/// A difference that must be acted on: durable once committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The task that looked.
+    pub task: TaskName,
+    /// Where the copy disagrees.
+    pub destination: DestinationName,
+    /// The row, by the canonical value of `byColumn`.
+    pub key: Key,
+    /// The row, by the source's integer key.
+    pub row: RowId,
+    /// Missing, differs or ambiguous.
+    pub kind: super::DeliveryKind,
+    /// Digest over the source's and the copy's row as they were compared: the same difference has the same one.
+    pub fingerprint: [u8; 16],
+}

@@ -1,0 +1,125 @@
+//! Names and identities. Newtypes, so that a task cannot be passed where a destination is meant.
+
+use std::fmt;
+use std::sync::Arc;
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Wraps a name that the configuration has already checked.
+            pub fn new(name: impl Into<Arc<str>>) -> Self {
+                Self(name.into())
+            }
+
+            /// The name as written in the configuration.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:?}", &*self.0)
+            }
+        }
+    };
+}
+
+name!(
+    /// A task: one source and its destinations. A legacy file is one task, named `main`.
+    TaskName
+);
+name!(
+    /// A destination, unique within its task.
+    DestinationName
+);
+
+/// One way of walking a source; each has a cursor per destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Feed {
+    /// By the integer key, upwards.
+    Insert,
+    /// By the update time, in overlapping windows.
+    Update,
+}
+
+impl Feed {
+    /// The word used in the state, in logs and in `status`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Insert => "insert",
+            Self::Update => "update",
+        }
+    }
+
+    /// The inverse of [`Feed::as_str`].
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "insert" => Some(Self::Insert),
+            "update" => Some(Self::Update),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Feed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The opaque, durable place a feed has reached. Only the source that wrote it can read it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Position(Box<str>);
+
+impl Position {
+    /// Wraps the text a source has written.
+    pub fn new(text: impl Into<Box<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text, to be stored or to be read by its source.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The value of the source's integer key: wide enough for signed and unsigned 64-bit columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RowId(pub i128);
+
+impl fmt::Display for RowId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Identity of a delivery over all its attempts, revisions, crashes and replays (UUID version 7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeliveryId(pub uuid::Uuid);
+
+impl fmt::Display for DeliveryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_hyphenated().fmt(f)
+    }
+}
+
+/// Identity of one execution of a scan pass (UUID version 7), written on what it found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RunId(pub uuid::Uuid);
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_hyphenated().fmt(f)
+    }
+}

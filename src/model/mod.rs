@@ -1,0 +1,17 @@
+//! The nouns of the field, without any I/O: what a row, a key, a finding and a delivery are.
+//!
+//! Everything above speaks in these types; none of them knows a database, a file or a socket.
+
+mod column;
+mod delivery;
+mod finding;
+mod id;
+mod row;
+mod value;
+
+pub use column::{Class, Column};
+pub use delivery::{Attempt, AttemptOutcome, Delivery, DeliveryKind, ErrorClass, State};
+pub use finding::{Finding, Verdict};
+pub use id::{DeliveryId, DestinationName, Feed, Position, RowId, RunId, TaskName};
+pub use row::{Key, Row, SourceRow};
+pub use value::Value;

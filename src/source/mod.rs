@@ -1,0 +1,51 @@
+//! Where rows are true. One trait, one file per kind of source.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::model::{Column, Feed, Position, RowId, SourceRow};
+use crate::sql::PlaceError;
+
+/// A source that can be walked by feeds and asked for single rows.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// What stands behind the name: server, database, table and key columns. A cursor is only good for the source
+    /// it was made on.
+    fn identity(&self) -> &str;
+
+    /// Columns of the table in catalogue order; [`Source::fetch`] returns them all.
+    fn columns(&self) -> &[Column];
+
+    /// Indexes into [`Source::columns`] of the values that [`Source::read`] returns, in that order.
+    fn read_columns(&self) -> &[usize];
+
+    /// Where a feed starts without saved progress; `start_id` is `-s` and only matters to the insert feed.
+    async fn start(&self, feed: Feed, start_id: Option<RowId>) -> Result<Position, PlaceError>;
+
+    /// Reads the next rows of a feed behind `from`, at most `limit`.
+    async fn read(&self, feed: Feed, from: &Position, limit: usize) -> Result<Batch, PlaceError>;
+
+    /// The position that lies further back, so that destinations that are nearly equal share one read.
+    fn earlier(&self, feed: Feed, a: &Position, b: &Position) -> Position;
+
+    /// Whole rows by their integer key; rows that are gone are left out. Order is free.
+    async fn fetch(&self, ids: &[RowId]) -> Result<Vec<SourceRow>, PlaceError>;
+
+    /// Looks at the catalogue again; an error says what is no longer as the task needs it.
+    async fn recheck(&self) -> Result<(), PlaceError>;
+
+    /// Pause between two looks of a feed that has caught up; `None`: the feed is off.
+    fn interval(&self, feed: Feed) -> Option<Duration>;
+}
+
+/// What one read of a feed returned.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Rows, each with the values of [`Source::read_columns`].
+    pub rows: Vec<SourceRow>,
+    /// Where the next read continues, once everything found in `rows` is durable.
+    pub next: Position,
+    /// Whether more is known to wait behind `next` right now.
+    pub more: bool,
+}
