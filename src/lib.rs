@@ -23,3 +23,8 @@ pub mod sql;
 // Floor 3: seams.
 pub mod destination;
 pub mod source;
+pub mod store;
+
+// Floor 4: stages; they never import each other.
+pub mod deliver;
+pub mod outbox;

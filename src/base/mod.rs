@@ -1,4 +1,7 @@
 //! What is true of any daemon: nothing here knows a table, a row or a callback.
 
+pub mod chain;
 pub mod clock;
+pub mod sdnotify;
 pub mod secret;
+pub mod signal;

@@ -142,6 +142,8 @@ pub struct Delivery {
     pub sent: Option<[u8; 16]>,
     /// Digest of the difference last found.
     pub fingerprint: [u8; 16],
+    /// The next attempt is a new message even if the row to send is the same.
+    pub renew: bool,
     /// How often the copy was looked at since the last 2xx.
     pub looks: u32,
     /// How many acknowledged attempts did not heal the copy.

@@ -1,0 +1,8 @@
+//! How a delivery leaves the house: the body, the signature, the call (DESIGN section 8).
+
+mod http;
+mod payload;
+mod sign;
+
+pub use http::{Caller, Message};
+pub use payload::{Changed, body};

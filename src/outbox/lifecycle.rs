@@ -1,0 +1,181 @@
+//! From a delivery and what was just seen or answered to what comes next. No clock, no I/O.
+
+use std::time::Duration;
+
+use crate::base::clock::UnixMs;
+use crate::config::{RetryPolicy, Then};
+use crate::model::{AttemptOutcome, Delivery, DeliveryKind, State};
+use crate::store::Transition;
+
+/// The first look after a 2xx; later ones come at doubled distance from the 2xx.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
+/// Pauses before the next callback when a 2xx did not heal the copy; the last one repeats.
+const UNHEALED: [Duration; 3] = [Duration::from_secs(60), Duration::from_secs(300), Duration::from_secs(600)];
+/// How often a difference is looked at again while nothing may be sent (`--dry-run`).
+const IDLE_LOOK: Duration = Duration::from_secs(10);
+
+/// The settings of a destination that decide over its deliveries.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// When failed attempts are made again.
+    pub retry: RetryPolicy,
+    /// How long the copy is looked at after a 2xx; `None`: a 2xx is the end.
+    pub verify: Option<Duration>,
+    /// `false`: nothing is sent (`--dry-run`, `"callbacks": "off"`).
+    pub sending: bool,
+}
+
+/// What a look at both sides showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// The copy agrees.
+    Agrees,
+    /// The source row is gone, or carries another key now.
+    Gone,
+    /// Several rows carry the key.
+    Ambiguous,
+    /// The copy disagrees.
+    Disagrees {
+        /// What is wrong now.
+        kind: DeliveryKind,
+        /// Digest of that and of the source row as it would be sent.
+        message: [u8; 16],
+    },
+}
+
+/// What to do after a look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Make the attempt, as this revision; the stored bytes are sent again if it is the stored one.
+    Send {
+        /// Revision to send.
+        revision: i64,
+    },
+    /// Nothing to send now.
+    Settle {
+        /// What the delivery becomes.
+        to: Transition,
+        /// When it is due again, Unix ms.
+        due: UnixMs,
+        /// Why, for people.
+        note: Option<&'static str>,
+    },
+}
+
+/// What an attempt makes of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// What the delivery becomes.
+    pub to: Transition,
+    /// When it is due again, Unix ms.
+    pub due: UnixMs,
+    /// Whether it entered the slow lane just now: people are told.
+    pub entered_slow: bool,
+}
+
+fn ms(d: Duration) -> i64 {
+    i64::try_from(d.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn keep(d: &Delivery) -> Transition {
+    Transition {
+        state: d.state,
+        tries: d.tries,
+        looks: d.looks,
+        unhealed: d.unhealed,
+        renew: d.renew,
+        acked_at: d.acked_at,
+    }
+}
+
+/// Distance of look number `n` (from 0) from the 2xx: 1 s, 2 s, 4 s … and last `verify`.
+fn look_distance(n: u32, verify: Duration) -> Duration {
+    FIRST_LOOK.saturating_mul(1 << n.min(20)).min(verify)
+}
+
+/// Decides after both sides were read.
+pub fn after_look(d: &Delivery, seen: Seen, policy: &Policy, now: UnixMs) -> Next {
+    let end = |state, note| Next::Settle { to: Transition { state, ..keep(d) }, due: now, note };
+    let (kind, message) = match seen {
+        Seen::Agrees => return end(State::Healed, None),
+        Seen::Gone => return end(State::Healed, Some("gone at the source")),
+        Seen::Ambiguous => {
+            return end(State::Dead, Some("several rows carry this key; it is never called back"));
+        }
+        Seen::Disagrees { kind, message } => (kind, message),
+    };
+    debug_assert!(kind != DeliveryKind::Ambiguous, "ambiguous keys are Seen::Ambiguous");
+    let unchanged = d.sent == Some(message);
+
+    if let (State::Verify, Some(verify), true) = (d.state, policy.verify, unchanged) {
+        return still_different(d, verify, policy, now);
+    }
+    if !policy.sending {
+        return Next::Settle { to: keep(d), due: now.saturating_add(ms(IDLE_LOOK)), note: None };
+    }
+    if policy.verify.is_none() && d.acked_at.is_some() && unchanged && !d.renew {
+        return end(State::Delivered, None);
+    }
+    let same_message = unchanged && !d.renew && d.body.is_some();
+    Next::Send { revision: if same_message { d.revision } else { d.revision + 1 } }
+}
+
+/// Acknowledged, the source stands still, and the copy still differs: only the last look counts as a failure.
+fn still_different(d: &Delivery, verify: Duration, policy: &Policy, now: UnixMs) -> Next {
+    let acked = d.acked_at.unwrap_or(now);
+    if look_distance(d.looks, verify) < verify {
+        let looks = d.looks + 1;
+        let due = acked.saturating_add(ms(look_distance(looks, verify)));
+        return Next::Settle { to: Transition { looks, ..keep(d) }, due: due.max(now), note: None };
+    }
+    let unhealed = d.unhealed + 1;
+    let step = usize::try_from(unhealed - 1).unwrap_or(usize::MAX).min(UNHEALED.len() - 1);
+    let state = match &policy.retry.then {
+        Then::Dead if unhealed > policy.retry.tries => State::Dead,
+        _ if step + 1 < UNHEALED.len() => State::Retry,
+        _ => State::Slow,
+    };
+    Next::Settle {
+        to: Transition { state, unhealed, looks: 0, renew: true, ..keep(d) },
+        due: now.saturating_add(ms(UNHEALED[step])),
+        note: Some("acknowledged but not fixed"),
+    }
+}
+
+/// Decides after an attempt.
+pub fn after_attempt(d: &Delivery, outcome: &AttemptOutcome, policy: &Policy, now: UnixMs) -> Answered {
+    let open = |to, due| Answered { to, due, entered_slow: false };
+    match outcome {
+        // Interrupted by our own end: spends no try, comes again with the same id.
+        AttemptOutcome::Unknown => open(Transition { renew: false, ..keep(d) }, now),
+        AttemptOutcome::Accepted { .. } => {
+            let to = Transition { tries: 0, looks: 0, renew: false, acked_at: Some(now), ..keep(d) };
+            match policy.verify {
+                None => open(Transition { state: State::Delivered, ..to }, now),
+                Some(verify) => open(
+                    Transition { state: State::Verify, ..to },
+                    now.saturating_add(ms(look_distance(0, verify))),
+                ),
+            }
+        }
+        AttemptOutcome::Failed { .. } => {
+            let tries = d.tries + 1;
+            let to = Transition { tries, renew: false, ..keep(d) };
+            if tries <= policy.retry.tries {
+                let due = now.saturating_add(ms(policy.retry.delay));
+                return open(Transition { state: State::Retry, ..to }, due);
+            }
+            match policy.retry.then {
+                Then::Dead => open(Transition { state: State::Dead, ..to }, now),
+                Then::Every(pause) => Answered {
+                    to: Transition { state: State::Slow, ..to },
+                    due: now.saturating_add(ms(pause)),
+                    entered_slow: d.state != State::Slow,
+                },
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

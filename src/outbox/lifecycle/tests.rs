@@ -1,0 +1,193 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::{DeliveryId, DestinationName, ErrorClass, Key, RowId, TaskName};
+
+const NOW: UnixMs = 1_000_000;
+const ROW: [u8; 16] = [1; 16];
+const OTHER: [u8; 16] = [2; 16];
+
+fn delivery(state: State) -> Delivery {
+    Delivery {
+        id: DeliveryId(uuid::Uuid::nil()),
+        task: TaskName::new("t"),
+        destination: DestinationName::new("d"),
+        key: Key::new([1_u8]),
+        row: RowId(1),
+        kind: DeliveryKind::Missing,
+        state,
+        revision: 0,
+        tries: 0,
+        attempts: 0,
+        body: None,
+        sent: None,
+        fingerprint: ROW,
+        renew: true,
+        looks: 0,
+        unhealed: 0,
+        found_at: NOW,
+        acked_at: None,
+    }
+}
+
+/// A delivery whose revision 1 was sent and acknowledged at `NOW`.
+fn acknowledged() -> Delivery {
+    Delivery {
+        revision: 1,
+        body: Some(Box::new([0])),
+        sent: Some(ROW),
+        renew: false,
+        acked_at: Some(NOW),
+        ..delivery(State::Verify)
+    }
+}
+
+fn policy() -> Policy {
+    Policy {
+        retry: RetryPolicy {
+            delay: Duration::from_secs(10),
+            tries: 3,
+            then: Then::Every(Duration::from_secs(600)),
+        },
+        verify: Some(Duration::from_secs(30)),
+        sending: true,
+    }
+}
+
+const DIFFERS: Seen = Seen::Disagrees { kind: DeliveryKind::Missing, message: ROW };
+const MOVED: Seen = Seen::Disagrees { kind: DeliveryKind::Missing, message: OTHER };
+const REFUSED: AttemptOutcome =
+    AttemptOutcome::Failed { class: ErrorClass::Connect, status: None, detail: String::new() };
+
+#[test]
+fn an_equal_look_heals_whatever_the_state() {
+    for state in State::ALL.into_iter().filter(|s| s.is_open()) {
+        let Next::Settle { to, .. } = after_look(&delivery(state), Seen::Agrees, &policy(), NOW) else {
+            panic!("an agreeing copy is never called back");
+        };
+        assert_eq!(to.state, State::Healed);
+    }
+}
+
+#[test]
+fn a_row_that_is_gone_is_not_called_back() {
+    let next = after_look(&delivery(State::Main), Seen::Gone, &policy(), NOW);
+    assert!(matches!(next, Next::Settle { to: Transition { state: State::Healed, .. }, .. }));
+}
+
+#[test]
+fn four_failures_then_every_ten_minutes_for_ever() {
+    let mut d = delivery(State::Main);
+    let mut waits = Vec::new();
+    let mut told = 0;
+    for _ in 0..6 {
+        let answered = after_attempt(&d, &REFUSED, &policy(), NOW);
+        waits.push((answered.to.state, (answered.due - NOW) / 1000));
+        told += u32::from(answered.entered_slow);
+        (d.state, d.tries) = (answered.to.state, answered.to.tries);
+    }
+    let (quick, slow) = ((State::Retry, 10), (State::Slow, 600));
+    assert_eq!(waits, [quick, quick, quick, slow, slow, slow]);
+    assert_eq!(told, 1, "people are told once per stay in the slow lane");
+}
+
+#[test]
+fn then_dead_waits_for_a_person() {
+    let policy = Policy { retry: RetryPolicy { tries: 0, then: Then::Dead, ..policy().retry }, ..policy() };
+    assert_eq!(after_attempt(&delivery(State::Main), &REFUSED, &policy, NOW).to.state, State::Dead);
+}
+
+#[test]
+fn looks_grow_to_the_limit_and_only_the_last_one_fails() {
+    let mut d = acknowledged();
+    let mut at = Vec::new();
+    let mut now = NOW + 1000;
+    loop {
+        let Next::Settle { to, due, note } = after_look(&d, DIFFERS, &policy(), now) else {
+            panic!("sent too soon")
+        };
+        at.push((now - NOW) / 1000);
+        if to.state != State::Verify {
+            assert_eq!((to.state, to.unhealed, to.renew), (State::Retry, 1, true));
+            assert_eq!((due - now) / 1000, 60);
+            assert_eq!(note, Some("acknowledged but not fixed"));
+            break;
+        }
+        (d.looks, now) = (to.looks, due);
+    }
+    assert_eq!(at, [1, 2, 4, 8, 16, 30]);
+}
+
+#[test]
+fn an_unhealed_copy_gets_a_new_message_later_and_later() {
+    let mut pauses = Vec::new();
+    let mut d = acknowledged();
+    for _ in 0..5 {
+        d.looks = 30;
+        let Next::Settle { to, due, .. } = after_look(&d, DIFFERS, &policy(), NOW) else { panic!() };
+        pauses.push((due - NOW) / 1000);
+        assert!(to.renew);
+        let again = Delivery { state: to.state, renew: to.renew, unhealed: to.unhealed, ..d.clone() };
+        assert_eq!(after_look(&again, DIFFERS, &policy(), due), Next::Send { revision: d.revision + 1 });
+        d.unhealed = to.unhealed;
+    }
+    assert_eq!(pauses, [60, 300, 600, 600, 600]);
+}
+
+#[test]
+fn a_source_that_moved_on_is_sent_at_once_without_a_failure() {
+    assert_eq!(after_look(&acknowledged(), MOVED, &policy(), NOW), Next::Send { revision: 2 });
+}
+
+#[test]
+fn retries_of_an_unchanged_row_keep_their_revision() {
+    let d = Delivery { state: State::Retry, acked_at: None, ..acknowledged() };
+    assert_eq!(after_look(&d, DIFFERS, &policy(), NOW), Next::Send { revision: 1 });
+    assert_eq!(after_look(&d, MOVED, &policy(), NOW), Next::Send { revision: 2 });
+}
+
+#[test]
+fn without_verify_a_2xx_is_the_end() {
+    let policy = Policy { verify: None, ..policy() };
+    let answered =
+        after_attempt(&delivery(State::Main), &AttemptOutcome::Accepted { status: 204 }, &policy, NOW);
+    assert_eq!(answered.to.state, State::Delivered);
+    // A difference that arrived meanwhile, but turned out to be the row just sent, is not sent again.
+    let reopened = Delivery { state: State::Main, ..acknowledged() };
+    let next = after_look(&reopened, DIFFERS, &policy, NOW);
+    assert!(matches!(next, Next::Settle { to: Transition { state: State::Delivered, .. }, .. }));
+}
+
+#[test]
+fn our_own_stop_spends_no_try_and_keeps_the_message() {
+    let d = Delivery { tries: 2, state: State::Retry, renew: false, ..delivery(State::Retry) };
+    let answered = after_attempt(&d, &AttemptOutcome::Unknown, &policy(), NOW);
+    assert_eq!((answered.to.tries, answered.to.state, answered.to.renew), (2, State::Retry, false));
+}
+
+#[test]
+fn nothing_is_sent_when_sending_is_off() {
+    let policy = Policy { sending: false, ..policy() };
+    for state in [State::Main, State::Retry, State::Slow] {
+        let next = after_look(&delivery(state), DIFFERS, &policy, NOW);
+        assert!(matches!(next, Next::Settle { due, .. } if due > NOW), "{state:?}");
+    }
+}
+
+proptest! {
+    /// A revision never goes back, and grows by one exactly when the message is not the stored one.
+    #[test]
+    fn revisions_only_grow(revision in 0_i64..1000, sent in proptest::option::of(0_u8..3), renew: bool, now_row in 0_u8..3) {
+        let d = Delivery {
+            revision,
+            sent: sent.map(|b| [b; 16]),
+            body: sent.map(|_| Box::from([0_u8])),
+            renew,
+            ..delivery(State::Retry)
+        };
+        let seen = Seen::Disagrees { kind: DeliveryKind::Differs, message: [now_row; 16] };
+        let Next::Send { revision: next } = after_look(&d, seen, &policy(), NOW) else { panic!("must send") };
+        let same = sent == Some(now_row) && !renew;
+        prop_assert_eq!(next, if same { revision } else { revision + 1 });
+    }
+}

@@ -1,0 +1,6 @@
+//! The life of a delivery as pure decisions (DESIGN section 4): what a look at both sides, and what an answer of the
+//! receiver, make of it. The engine does what is decided here; the store keeps it.
+
+mod lifecycle;
+
+pub use lifecycle::{Answered, Next, Policy, Seen, after_attempt, after_look};

@@ -1,0 +1,67 @@
+//! Counts for status, and retention.
+
+use sqlx::Row;
+use sqlx::sqlite::{SqliteConnection, SqlitePool};
+
+use crate::base::clock::UnixMs;
+use crate::model::{DestinationName, State, TaskName};
+use crate::store::{LaneCount, Totals};
+
+pub(super) async fn counts(pool: &SqlitePool) -> Result<Vec<LaneCount>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT task, destination, state, count(*), min(found_at) FROM delivery
+         WHERE ended_at IS NULL GROUP BY task, destination, state ORDER BY task, destination, state",
+    )
+    .fetch_all(pool)
+    .await?;
+    let mut counts = Vec::with_capacity(rows.len());
+    for row in rows {
+        let state: String = row.try_get(2)?;
+        let Some(state) = State::parse(&state) else { continue };
+        counts.push(LaneCount {
+            task: TaskName::new(row.try_get::<String, _>(0)?),
+            destination: DestinationName::new(row.try_get::<String, _>(1)?),
+            state,
+            count: row.try_get::<i64, _>(3)?.unsigned_abs(),
+            oldest: row.try_get(4)?,
+        });
+    }
+    Ok(counts)
+}
+
+pub(super) async fn totals(pool: &SqlitePool) -> Result<Totals, sqlx::Error> {
+    let row = sqlx::query(
+        "SELECT (SELECT count(*) FROM delivery WHERE ended_at IS NOT NULL AND state = 'healed'),
+                (SELECT count(*) FROM delivery WHERE ended_at IS NOT NULL AND state = 'delivered'),
+                (SELECT count(*) FROM attempt),
+                (SELECT ended_at - found_at FROM delivery WHERE ended_at IS NOT NULL AND state = 'healed'
+                 ORDER BY ended_at - found_at
+                 LIMIT 1 OFFSET (SELECT count(*) / 2 FROM delivery WHERE ended_at IS NOT NULL AND state = 'healed'))",
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(Totals {
+        healed: row.try_get::<i64, _>(0)?.unsigned_abs(),
+        delivered: row.try_get::<i64, _>(1)?.unsigned_abs(),
+        attempts: row.try_get::<i64, _>(2)?.unsigned_abs(),
+        median_heal_ms: row.try_get(3)?,
+    })
+}
+
+/// In small batches, so that no transaction holds up the deliveries for long.
+pub(super) async fn prune(
+    connection: &mut SqliteConnection,
+    before: UnixMs,
+    limit: usize,
+) -> Result<u64, sqlx::Error> {
+    let deleted = sqlx::query(
+        "DELETE FROM delivery WHERE seq IN (
+             SELECT seq FROM delivery WHERE ended_at < ?1 ORDER BY ended_at LIMIT ?2)",
+    )
+    .bind(before)
+    .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query("DELETE FROM run WHERE ended_at < ?1").bind(before).execute(connection).await?;
+    Ok(deleted.rows_affected())
+}

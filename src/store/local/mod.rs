@@ -1,0 +1,12 @@
+//! The state of one process: an SQLite database and a lock file in the state folder.
+
+mod history;
+mod lock;
+mod open;
+mod outbox;
+mod scan;
+mod schema;
+mod writer;
+
+pub use lock::{Holder, Lock, holder};
+pub use open::LocalStore;

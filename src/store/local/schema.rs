@@ -1,0 +1,77 @@
+//! Numbered migrations. A file with a higher number than ours is refused.
+
+/// `PRAGMA application_id` of our files: "cupd".
+pub(super) const APPLICATION_ID: i64 = 0x6375_7064;
+
+/// Each entry lifts the schema by one version, in one transaction.
+pub(super) const MIGRATIONS: &[&str] = &[V1];
+
+/// Times are Unix milliseconds. `claimed_until` NULL: nobody works on it.
+const V1: &str = "
+CREATE TABLE cursor (
+    task TEXT NOT NULL,
+    destination TEXT NOT NULL,
+    feed TEXT NOT NULL,
+    position TEXT NOT NULL,
+    identity TEXT NOT NULL,
+    start_id TEXT,
+    updated_at INTEGER NOT NULL,
+    PRIMARY KEY (task, destination, feed)
+) WITHOUT ROWID;
+
+CREATE TABLE delivery (
+    seq INTEGER PRIMARY KEY,
+    id BLOB NOT NULL UNIQUE,
+    task TEXT NOT NULL,
+    destination TEXT NOT NULL,
+    key BLOB NOT NULL,
+    row_id TEXT NOT NULL,
+    kind INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    due INTEGER NOT NULL,
+    claimed_until INTEGER,
+    calling INTEGER NOT NULL DEFAULT 0,
+    dirty INTEGER NOT NULL DEFAULT 0,
+    revision INTEGER NOT NULL DEFAULT 0,
+    tries INTEGER NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    looks INTEGER NOT NULL DEFAULT 0,
+    unhealed INTEGER NOT NULL DEFAULT 0,
+    renew INTEGER NOT NULL DEFAULT 1,
+    body BLOB,
+    sent BLOB,
+    fingerprint BLOB NOT NULL,
+    run BLOB NOT NULL,
+    note TEXT,
+    found_at INTEGER NOT NULL,
+    seen_at INTEGER NOT NULL,
+    acked_at INTEGER,
+    ended_at INTEGER
+);
+CREATE UNIQUE INDEX delivery_open ON delivery (task, destination, key) WHERE ended_at IS NULL;
+CREATE INDEX delivery_key ON delivery (task, destination, key, seq) WHERE ended_at IS NOT NULL;
+CREATE INDEX delivery_due ON delivery (task, destination, due, seq)
+    WHERE ended_at IS NULL AND claimed_until IS NULL AND state <> 'dead';
+CREATE INDEX delivery_claimed ON delivery (claimed_until) WHERE claimed_until IS NOT NULL;
+CREATE INDEX delivery_state ON delivery (task, destination, state, found_at) WHERE ended_at IS NULL;
+CREATE INDEX delivery_ended ON delivery (ended_at) WHERE ended_at IS NOT NULL;
+
+CREATE TABLE attempt (
+    delivery INTEGER NOT NULL REFERENCES delivery (seq) ON DELETE CASCADE,
+    number INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    began INTEGER NOT NULL,
+    took_ms INTEGER NOT NULL,
+    outcome TEXT NOT NULL,
+    status INTEGER,
+    detail TEXT,
+    PRIMARY KEY (delivery, number)
+) WITHOUT ROWID;
+
+CREATE TABLE run (
+    id BLOB PRIMARY KEY,
+    task TEXT NOT NULL,
+    ended_at INTEGER NOT NULL,
+    found INTEGER NOT NULL
+) WITHOUT ROWID;
+";

@@ -1,0 +1,215 @@
+//! What must survive: cursors, deliveries and their history.
+//!
+//! The rule the whole program rests on: a cursor and everything found on the way to it are committed in one
+//! transaction ([`Store::commit_scan`]). A crash therefore repeats work, and never skips any.
+//!
+//! Claims carry an owner and a deadline although today one process owns the state: a store shared by several nodes
+//! needs them, and gets the same trait.
+
+mod error;
+pub mod local;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::base::clock::UnixMs;
+use crate::model::{
+    Attempt, Delivery, DeliveryId, DestinationName, Feed, Finding, Position, RowId, RunId, State, TaskName,
+};
+
+pub use error::{StoreError, StoreErrorKind};
+
+/// Where one feed of one task has arrived at one destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// The task.
+    pub task: TaskName,
+    /// The destination.
+    pub destination: DestinationName,
+    /// The feed.
+    pub feed: Feed,
+    /// Everything before it has been looked at, and what was found is durable.
+    pub position: Position,
+    /// `Source::identity` of the source it was made on.
+    pub identity: String,
+    /// The `-s` under which it was made.
+    pub start_id: Option<RowId>,
+}
+
+/// The result of one scan ticket, to become durable as one.
+#[derive(Clone, Debug)]
+pub struct ScanCommit {
+    /// The pass that found it.
+    pub run: RunId,
+    /// Where the feeds now stand.
+    pub cursors: Vec<Cursor>,
+    /// What was found on the way.
+    pub findings: Vec<Finding>,
+    /// When, Unix ms.
+    pub now: UnixMs,
+}
+
+/// What became of the findings of a [`ScanCommit`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// Deliveries opened.
+    pub opened: u64,
+    /// Open or remembered deliveries that already stood for the same difference.
+    pub known: u64,
+    /// Open deliveries that changed because the difference did.
+    pub changed: u64,
+}
+
+/// Which deliveries to hand out.
+#[derive(Clone, Debug)]
+pub struct ClaimRequest {
+    /// Task of the lane.
+    pub task: TaskName,
+    /// Destination of the lane.
+    pub destination: DestinationName,
+    /// At most so many.
+    pub limit: usize,
+    /// Only what is due at this time, Unix ms.
+    pub now: UnixMs,
+    /// How long the claim holds without being settled.
+    pub lease: Duration,
+}
+
+/// What a claimed delivery becomes. A delivery that a scan marked dirty meanwhile goes to `main` instead, whatever
+/// is asked for here, unless it is seen healed.
+#[derive(Clone, Debug)]
+pub struct Settlement {
+    /// Which one.
+    pub id: DeliveryId,
+    /// Its state, counters and digests from now on.
+    pub to: Transition,
+    /// When it is due again, Unix ms; of no meaning for ended ones.
+    pub due: UnixMs,
+    /// The attempt that led here, for the history.
+    pub attempt: Option<Attempt>,
+    /// One line for people: why it is where it is.
+    pub note: Option<String>,
+    /// When, Unix ms.
+    pub now: UnixMs,
+}
+
+/// The part of a delivery that an attempt or a look changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transition {
+    /// New state.
+    pub state: State,
+    /// Failed attempts since it last started afresh.
+    pub tries: u32,
+    /// Looks since the last 2xx.
+    pub looks: u32,
+    /// Acknowledged attempts that did not heal the copy.
+    pub unhealed: u32,
+    /// The next attempt is a new message even if the row to send is the same.
+    pub renew: bool,
+    /// When the last attempt was acknowledged, Unix ms.
+    pub acked_at: Option<UnixMs>,
+}
+
+/// A message that is about to be sent: durable before its first byte leaves.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// Which delivery.
+    pub id: DeliveryId,
+    /// What is wrong, as just read.
+    pub kind: crate::model::DeliveryKind,
+    /// Revision of the message.
+    pub revision: i64,
+    /// Its bytes.
+    pub body: Box<[u8]>,
+    /// Digest of the source row (and kind) it was made from.
+    pub sent: [u8; 16],
+    /// Digest of the difference as just read.
+    pub fingerprint: [u8; 16],
+    /// Number of this attempt.
+    pub attempt: u32,
+    /// When, Unix ms.
+    pub now: UnixMs,
+}
+
+/// Open deliveries of one lane, by state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaneCount {
+    /// Task of the lane.
+    pub task: TaskName,
+    /// Destination of the lane.
+    pub destination: DestinationName,
+    /// State counted.
+    pub state: State,
+    /// How many.
+    pub count: u64,
+    /// When the oldest of them was found, Unix ms.
+    pub oldest: UnixMs,
+}
+
+/// The durable state.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Every saved cursor.
+    async fn cursors(&self) -> Result<Vec<Cursor>, StoreError>;
+
+    /// Forgets the cursors of a task (one feed, or all), so that it starts again.
+    async fn forget_cursors(&self, task: &TaskName, feed: Option<Feed>) -> Result<(), StoreError>;
+
+    /// Makes findings and cursors durable as one.
+    async fn commit_scan(&self, commit: ScanCommit) -> Result<Committed, StoreError>;
+
+    /// Hands out due deliveries of one lane, oldest due first.
+    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Delivery>, StoreError>;
+
+    /// Makes messages durable that are about to be sent.
+    async fn prepare(&self, messages: Vec<Prepared>) -> Result<(), StoreError>;
+
+    /// Records what became of claimed deliveries.
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), StoreError>;
+
+    /// Gives claims back unchanged, due again at `due`; `note` says why, if it is worth keeping.
+    async fn release(
+        &self,
+        ids: Vec<DeliveryId>,
+        due: UnixMs,
+        note: Option<String>,
+    ) -> Result<(), StoreError>;
+
+    /// Gives back claims whose lease has run out, and those of a process that is gone (`now` = `i64::MAX`). Attempts
+    /// that were open are recorded as unknown. Returns how many.
+    async fn expire_claims(&self, now: UnixMs) -> Result<u64, StoreError>;
+
+    /// When the next delivery of a lane is due, Unix ms; `None`: none waits.
+    async fn next_due(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+    ) -> Result<Option<UnixMs>, StoreError>;
+
+    /// Open deliveries by lane and state.
+    async fn counts(&self) -> Result<Vec<LaneCount>, StoreError>;
+
+    /// Ended deliveries by state, and all attempts made: totals for summaries.
+    async fn totals(&self) -> Result<Totals, StoreError>;
+
+    /// Deletes ended deliveries, attempts and runs that ended before `before`; at most `limit` deliveries. Returns
+    /// how many.
+    async fn prune(&self, before: UnixMs, limit: usize) -> Result<u64, StoreError>;
+
+    /// Checkpoints and closes. Later calls fail.
+    async fn close(&self);
+}
+
+/// Totals over everything still kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Deliveries seen to agree.
+    pub healed: u64,
+    /// Deliveries handed over without looking again.
+    pub delivered: u64,
+    /// Attempts made.
+    pub attempts: u64,
+    /// Median time from found to healed, in milliseconds; `None` while nothing healed.
+    pub median_heal_ms: Option<i64>,
+}
