@@ -27,4 +27,6 @@ pub mod store;
 
 // Floor 4: stages; they never import each other.
 pub mod deliver;
+pub mod notify;
 pub mod outbox;
+pub mod scan;

@@ -5,3 +5,4 @@ pub mod clock;
 pub mod sdnotify;
 pub mod secret;
 pub mod signal;
+pub mod telemetry;

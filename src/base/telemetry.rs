@@ -1,0 +1,69 @@
+//! The log: one line per event on standard output, and the same in a daily file. Set up once, by the binary.
+//!
+//! Both writers drop lines rather than hold up work when a disk or a pipe is stuck.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use tracing::Level;
+use tracing_appender::non_blocking::WorkerGuard;
+use tracing_appender::rolling::{InitError, RollingFileAppender, Rotation};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry, fmt};
+
+/// Where and how is logged.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Folder of the daily file; `None`: standard output only.
+    pub dir: Option<PathBuf>,
+    /// The file is called `<name>.<date>.log`.
+    pub name: String,
+    /// Least severity written.
+    pub level: Level,
+    /// One JSON object a line instead of text.
+    pub json: bool,
+    /// Daily files kept.
+    pub days: usize,
+}
+
+/// Keeps the writers alive; what is still in their queues is written when it is dropped.
+#[must_use]
+#[derive(Debug)]
+pub struct Guards(#[expect(dead_code, reason = "held for its drop")] Vec<WorkerGuard>);
+
+fn layer<W>(json: bool, ansi: bool, writer: W) -> Box<dyn Layer<Registry> + Send + Sync>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let layer = fmt::layer().with_writer(writer).with_target(false).with_ansi(ansi);
+    if json { layer.json().flatten_event(true).boxed() } else { layer.boxed() }
+}
+
+/// Starts logging.
+///
+/// # Errors
+/// If the folder cannot be made or written.
+pub fn start(settings: &Settings) -> Result<Guards, InitError> {
+    let mut guards = Vec::new();
+    let (out, guard) = tracing_appender::non_blocking(std::io::stdout());
+    guards.push(guard);
+    let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let mut layers = vec![layer(settings.json, colours, out)];
+    if let Some(dir) = &settings.dir {
+        let file = RollingFileAppender::builder()
+            .rotation(Rotation::DAILY)
+            .filename_prefix(&settings.name)
+            .filename_suffix("log")
+            .max_log_files(settings.days.max(1))
+            .build(dir)?;
+        let (file, guard) = tracing_appender::non_blocking(file);
+        guards.push(guard);
+        layers.push(layer(settings.json, false, file));
+    }
+    let filter = Targets::new().with_target("cupid", settings.level).with_default(Level::WARN);
+    tracing_subscriber::registry().with(layers.with_filter(filter)).init();
+    Ok(Guards(guards))
+}

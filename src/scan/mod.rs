@@ -1,0 +1,11 @@
+//! When to look, and how much at a time: pure decisions about feeds.
+//!
+//! Each (task, feed, destination) is a *lane* with a cursor of its own. Lanes that have caught up share one read of
+//! the source; one that is behind, or whose destination cannot be reached, is read for separately until it has
+//! caught up.
+
+mod pace;
+mod plan;
+
+pub use pace::Pace;
+pub use plan::{Lane, Look, plan};
