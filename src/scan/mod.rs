@@ -6,6 +6,8 @@
 
 mod pace;
 mod plan;
+mod start;
 
 pub use pace::Pace;
 pub use plan::{Lane, Look, plan};
+pub use start::{Begin, begin};

@@ -1,0 +1,309 @@
+//! One lane: the deliveries of one (task, destination), worked off at the receiver's pace.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::{BoxFuture, pending};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use futures_util::FutureExt;
+use tokio::sync::{Notify, mpsc};
+use tracing::{debug, info, warn};
+
+use super::look::{Ready, Sorted, look};
+use super::places::TaskPlaces;
+use super::status::StatusBoard;
+use super::Stop;
+use crate::base::chain::chain;
+use crate::base::clock::Clock;
+use crate::deliver::Caller;
+use crate::model::{Attempt, AttemptOutcome, Delivery, DeliveryId, State};
+use crate::notify::Alert;
+use crate::outbox::{Policy, after_attempt};
+use crate::store::{ClaimRequest, Settlement, Store, StoreError};
+
+/// What was read longer ago is read again before it is sent (invariant 3).
+const FRESH: Duration = Duration::from_secs(2);
+/// A claim outlives its look, its wait and its call.
+const LEASE: Duration = Duration::from_secs(120);
+/// Longest wait without asking the store again.
+const IDLE: Duration = Duration::from_secs(60);
+/// Most deliveries looked at in one go.
+const MOST: usize = 1000;
+
+/// What a lane needs.
+#[derive(Clone)]
+pub(super) struct Lane {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) places: Arc<TaskPlaces>,
+    pub(super) destination: usize,
+    pub(super) caller: Caller,
+    pub(super) policy: Policy,
+    pub(super) clock: Clock,
+    pub(super) wake: Arc<Notify>,
+    pub(super) alerts: mpsc::Sender<Alert>,
+    pub(super) status: StatusBoard,
+}
+
+/// What a refill brought.
+enum Refill {
+    /// Messages to send; empty if all claimed were settled by looking.
+    Ready(Vec<Ready>),
+    /// Nothing is due before this pause is over.
+    Nothing(Duration),
+}
+
+impl Lane {
+    /// Works until the stop, then waits for what is open.
+    pub(super) async fn run(self, stop: Stop) {
+        let concurrency = self.places.config.destinations[self.destination].callback.concurrency.max(1);
+        let mut calls: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
+        let mut ready: VecDeque<(Instant, Ready)> = VecDeque::new();
+        let mut refill: Option<BoxFuture<'_, Refill>> = None;
+        let mut rate = Rate::new(concurrency);
+        loop {
+            while calls.len() < concurrency
+                && let Some((read_at, next)) = ready.pop_front()
+            {
+                if read_at.elapsed() < FRESH {
+                    calls.push(self.attempt(next, &stop).boxed());
+                } else {
+                    let stale = std::iter::once(next).chain(ready.drain(..).map(|(_, r)| r));
+                    self.give_back(stale.map(|r| r.delivery.id).collect(), Duration::ZERO, None).await;
+                }
+            }
+            if refill.is_none() && ready.is_empty() && calls.len() < concurrency {
+                refill = Some(self.refill(rate.expected()).boxed());
+            }
+            tokio::select! {
+                biased;
+                () = stop.intake.cancelled() => break,
+                Some(()) = calls.next() => rate.count(),
+                got = async {
+                    match refill.as_mut() {
+                        Some(refill) => refill.await,
+                        None => pending().await,
+                    }
+                } => match got {
+                    Refill::Ready(list) => {
+                        refill = None;
+                        let now = Instant::now();
+                        ready.extend(list.into_iter().map(|r| (now, r)));
+                    }
+                    Refill::Nothing(pause) => refill = Some(self.wait(pause).boxed()),
+                },
+            }
+        }
+        drop(refill);
+        self.give_back(ready.into_iter().map(|(_, r)| r.delivery.id).collect(), Duration::ZERO, None).await;
+        while calls.next().await.is_some() {}
+    }
+
+    /// Waits for a wake-up or the next due time; then it is time to claim.
+    async fn wait(&self, pause: Duration) -> Refill {
+        tokio::select! {
+            () = self.wake.notified() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+        Refill::Ready(Vec::new())
+    }
+
+    async fn refill(&self, limit: usize) -> Refill {
+        match self.step(limit).await {
+            Ok(refill) => refill,
+            Err(e) => {
+                self.status.store_failed(&e);
+                Refill::Nothing(Duration::from_secs(1))
+            }
+        }
+    }
+
+    /// Claims what is due, looks at both sides, settles what needs no call.
+    async fn step(&self, limit: usize) -> Result<Refill, StoreError> {
+        let (task, destination) = (&self.places.config, &self.places.config.destinations[self.destination]);
+        let request = ClaimRequest {
+            task: task.name.clone(),
+            destination: destination.name.clone(),
+            limit,
+            now: self.clock.now(),
+            lease: LEASE,
+        };
+        let claimed = self.store.claim(request).await?;
+        self.status.store_works();
+        if claimed.is_empty() {
+            let due = self.store.next_due(&task.name, &destination.name).await?;
+            let pause = due.map_or(IDLE, |due| {
+                Duration::from_millis(due.saturating_sub(self.clock.now()).clamp(1, 60_000).unsigned_abs())
+            });
+            return Ok(Refill::Nothing(pause));
+        }
+        let ids: Vec<DeliveryId> = claimed.iter().map(|d| d.id).collect();
+        match self.look(claimed).await {
+            Ok(sorted) => {
+                for s in &sorted.settled {
+                    self.tell(s);
+                }
+                if !sorted.settled.is_empty() {
+                    self.store.settle(sorted.settled).await?;
+                }
+                Ok(Refill::Ready(sorted.ready))
+            }
+            Err((error, pause)) => {
+                self.give_back(ids, pause, Some(error)).await;
+                Ok(Refill::Nothing(pause))
+            }
+        }
+    }
+
+    async fn look(&self, claimed: Vec<Delivery>) -> Result<Sorted, (String, Duration)> {
+        let config = &self.places.config;
+        let looked = async {
+            let pair = self.places.pair(self.destination).await?;
+            let receiver = &config.destinations[self.destination].callback;
+            look(&pair, claimed, &self.policy, receiver, || self.clock.now()).await
+        };
+        let result = looked.await;
+        match result {
+            Ok(sorted) => {
+                self.status.place_works(&config.name, "deliveries", &config.destinations[self.destination].name);
+                Ok(sorted)
+            }
+            Err(e) => {
+                let destination = &config.destinations[self.destination].name;
+                let pause = self.status.place_failed(&config.name, "deliveries", destination, &e);
+                if !e.kind.is_passing() {
+                    self.places.forget_destination(self.destination).await;
+                    self.places.forget_source().await;
+                }
+                Err((chain(&e).to_string(), pause))
+            }
+        }
+    }
+
+    fn tell(&self, s: &Settlement) {
+        let (task, des) = (&self.places.config, &self.places.config.destinations[self.destination]);
+        match (s.to.state, s.note.as_deref()) {
+            (State::Healed, note) => {
+                self.status.healed();
+                debug!(task = %task.name, destination = %des.name, delivery = %s.id, note, "healed");
+            }
+            (_, Some(note)) => {
+                warn!(task = %task.name, destination = %des.name, delivery = %s.id, state = s.to.state.as_str(), note,
+                    "a delivery did not end as it should");
+            }
+            _ => {}
+        }
+    }
+
+    async fn give_back(&self, ids: Vec<DeliveryId>, pause: Duration, note: Option<String>) {
+        if ids.is_empty() {
+            return;
+        }
+        let due = self.clock.now().saturating_add(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX));
+        if let Err(e) = self.store.release(ids, due, note).await {
+            // The lease gives them back by itself.
+            self.status.store_failed(&e);
+        }
+    }
+
+    /// One attempt from the durable message to the durable result.
+    async fn attempt(&self, ready: Ready, stop: &Stop) {
+        let Ready { delivery, prepared, message } = ready;
+        if let Err(e) = self.store.prepare(vec![prepared.clone()]).await {
+            self.status.store_failed(&e);
+            self.give_back(vec![delivery.id], Duration::from_secs(1), None).await;
+            return;
+        }
+        let began = self.clock.now();
+        let (outcome, took) = tokio::select! {
+            biased;
+            answer = self.caller.call(&message) => answer,
+            () = stop.delivery.cancelled() => (AttemptOutcome::Unknown, Duration::ZERO),
+        };
+        let now = self.clock.now();
+        let answered = after_attempt(&delivery, &outcome, &self.policy, now);
+        self.log(&delivery, prepared.attempt, &outcome, took, answered.to.state);
+        if let (true, AttemptOutcome::Failed { class, detail, .. }) = (answered.entered_slow, &outcome) {
+            let alert = Alert {
+                task: delivery.task.clone(),
+                destination: delivery.destination.clone(),
+                count: 1,
+                class: *class,
+                detail: detail.clone(),
+            };
+            // A full queue already tells people about this lane.
+            let _ = self.alerts.try_send(alert);
+        }
+        let note = match &outcome {
+            AttemptOutcome::Failed { class, detail, .. } => Some(format!("{}: {detail}", class.as_str())),
+            _ => None,
+        };
+        let attempt = Attempt { number: prepared.attempt, revision: prepared.revision, began, took, outcome };
+        let settlement =
+            Settlement { id: delivery.id, to: answered.to, due: answered.due, attempt: Some(attempt), note, now };
+        self.settle(settlement, stop).await;
+    }
+
+    /// Repeats until the result is durable: an answer that was given must not be forgotten because a disk is full.
+    async fn settle(&self, settlement: Settlement, stop: &Stop) {
+        loop {
+            match self.store.settle(vec![settlement.clone()]).await {
+                Ok(()) => return self.status.store_works(),
+                Err(e) => self.status.store_failed(&e),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                // The claim of a dead process is found at the next start, as of unknown outcome.
+                () = stop.delivery.cancelled() => return,
+            }
+        }
+    }
+
+    fn log(&self, d: &Delivery, attempt: u32, outcome: &AttemptOutcome, took: Duration, to: State) {
+        let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let (task, destination, delivery, state) = (&d.task, &d.destination, d.id, to.as_str());
+        match outcome {
+            AttemptOutcome::Accepted { status } => {
+                self.status.called(true);
+                info!(%task, %destination, %delivery, kind = d.kind.as_str(), attempt, status, took_ms, state,
+                    "callback accepted");
+            }
+            AttemptOutcome::Failed { class, detail, .. } => {
+                self.status.called(false);
+                warn!(%task, %destination, %delivery, kind = d.kind.as_str(), attempt, class = class.as_str(),
+                    error = detail, took_ms, state, "callback failed");
+            }
+            AttemptOutcome::Unknown => {
+                info!(%task, %destination, %delivery, attempt, "callback cut off by the stop, it comes again");
+            }
+        }
+    }
+}
+
+/// What the receiver is expected to accept within two seconds.
+#[derive(Debug)]
+struct Rate {
+    per_second: f64,
+    least: usize,
+    since: Instant,
+    done: u32,
+}
+
+impl Rate {
+    fn new(concurrency: usize) -> Self {
+        Self { per_second: 50.0, least: concurrency * 2, since: Instant::now(), done: 0 }
+    }
+
+    fn count(&mut self) {
+        self.done += 1;
+        let elapsed = self.since.elapsed().as_secs_f64();
+        if elapsed > 0.25 {
+            self.per_second = 0.5 * self.per_second + 0.5 * (f64::from(self.done) / elapsed);
+            (self.since, self.done) = (Instant::now(), 0);
+        }
+    }
+
+    fn expected(&self) -> usize {
+        ((self.per_second * FRESH.as_secs_f64() * 0.75) as usize).clamp(self.least.min(MOST), MOST)
+    }
+}

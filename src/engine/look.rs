@@ -1,0 +1,122 @@
+//! Looks at both sides of claimed deliveries and decides what each becomes.
+
+use super::pair::{Looked, Pair};
+use crate::base::clock::UnixMs;
+use crate::config::CallbackConfig;
+use crate::deliver::{Changed, Message, body};
+use crate::diff::digest;
+use crate::model::{Delivery, DeliveryKind, Row, Value, Verdict};
+use crate::outbox::{Next, Policy, Seen, after_look};
+use crate::sql::PlaceError;
+use crate::store::{Prepared, Settlement};
+
+/// A delivery whose attempt stands at the door.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) delivery: Delivery,
+    pub(super) prepared: Prepared,
+    pub(super) message: Message,
+}
+
+/// What a look made of claimed deliveries.
+#[derive(Debug, Default)]
+pub(super) struct Sorted {
+    pub(super) ready: Vec<Ready>,
+    pub(super) settled: Vec<Settlement>,
+}
+
+/// Reads both sides once for all of `claimed` and decides.
+pub(super) async fn look(
+    pair: &Pair,
+    claimed: Vec<Delivery>,
+    policy: &Policy,
+    receiver: &CallbackConfig,
+    now: impl Fn() -> UnixMs,
+) -> Result<Sorted, PlaceError> {
+    let wanted: Vec<_> = claimed.iter().map(|d| (d.row, &d.key)).collect();
+    let looked = pair.look(&wanted).await?;
+    let mut sorted = Sorted::default();
+    for (delivery, looked) in claimed.into_iter().zip(looked) {
+        let now = now();
+        let seen = seen(&looked);
+        match (after_look(&delivery, seen, policy, now), seen) {
+            (Next::Send { revision }, Seen::Disagrees { kind, message }) => {
+                sorted.ready.push(ready(pair, delivery, looked, revision, kind, message, receiver, now));
+            }
+            (Next::Settle { to, due, note }, _) => {
+                let note = note.map(str::to_owned);
+                sorted.settled.push(Settlement { id: delivery.id, to, due, attempt: None, note, now });
+            }
+            (Next::Send { .. }, _) => unreachable!("only a copy that disagrees is called back"),
+        }
+    }
+    Ok(sorted)
+}
+
+fn seen(looked: &Looked) -> Seen {
+    let kind = match &looked.verdict {
+        None | Some(Verdict::NotComparable) => return Seen::Gone,
+        Some(Verdict::Same) => return Seen::Agrees,
+        Some(Verdict::Ambiguous(_)) => return Seen::Ambiguous,
+        Some(Verdict::Missing) => DeliveryKind::Missing,
+        Some(Verdict::Differs(_)) => DeliveryKind::Differs,
+    };
+    let kind_value = Value::Int(kind.number());
+    let row = looked.row.iter().flatten();
+    Seen::Disagrees { kind, message: digest(std::iter::once(&kind_value).chain(row)) }
+}
+
+#[expect(clippy::too_many_arguments, reason = "one call, straight from the decision above")]
+fn ready(
+    pair: &Pair,
+    delivery: Delivery,
+    looked: Looked,
+    revision: i64,
+    kind: DeliveryKind,
+    sent: [u8; 16],
+    receiver: &CallbackConfig,
+    now: UnixMs,
+) -> Ready {
+    let row = looked.row.unwrap_or_default();
+    // A revision that was sent before goes out byte for byte as it was.
+    let stored = delivery.body.clone().filter(|_| revision == delivery.revision);
+    let bytes = stored
+        .unwrap_or_else(|| write(pair, &row, looked.copy.as_ref(), looked.verdict.as_ref(), kind, receiver));
+    let attempt = delivery.attempts + 1;
+    let prepared = Prepared {
+        id: delivery.id,
+        kind,
+        revision,
+        body: bytes.clone(),
+        sent,
+        fingerprint: looked.fingerprint,
+        attempt,
+        now,
+    };
+    let message =
+        Message { task: delivery.task.clone(), delivery: delivery.id, revision, attempt, body: bytes };
+    Ready { delivery, prepared, message }
+}
+
+fn write(
+    pair: &Pair,
+    row: &Row,
+    copy: Option<&Row>,
+    verdict: Option<&Verdict>,
+    kind: DeliveryKind,
+    receiver: &CallbackConfig,
+) -> Box<[u8]> {
+    let columns = pair.source.columns();
+    let changed: Vec<Changed<'_>> = match (verdict, copy) {
+        (Some(Verdict::Differs(list)), Some(copy)) => list
+            .iter()
+            .map(|i| {
+                let at = pair.source_column(*i);
+                Changed { column: &columns[at].name, src: &row[at], des: &copy[i + 1] }
+            })
+            .collect(),
+        _ => Vec::new(),
+    };
+    let named = columns.iter().map(|c| &*c.name).zip(row);
+    body(kind, named, &changed, receiver.body, receiver.values)
+}

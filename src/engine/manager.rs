@@ -1,0 +1,366 @@
+//! The manager: plans looks, hands out tickets, and makes what came of them durable. The only writer of cursors.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Mutex, mpsc};
+use tracing::{debug, error, info};
+
+use super::callback::{Callback, Wakes};
+use super::ticket::{Counts, ScanError, Scanned};
+use super::{Outcome, Places, StatusBoard, Stop, Ticket};
+use crate::base::clock::Clock;
+use crate::model::{DestinationName, Feed, Position, RowId, RunId, TaskName};
+use crate::scan::{self, Begin, Pace, plan};
+use crate::sql::PlaceErrorKind;
+use crate::store::{Cursor, ScanCommit, Store, StoreError};
+
+/// How often progress of a long catch-up is logged.
+const PROGRESS: Duration = Duration::from_secs(10);
+/// Longest sleep; the plan is looked at again then.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// What each task's insert feed does at this start; taken once, so that a restarted manager does not restart feeds.
+pub type StartId = Arc<Mutex<HashMap<TaskName, Begin>>>;
+
+/// See the module's documentation.
+pub struct Manager {
+    store: Arc<dyn Store>,
+    places: Arc<Places>,
+    clock: Clock,
+    begins: StartId,
+    tickets: mpsc::Sender<Ticket>,
+    outcomes: Arc<Mutex<mpsc::Receiver<Outcome>>>,
+    wakes: Wakes,
+    status: StatusBoard,
+    generation: u64,
+    feeds: Vec<FeedState>,
+}
+
+/// One feed of one task.
+struct FeedState {
+    task: usize,
+    feed: Feed,
+    interval: Duration,
+    pace: Pace,
+    lanes: Vec<LaneState>,
+}
+
+/// One destination of a feed.
+struct LaneState {
+    plan: scan::Lane,
+    name: DestinationName,
+    identity: Option<String>,
+    start_id: Option<RowId>,
+    run: Option<RunId>,
+    pass: Pass,
+}
+
+/// What the pass that runs now has seen, for the log.
+struct Pass {
+    began: Instant,
+    said: Instant,
+    counts: Counts,
+    first: bool,
+}
+
+impl Pass {
+    fn new(first: bool) -> Self {
+        Self { began: Instant::now(), said: Instant::now(), counts: Counts::default(), first }
+    }
+}
+
+static GENERATION: AtomicU64 = AtomicU64::new(0);
+
+impl std::fmt::Debug for Manager {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Manager").field("generation", &self.generation).finish_non_exhaustive()
+    }
+}
+
+impl Manager {
+    /// A manager over all tasks; reads the cursors when it starts to run.
+    #[expect(clippy::too_many_arguments, reason = "the manager is where everything meets")]
+    pub fn new(
+        store: Arc<dyn Store>,
+        places: Arc<Places>,
+        clock: Clock,
+        begins: StartId,
+        tickets: mpsc::Sender<Ticket>,
+        outcomes: Arc<Mutex<mpsc::Receiver<Outcome>>>,
+        callback: &Callback,
+        status: StatusBoard,
+    ) -> Self {
+        Self {
+            store,
+            places,
+            clock,
+            begins,
+            tickets,
+            outcomes,
+            wakes: callback.wakes(),
+            status,
+            generation: GENERATION.fetch_add(1, Ordering::Relaxed),
+            feeds: Vec::new(),
+        }
+    }
+
+    /// Works until the stop.
+    pub async fn run(mut self, stop: Stop) {
+        let outcomes = self.outcomes.clone();
+        let mut outcomes = outcomes.lock().await;
+        loop {
+            if self.feeds.is_empty() {
+                match self.load().await {
+                    Ok(()) => self.status.store_works(),
+                    Err(e) => self.status.store_failed(&e),
+                }
+            }
+            let pause = self.step();
+            tokio::select! {
+                () = stop.intake.cancelled() => return,
+                Some(outcome) = outcomes.recv() => self.finish(outcome).await,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Reads the cursors, and leaves those behind that another `-s` makes void.
+    async fn load(&mut self) -> Result<(), StoreError> {
+        let mut begins = self.begins.lock().await;
+        for (task, begin) in begins.iter_mut() {
+            if let Begin::Restart(id) = *begin {
+                info!(%task, start_id = %id, "starts again at the given id, saved progress of the insert feed is left");
+                self.store.forget_cursors(task, Some(Feed::Insert)).await?;
+                *begin = Begin::Resume(Some(id));
+            }
+        }
+        let saved = self.store.cursors().await?;
+        let mut feeds = Vec::new();
+        for (index, task) in self.places.tasks.iter().enumerate() {
+            let source = &task.config.source;
+            let update = source.update.as_ref().map(|u| u.interval);
+            for (feed, interval) in [(Feed::Insert, source.insert), (Feed::Update, update)] {
+                let Some(interval) = interval else { continue };
+                let start_id = match begins.get(&task.config.name) {
+                    Some(Begin::Resume(id)) if feed == Feed::Insert => *id,
+                    _ => None,
+                };
+                let lanes = task.config.destinations.iter().map(|destination| {
+                    let of_lane = |c: &&Cursor| {
+                        c.task == task.config.name && c.destination == destination.name && c.feed == feed
+                    };
+                    let cursor = saved.iter().find(of_lane);
+                    LaneState::new(destination.name.clone(), cursor, start_id, self.clock.now())
+                });
+                let lanes = lanes.collect();
+                feeds.push(FeedState { task: index, feed, interval, pace: Pace::default(), lanes });
+            }
+        }
+        self.feeds = feeds;
+        Ok(())
+    }
+
+    /// Hands out the tickets that are due; returns how long nothing else will be.
+    fn step(&mut self) -> Duration {
+        let now = self.clock.now();
+        let mut next = now.saturating_add(i64::try_from(IDLE.as_millis()).unwrap_or(i64::MAX));
+        for feed in &mut self.feeds {
+            let source = self.places.tasks[feed.task].open_source();
+            let lanes: Vec<scan::Lane> = feed.lanes.iter().map(|l| l.plan.clone()).collect();
+            let looks = plan(&lanes, now, |a, b| match &source {
+                Some(source) => source.earlier(feed.feed, a, b),
+                // Only until the source is open again; reading from either is right for its own lane.
+                None => a.clone(),
+            });
+            for look in looks {
+                let look = if source.is_none() { alone(look, &lanes) } else { look };
+                let first = &feed.lanes[look.lanes[0]];
+                let run = first.run.unwrap_or_else(|| RunId(uuid::Uuid::now_v7()));
+                let ticket = Ticket {
+                    generation: self.generation,
+                    run,
+                    task: feed.task,
+                    feed: feed.feed,
+                    from: look.from,
+                    start_id: first.start_id,
+                    identity: first.identity.clone(),
+                    destinations: look.lanes.clone(),
+                    limit: feed.pace.rows(),
+                };
+                // A full queue means that all scanners are busy; the next outcome brings us back.
+                if self.tickets.try_send(ticket).is_err() {
+                    break;
+                }
+                for lane in look.lanes {
+                    let lane = &mut feed.lanes[lane];
+                    lane.plan.busy = true;
+                    lane.run = Some(run);
+                }
+            }
+            let waiting = feed.lanes.iter().filter(|l| !l.plan.busy && l.plan.due > now).map(|l| l.plan.due);
+            next = waiting.fold(next, i64::min);
+        }
+        Duration::from_millis(next.saturating_sub(now).max(1).unsigned_abs())
+    }
+
+    async fn finish(&mut self, outcome: Outcome) {
+        let Outcome { ticket, destination, result } = outcome;
+        let of_ticket = |f: &FeedState| f.task == ticket.task && f.feed == ticket.feed;
+        if ticket.generation != self.generation {
+            return;
+        }
+        let Some(at) = self.feeds.iter().position(of_ticket) else { return };
+        match result {
+            Ok(scanned) => self.commit(at, &ticket, destination, scanned).await,
+            Err(error) => self.failed(at, destination, error).await,
+        }
+    }
+
+    async fn commit(&mut self, at: usize, ticket: &Ticket, destination: usize, scanned: Scanned) {
+        let task = self.places.tasks[ticket.task].config.name.clone();
+        let now = self.clock.now();
+        let feed = &mut self.feeds[at];
+        feed.pace.learn(usize::try_from(scanned.counts.rows).unwrap_or(usize::MAX), scanned.read_took);
+        let (kind, interval) = (feed.feed, feed.interval);
+        let lane = &mut feed.lanes[destination];
+        lane.plan.busy = false;
+        let unchanged = lane.plan.position.as_ref() == Some(&scanned.next) && scanned.findings.is_empty();
+        if !unchanged {
+            let commit = ScanCommit {
+                run: ticket.run,
+                cursors: vec![Cursor {
+                    task: task.clone(),
+                    destination: lane.name.clone(),
+                    feed: kind,
+                    position: scanned.next.clone(),
+                    identity: scanned.identity.clone(),
+                    start_id: lane.start_id,
+                }],
+                findings: scanned.findings,
+                now,
+            };
+            match self.store.commit_scan(commit).await {
+                Ok(committed) => {
+                    self.status.store_works();
+                    if committed.opened + committed.changed > 0 {
+                        self.wakes[ticket.task][destination].notify_one();
+                        let c = scanned.counts;
+                        info!(%task, destination = %lane.name, feed = %kind, opened = committed.opened,
+                            changed = committed.changed, known = committed.known, missing = c.missing,
+                            differs = c.differs, ambiguous = c.ambiguous, rows = c.rows, run = %ticket.run,
+                            "differences found");
+                    }
+                }
+                Err(e) => {
+                    // Nothing moved; the same rows are read again.
+                    self.status.store_failed(&e);
+                    lane.plan.due = now.saturating_add(1000);
+                    return;
+                }
+            }
+        }
+        lane.identity = Some(scanned.identity);
+        lane.advance(&task, kind, scanned.next, scanned.more, scanned.counts, interval, now);
+        self.status.place_works(&task, kind.as_str(), &lane.name);
+        let position = lane.plan.position.as_ref().map_or("", Position::as_str);
+        self.status.scanned(&task, &lane.name, kind, scanned.counts, lane.plan.at_tip, position);
+    }
+
+    async fn failed(&mut self, at: usize, destination: usize, error: ScanError) {
+        let feed = &mut self.feeds[at];
+        let places = self.places.tasks[feed.task].clone();
+        let task = &places.config.name;
+        let lane = &mut feed.lanes[destination];
+        lane.plan.busy = false;
+        let pause = match error {
+            ScanError::Place(e) => {
+                if e.kind == PlaceErrorKind::TooSlow {
+                    feed.pace.halve();
+                }
+                // What was opened may be stale: a server that was replaced, a table that was altered.
+                places.forget_destination(destination).await;
+                places.forget_source().await;
+                self.status.place_failed(task, feed.feed.as_str(), &lane.name, &e)
+            }
+            ScanError::Identity { saved, found } => {
+                error!(%task, destination = %lane.name, feed = %feed.feed, saved, found,
+                    "blocked: the saved cursor belongs to another source; start once with `--restart TASK` to begin \
+                     again, or point `src` back at the old one");
+                places.forget_source().await;
+                Duration::from_secs(60)
+            }
+        };
+        let pause = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
+        lane.plan.due = self.clock.now().saturating_add(pause);
+    }
+}
+
+/// Without a source nobody can say which position is earlier: each lane reads for itself.
+fn alone(mut look: scan::Look, lanes: &[scan::Lane]) -> scan::Look {
+    look.lanes.truncate(1);
+    look.from = lanes[look.lanes[0]].position.clone();
+    look
+}
+
+impl LaneState {
+    fn new(name: DestinationName, cursor: Option<&Cursor>, start_id: Option<RowId>, now: i64) -> Self {
+        Self {
+            plan: scan::Lane {
+                position: cursor.map(|c| c.position.clone()),
+                at_tip: false,
+                due: now,
+                busy: false,
+            },
+            name,
+            identity: cursor.map(|c| c.identity.clone()),
+            // A saved cursor keeps the `-s` it was made under; see `scan::begin`.
+            start_id: cursor.map_or(start_id, |c| c.start_id),
+            run: None,
+            pass: Pass::new(true),
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the facts of one read")]
+    fn advance(
+        &mut self,
+        task: &TaskName,
+        feed: Feed,
+        next: Position,
+        more: bool,
+        counts: Counts,
+        interval: Duration,
+        now: i64,
+    ) {
+        self.plan.position = Some(next);
+        self.plan.at_tip = !more;
+        self.pass.counts.add(counts);
+        if more {
+            self.plan.due = now;
+            if self.pass.said.elapsed() >= PROGRESS {
+                self.pass.said = Instant::now();
+                let rows_per_s = rate(&self.pass);
+                info!(%task, destination = %self.name, %feed, rows = self.pass.counts.rows, rows_per_s, "catching up");
+            }
+            return;
+        }
+        let interval = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
+        self.plan.due = now.saturating_add(interval);
+        self.run = None;
+        let c = self.pass.counts;
+        let took_ms = u64::try_from(self.pass.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if self.pass.first {
+            info!(%task, destination = %self.name, %feed, rows = c.rows, same = c.same, missing = c.missing,
+                differs = c.differs, rows_per_s = rate(&self.pass), took_ms, "caught up");
+        } else {
+            debug!(%task, destination = %self.name, %feed, rows = c.rows, same = c.same, took_ms, "looked");
+        }
+        self.pass = Pass::new(false);
+    }
+}
+
+fn rate(pass: &Pass) -> u64 {
+    (pass.counts.rows as f64 / pass.began.elapsed().as_secs_f64().max(0.001)) as u64
+}

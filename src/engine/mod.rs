@@ -1,0 +1,36 @@
+//! Where the stages meet: supervised, named tasks in one process.
+//!
+//! ```text
+//! manager ── tickets ──► scanner-1..N ── outcomes ──► manager ── findings + cursors ──► store
+//!    └── wakes ──► callback: one lane per (task, destination) ── claims, looks, calls, settles ──► store
+//!                     └── alerts ──► notifier                     janitor: retention, expired claims
+//! ```
+//!
+//! The manager is the only writer of cursors; scanners read and write nothing. A wake-up only saves waiting: stored
+//! state is the only input of every step, so a lost wake-up costs delay and never data. A panic in one task is
+//! counted, logged and followed by a restart; the others go on.
+
+mod callback;
+mod janitor;
+mod lane;
+mod look;
+mod manager;
+mod notifier;
+mod pair;
+mod places;
+mod scanner;
+mod status;
+mod stop;
+mod supervisor;
+mod ticket;
+
+pub use callback::Callback;
+pub use janitor::Janitor;
+pub use manager::{Manager, StartId};
+pub use notifier::Notifier;
+pub use places::{Places, TaskPlaces};
+pub use scanner::Scanner;
+pub use status::{ControlHandle, FeedStatus, Status, StatusBoard, TaskStatus};
+pub use stop::Stop;
+pub use supervisor::{Supervisor, TaskKind};
+pub use ticket::{Outcome, Ticket};

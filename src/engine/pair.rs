@@ -1,0 +1,213 @@
+//! A source and one of its destinations, with everything that was decided about comparing them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::ticket::Counts;
+use crate::destination::Destination;
+use crate::diff::{Comparison, digest};
+use crate::model::{
+    DeliveryKind, DestinationName, Finding, Key, Row, RowId, SourceRow, TaskName, Value, Verdict,
+};
+use crate::source::Source;
+use crate::sql::PlaceError;
+
+/// See the module's documentation.
+pub struct Pair {
+    /// Where rows are true.
+    pub source: Arc<dyn Source>,
+    /// The copy.
+    pub destination: Arc<dyn Destination>,
+    comparison: Comparison,
+    /// Within the values a feed reads.
+    read: Places,
+    /// Within whole rows.
+    whole: Places,
+}
+
+/// Where the compared columns stand in a row of the source.
+struct Places {
+    key: usize,
+    columns: Vec<usize>,
+    /// All that a feed reads: a version of the row, as far as comparing goes.
+    version: Vec<usize>,
+}
+
+/// What one batch gave at one destination.
+#[derive(Debug)]
+pub(super) struct Compared {
+    pub(super) findings: Vec<Finding>,
+    pub(super) counts: Counts,
+}
+
+/// One key at both sides, just read.
+#[derive(Debug)]
+pub(super) struct Looked {
+    /// What the comparison says; `None`: the source row is gone or carries another key.
+    pub(super) verdict: Option<Verdict>,
+    /// The whole source row.
+    pub(super) row: Option<Row>,
+    /// The copy's row (key, then compared columns), if there is exactly one.
+    pub(super) copy: Option<Row>,
+    /// Digest of the difference.
+    pub(super) fingerprint: [u8; 16],
+}
+
+impl Pair {
+    /// Decides how the two are compared.
+    ///
+    /// # Errors
+    /// If a column is not there (the catalogue changed between two looks).
+    pub(super) fn new(
+        source: Arc<dyn Source>,
+        destination: Arc<dyn Destination>,
+        by_column: &str,
+        columns: &[(String, String)],
+    ) -> Result<Self, PlaceError> {
+        let all = source.columns();
+        let read = source.read_columns();
+        let find = |name: &str| {
+            let whole = all.iter().position(|c| &*c.name == name);
+            let whole = whole.ok_or_else(|| PlaceError::missing_column(source.identity(), name))?;
+            let read = read.iter().position(|i| *i == whole);
+            Ok::<_, PlaceError>((whole, read.ok_or_else(|| PlaceError::missing_column(source.identity(), name))?))
+        };
+        let (whole_key, read_key) = find(by_column)?;
+        let pairs = columns.iter().map(|(name, _)| find(name)).collect::<Result<Vec<_>, _>>()?;
+        let sides = pairs.iter().zip(destination.columns()).map(|((whole, _), des)| (&all[*whole], des));
+        let comparison = Comparison::new((&all[whole_key], destination.key_column()), sides);
+        Ok(Self {
+            comparison,
+            read: Places {
+                key: read_key,
+                columns: pairs.iter().map(|(_, read)| *read).collect(),
+                version: (0..read.len()).collect(),
+            },
+            whole: Places {
+                key: whole_key,
+                columns: pairs.iter().map(|(whole, _)| *whole).collect(),
+                version: read.to_vec(),
+            },
+            source,
+            destination,
+        })
+    }
+
+    /// Index within a whole row of the source, of compared column number `column`.
+    pub(super) fn source_column(&self, column: usize) -> usize {
+        self.whole.columns[column]
+    }
+
+    /// Asks the destination once for all keys of a batch and compares.
+    pub(super) async fn compare(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+        rows: &[SourceRow],
+    ) -> Result<Compared, PlaceError> {
+        let mut counts = Counts { rows: rows.len() as u64, ..Counts::default() };
+        let mut findings = Vec::new();
+        let keys: Vec<Option<Key>> =
+            rows.iter().map(|row| self.comparison.source_key(&row.values[self.read.key])).collect();
+        let asked = rows.iter().zip(&keys).filter(|(_, key)| key.is_some());
+        let copies = self.look_up(asked.map(|(row, _)| &row.values[self.read.key])).await?;
+        for (row, key) in rows.iter().zip(keys) {
+            let Some(key) = key else {
+                counts.not_comparable += 1;
+                continue;
+            };
+            let (verdict, fingerprint) = self.judge(&self.read, &row.values, copies.get(&key));
+            let kind = match verdict {
+                Verdict::Same => {
+                    counts.same += 1;
+                    continue;
+                }
+                Verdict::NotComparable => {
+                    counts.not_comparable += 1;
+                    continue;
+                }
+                Verdict::Missing => {
+                    counts.missing += 1;
+                    DeliveryKind::Missing
+                }
+                Verdict::Differs(_) => {
+                    counts.differs += 1;
+                    DeliveryKind::Differs
+                }
+                Verdict::Ambiguous(_) => {
+                    counts.ambiguous += 1;
+                    DeliveryKind::Ambiguous
+                }
+            };
+            let finding =
+                Finding { task: task.clone(), destination: destination.clone(), key, row: row.id, kind, fingerprint };
+            findings.push(finding);
+        }
+        Ok(Compared { findings, counts })
+    }
+
+    /// Reads both sides again for single keys, in the order given.
+    pub(super) async fn look(&self, wanted: &[(RowId, &Key)]) -> Result<Vec<Looked>, PlaceError> {
+        let ids: Vec<RowId> = wanted.iter().map(|(id, _)| *id).collect();
+        let rows = self.source.fetch(&ids).await?;
+        let mut rows: HashMap<RowId, Row> = rows.into_iter().map(|row| (row.id, row.values)).collect();
+        let present = wanted.iter().filter_map(|(id, key)| {
+            let value = &rows.get(id)?[self.whole.key];
+            (self.comparison.source_key(value).as_ref() == Some(*key)).then_some(value)
+        });
+        let copies = self.look_up(present).await?;
+        Ok(wanted
+            .iter()
+            .map(|(id, key)| {
+                let row = rows.remove(id).filter(|row| {
+                    self.comparison.source_key(&row[self.whole.key]).as_ref() == Some(*key)
+                });
+                let Some(row) = row else {
+                    return Looked { verdict: None, row: None, copy: None, fingerprint: [0; 16] };
+                };
+                let found = copies.get(*key);
+                let (verdict, fingerprint) = self.judge(&self.whole, &row, found);
+                let copy = found.filter(|rows| rows.len() == 1).map(|rows| rows[0].clone());
+                Looked { verdict: Some(verdict), row: Some(row), copy, fingerprint }
+            })
+            .collect())
+    }
+
+    async fn look_up<'a>(
+        &self,
+        keys: impl Iterator<Item = &'a Value>,
+    ) -> Result<HashMap<Key, Vec<Row>>, PlaceError> {
+        let keys: Vec<Value> = keys.cloned().collect();
+        if keys.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let rows = self.destination.lookup(&keys).await?;
+        let mut copies: HashMap<Key, Vec<Row>> = HashMap::with_capacity(rows.len());
+        for row in rows {
+            // Matched by exact key: what a case-insensitive collation added falls out here.
+            if let Some(key) = self.comparison.destination_key(&row[0]) {
+                copies.entry(key).or_default().push(row);
+            }
+        }
+        Ok(copies)
+    }
+
+    /// The verdict, and the digest by which the same difference is known again.
+    fn judge(&self, at: &Places, row: &[Value], copies: Option<&Vec<Row>>) -> (Verdict, [u8; 16]) {
+        let (verdict, copy): (_, &[Value]) = match copies.map(Vec::as_slice) {
+            None | Some([]) => (Verdict::Missing, &[]),
+            Some([copy]) => {
+                let values = at.columns.iter().map(|i| &row[*i]);
+                let different = self.comparison.different(values, copy[1..].iter());
+                if different.is_empty() {
+                    return (Verdict::Same, [0; 16]);
+                }
+                (Verdict::Differs(different), copy)
+            }
+            Some(several) => (Verdict::Ambiguous(several.len()), &several[0]),
+        };
+        let version = at.version.iter().map(|i| &row[*i]);
+        let fingerprint = digest(version.chain(std::iter::once(&Value::Null)).chain(copy));
+        (verdict, fingerprint)
+    }
+}

@@ -1,0 +1,259 @@
+//! What the engine is doing, as typed values: what `cupid status`, the control socket and health are made of.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use tracing::{error, info, warn};
+
+use super::ticket::Counts;
+use crate::base::chain::chain;
+use crate::base::clock::{Clock, UnixMs};
+use crate::model::{DestinationName, Feed, TaskName};
+use crate::sql::{PlaceError, PlaceErrorKind};
+use crate::store::{Store, StoreError};
+
+/// Longest pause between two tries at a place that fails.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// How often the same trouble is said again.
+const REMIND: Duration = Duration::from_secs(300);
+
+/// Everything at one moment.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Status {
+    /// Process id of the daemon.
+    pub pid: u32,
+    /// When it started, Unix ms.
+    pub started: UnixMs,
+    /// Calls accepted by receivers since the start.
+    pub accepted: u64,
+    /// Calls that failed since the start.
+    pub failed: u64,
+    /// Deliveries whose copy was seen to agree since the start.
+    pub healed: u64,
+    /// Why the state cannot be written; `None`: it can.
+    pub state_trouble: Option<String>,
+    /// By task.
+    pub tasks: BTreeMap<String, TaskStatus>,
+}
+
+/// One task.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct TaskStatus {
+    /// By destination, then by feed.
+    pub destinations: BTreeMap<String, BTreeMap<String, FeedStatus>>,
+    /// Places that cannot be used now: what happens there, since when and why.
+    pub trouble: BTreeMap<String, Trouble>,
+}
+
+/// One feed at one destination, since the start of the daemon.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct FeedStatus {
+    /// Rows looked at, by verdict.
+    pub counts: Counts,
+    /// Whether it has reached the end of what there is.
+    pub caught_up: bool,
+    /// When it last finished a read, Unix ms.
+    pub last_read: UnixMs,
+    /// The durable cursor.
+    pub position: String,
+}
+
+/// Why something waits.
+#[derive(Clone, Debug, Serialize)]
+pub struct Trouble {
+    /// Since when, Unix ms.
+    pub since: UnixMs,
+    /// The class of the error.
+    pub class: &'static str,
+    /// One line for people.
+    pub reason: String,
+    /// Whether it waits for a person rather than for time.
+    pub blocked: bool,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    status: Status,
+    failures: BTreeMap<(String, String), u32>,
+    said: BTreeMap<(String, String), Instant>,
+    state_said: Option<Instant>,
+}
+
+/// Shared by all tasks of the engine; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct StatusBoard {
+    inner: Arc<Mutex<Inner>>,
+    clock: Clock,
+}
+
+impl StatusBoard {
+    /// An empty board.
+    pub fn new(clock: Clock) -> Self {
+        let status = Status { pid: std::process::id(), started: clock.now(), ..Status::default() };
+        Self { inner: Arc::new(Mutex::new(Inner { status, ..Inner::default() })), clock }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A panic while counting leaves counts, not broken promises.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Everything now.
+    pub fn snapshot(&self) -> Status {
+        self.lock().status.clone()
+    }
+
+    /// A read and its comparison became durable.
+    pub(super) fn scanned(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+        feed: Feed,
+        counts: Counts,
+        caught_up: bool,
+        position: &str,
+    ) {
+        let now = self.clock.now();
+        let mut inner = self.lock();
+        let task = inner.status.tasks.entry(task.to_string()).or_default();
+        let feeds = task.destinations.entry(destination.to_string()).or_default();
+        let feed = feeds.entry(feed.to_string()).or_default();
+        feed.counts.add(counts);
+        feed.caught_up = caught_up;
+        feed.last_read = now;
+        position.clone_into(&mut feed.position);
+    }
+
+    /// A place failed while doing `what` for a destination. Says so unless it has just been said, and returns how
+    /// long to wait before the next try.
+    pub(super) fn place_failed(
+        &self,
+        task: &TaskName,
+        what: &str,
+        destination: &DestinationName,
+        error: &PlaceError,
+    ) -> Duration {
+        let reason = chain(error).to_string();
+        let now = self.clock.now();
+        let mut inner = self.lock();
+        let key = (task.to_string(), format!("{what} → {destination}"));
+        let failures = inner.failures.entry(key.clone()).or_default();
+        *failures += 1;
+        let pause = Duration::from_millis(500).saturating_mul(1 << (*failures).min(6)).min(LONGEST_PAUSE);
+        let troubles = &mut inner.status.tasks.entry(key.0.clone()).or_default().trouble;
+        let since = troubles.get(&key.1).map_or(now, |t| t.since);
+        let blocked = !error.kind.is_passing();
+        let trouble = Trouble { since, class: error.kind.as_str(), reason: reason.clone(), blocked };
+        troubles.insert(key.1, trouble);
+        let said = inner.said.entry((key.0, reason.clone())).or_insert_with(|| {
+            // The first time is always said.
+            Instant::now().checked_sub(REMIND).unwrap_or_else(Instant::now)
+        });
+        if said.elapsed() >= REMIND || error.kind == PlaceErrorKind::Transient {
+            *said = Instant::now();
+            let next_s = pause.as_secs_f64();
+            if blocked {
+                error!(%task, %destination, work = what, class = error.kind.as_str(), error = reason,
+                    "blocked, it resumes by itself when the cause is gone");
+            } else {
+                warn!(%task, %destination, work = what, class = error.kind.as_str(), error = reason, next_s,
+                    "a database cannot be used now, trying again");
+            }
+        }
+        pause
+    }
+
+    /// The place works for `what` at a destination.
+    pub(super) fn place_works(&self, task: &TaskName, what: &str, destination: &DestinationName) {
+        let mut inner = self.lock();
+        let key = (task.to_string(), format!("{what} → {destination}"));
+        if inner.failures.remove(&key).is_none() {
+            return;
+        }
+        let troubles = &mut inner.status.tasks.entry(key.0.clone()).or_default().trouble;
+        let trouble = troubles.remove(&key.1);
+        let others = troubles.values().any(|t| trouble.as_ref().is_some_and(|gone| gone.reason == t.reason));
+        if let Some(trouble) = trouble
+            && !others
+        {
+            let waited_s = self.clock.now().saturating_sub(trouble.since) / 1000;
+            if inner.said.remove(&(key.0, trouble.reason)).is_some() {
+                info!(%task, %destination, work = what, waited_s, "works again");
+            }
+        }
+    }
+
+    /// The state cannot be written: work stops until it can.
+    pub(super) fn store_failed(&self, e: &StoreError) {
+        let reason = chain(e).to_string();
+        let mut inner = self.lock();
+        if inner.state_said.is_none_or(|at| at.elapsed() >= REMIND) {
+            inner.state_said = Some(Instant::now());
+            error!(error = reason, "the state cannot be written, nothing moves until it can");
+        }
+        inner.status.state_trouble = Some(reason);
+    }
+
+    /// The state was written.
+    pub(super) fn store_works(&self) {
+        let mut inner = self.lock();
+        if inner.status.state_trouble.take().is_some() {
+            inner.state_said = None;
+            info!("the state can be written again");
+        }
+    }
+
+    pub(super) fn called(&self, accepted: bool) {
+        let mut inner = self.lock();
+        if accepted {
+            inner.status.accepted += 1;
+        } else {
+            inner.status.failed += 1;
+        }
+    }
+
+    pub(super) fn healed(&self) {
+        self.lock().status.healed += 1;
+    }
+}
+
+/// What the outside may ask of a running engine.
+#[derive(Clone)]
+pub struct ControlHandle {
+    status: StatusBoard,
+    store: Arc<dyn Store>,
+}
+
+impl std::fmt::Debug for ControlHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ControlHandle").finish_non_exhaustive()
+    }
+}
+
+impl ControlHandle {
+    /// A handle on the engine behind this board and store.
+    pub fn new(status: StatusBoard, store: Arc<dyn Store>) -> Self {
+        Self { status, store }
+    }
+
+    /// What the engine does, and what waits, as one JSON document.
+    ///
+    /// # Errors
+    /// If the state cannot be read.
+    pub async fn status(&self) -> Result<serde_json::Value, StoreError> {
+        let counts = self.store.counts().await?;
+        let waiting: Vec<serde_json::Value> = counts
+            .iter()
+            .map(|c| {
+                serde_json::json!({
+                    "task": c.task.as_str(), "destination": c.destination.as_str(), "state": c.state.as_str(),
+                    "count": c.count, "oldest": c.oldest,
+                })
+            })
+            .collect();
+        let status = serde_json::to_value(self.status.snapshot()).unwrap_or_default();
+        Ok(serde_json::json!({ "status": status, "waiting": waiting }))
+    }
+}

@@ -1,0 +1,107 @@
+//! What goes from the manager to the scanners, and what comes back.
+
+use std::time::Duration;
+
+use crate::model::{Feed, Finding, Position, RunId};
+use crate::sql::PlaceError;
+
+/// One read of one feed, for one or more destinations.
+#[derive(Clone, Debug)]
+pub struct Ticket {
+    /// Which life of the manager handed it out; outcomes of earlier lives are dropped.
+    pub generation: u64,
+    /// The pass it belongs to.
+    pub run: RunId,
+    /// Index of the task.
+    pub task: usize,
+    /// The feed to read.
+    pub feed: Feed,
+    /// Where to read from; `None`: only find out where to start.
+    pub from: Option<Position>,
+    /// `-s`, if it decides where this starts.
+    pub start_id: Option<crate::model::RowId>,
+    /// What the saved cursors were made on; the source must be the same.
+    pub identity: Option<String>,
+    /// Indexes of the destinations served.
+    pub destinations: Vec<usize>,
+    /// Rows to ask for.
+    pub limit: usize,
+}
+
+/// What came of a ticket at one destination. Each is sent as soon as it is known, so that a slow destination does not
+/// hold up the others.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The ticket.
+    pub ticket: Ticket,
+    /// Index of the destination.
+    pub destination: usize,
+    /// What came of it.
+    pub result: Result<Scanned, ScanError>,
+}
+
+/// A read that worked.
+#[derive(Debug)]
+pub struct Scanned {
+    /// `Source::identity`.
+    pub identity: String,
+    /// Where the cursor goes once `findings` are durable.
+    pub next: Position,
+    /// Whether more is known to wait behind it.
+    pub more: bool,
+    /// What must be acted on.
+    pub findings: Vec<Finding>,
+    /// What was looked at.
+    pub counts: Counts,
+    /// How long the read of the source took.
+    pub read_took: Duration,
+}
+
+/// Why nothing can be said.
+#[derive(Debug)]
+pub enum ScanError {
+    /// A database failed.
+    Place(PlaceError),
+    /// The cursor was made on another source.
+    Identity {
+        /// What it was made on.
+        saved: String,
+        /// What stands there now.
+        found: String,
+    },
+}
+
+impl From<PlaceError> for ScanError {
+    fn from(e: PlaceError) -> Self {
+        Self::Place(e)
+    }
+}
+
+/// Rows looked at, by verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counts {
+    /// Rows read from the source.
+    pub rows: u64,
+    /// The copy agrees.
+    pub same: u64,
+    /// Not at the destination.
+    pub missing: u64,
+    /// There, with other values.
+    pub differs: u64,
+    /// Several rows for the key.
+    pub ambiguous: u64,
+    /// Key NULL or not expressible at the destination.
+    pub not_comparable: u64,
+}
+
+impl Counts {
+    /// Adds what another look saw.
+    pub fn add(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.same += other.same;
+        self.missing += other.missing;
+        self.differs += other.differs;
+        self.ambiguous += other.ambiguous;
+        self.not_comparable += other.not_comparable;
+    }
+}
