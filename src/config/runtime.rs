@@ -21,6 +21,8 @@ pub struct Config {
     pub workers: usize,
     /// How long a stop may drain.
     pub stop: Duration,
+    /// How long finished deliveries and their attempts are kept.
+    pub keep: Duration,
     /// Who is told when callbacks keep failing.
     pub notify: NotifyConfig,
     /// The tasks, at least one, in the order of the file.

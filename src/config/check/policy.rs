@@ -1,0 +1,158 @@
+//! Policies: the nearest setting wins, and none of them goes unchecked because a nearer one hides it.
+
+use std::time::Duration;
+
+use super::place::origin;
+use crate::config::keys::{self, Scope};
+use crate::config::nearest::nearest;
+use crate::config::problem::Problem;
+use crate::config::read::{Found, Reader, Section, json};
+use crate::config::{RetryPolicy, Then, duration, zone};
+
+const TRIES: u32 = 3;
+const THEN: Duration = Duration::from_secs(600);
+const VERIFY: Duration = Duration::from_secs(30);
+const DELAY: Duration = Duration::from_secs(10);
+
+/// Sections in which a policy may stand, nearest first, each with its name in an explanation.
+#[derive(Clone, Default)]
+pub(super) struct Layers<'a>(Vec<(Section<'a>, String)>);
+
+impl<'a> Layers<'a> {
+    pub(super) fn push(&mut self, section: Section<'a>, whose: impl Into<String>) {
+        self.0.push((section, whose.into()));
+    }
+
+    /// These layers with a nearer one before and the connection and the top level behind.
+    pub(super) fn around(
+        &self,
+        own: Section<'a>,
+        connection: Option<(Section<'a>, String)>,
+        top: &Section<'a>,
+    ) -> Self {
+        let mut layers = Self(vec![(own, String::new())]);
+        layers.0.extend(self.0.iter().cloned());
+        layers.0.extend(connection);
+        layers.with_top(top)
+    }
+
+    pub(super) fn with_top(&self, top: &Section<'a>) -> Self {
+        let mut layers = self.clone();
+        layers.push(*top, "top level");
+        layers
+    }
+
+    /// What the nearest layer with this key says, and where that is.
+    fn nearest<T>(
+        &self,
+        r: &mut Reader<'_>,
+        key: &str,
+        mut read: impl FnMut(&mut Reader<'_>, &Section<'_>) -> Option<T>,
+    ) -> Option<(T, String)> {
+        let usable = |scope: Scope| keys::usable(scope).any(|known| known.name == key);
+        let (section, whose) =
+            self.0.iter().find(|(section, _)| usable(section.scope) && section.has(key))?;
+        let line = r.line(section.key_span(key)?);
+        read(r, section).map(|value| (value, origin(whose, line)))
+    }
+}
+
+/// Checks the policies of a section, whether they come to count or not.
+pub(super) fn check_all(r: &mut Reader<'_>, section: &Section<'_>) {
+    let can = |key: &str| keys::usable(section.scope).any(|known| known.name == key) && section.has(key);
+    if can("retry") {
+        read_retry(r, section, DELAY);
+    }
+    if can("verify") {
+        r.duration_or_false(section, "verify");
+    }
+    if can("zone") {
+        read_zone(r, section);
+    }
+    if can("callbacks") {
+        r.switch(section, "callbacks");
+    }
+}
+
+pub(super) fn callbacks(r: &mut Reader<'_>, layers: &Layers<'_>) -> bool {
+    let found = layers.nearest(r, "callbacks", |r, section| r.switch(section, "callbacks"));
+    let (value, origin) = found.map_or((true, "default".to_owned()), |(found, origin)| (found.value, origin));
+    r.out.leaf("callbacks", if value { "\"on\"" } else { "\"off\"" }, origin);
+    value
+}
+
+pub(super) fn verify(r: &mut Reader<'_>, layers: &Layers<'_>) -> Option<Duration> {
+    let found = layers.nearest(r, "verify", |r, section| r.duration_or_false(section, "verify"));
+    let (value, origin) =
+        found.map_or((Some(VERIFY), "default".to_owned()), |(found, origin)| (found.value, origin));
+    r.out.leaf("verify", value.map_or_else(|| "false".to_owned(), |v| json(&duration::show(v))), origin);
+    value
+}
+
+pub(super) fn zone(r: &mut Reader<'_>, layers: &Layers<'_>) -> Option<chrono_tz::Tz> {
+    let (found, origin) = layers.nearest(r, "zone", read_zone)?;
+    r.out.leaf("zone", json(found.value.name()), origin);
+    Some(found.value)
+}
+
+fn read_zone(r: &mut Reader<'_>, section: &Section<'_>) -> Option<Found<chrono_tz::Tz>> {
+    let found = r.text(section, "zone")?;
+    match zone::parse_zone(&found.value) {
+        Ok(zone) => Some(found.with(zone)),
+        Err(reason) => {
+            let message = if found.outside { "`zone` is not a time zone".to_owned() } else { reason };
+            let problem = Problem::error(found.span, message);
+            r.report(match nearest(&found.value, zone::zone_names()) {
+                Some(name) if !found.outside => problem.help(format!("did you mean \"{name}\"?")),
+                _ => problem.help("write a name such as \"Asia/Shanghai\" or \"Europe/Berlin\", \"UTC\", or an offset such as \"+08:00\""),
+            });
+            None
+        }
+    }
+}
+
+/// `retry`, with `failureJobRetrySecond` for what it leaves open.
+pub(super) fn retry(r: &mut Reader<'_>, layers: &Layers<'_>, top: &Section<'_>) -> RetryPolicy {
+    let legacy = r.number(top, "failureJobRetrySecond");
+    let delay = legacy.as_ref().map_or(DELAY, |found| Duration::from_secs(found.value));
+    let legacy_origin = legacy.map(|found| format!("failureJobRetrySecond (line {})", r.line(found.span)));
+    let found = layers.nearest(r, "retry", |r, section| read_retry(r, section, delay));
+    let (policy, origin) = match found {
+        Some((policy, origin)) => (policy, origin),
+        None => (RetryPolicy { delay, tries: TRIES, then: Then::Every(THEN) }, "default".to_owned()),
+    };
+    let delay_origin = match legacy_origin {
+        Some(legacy) if origin == "default" => legacy,
+        _ => origin.clone(),
+    };
+    r.out.open(Some("retry"));
+    r.out.leaf("delay", json(&duration::show(policy.delay)), delay_origin);
+    r.out.leaf("tries", policy.tries.to_string(), origin.as_str());
+    let then = match &policy.then {
+        Then::Dead => "dead".to_owned(),
+        Then::Every(pause) => format!("every {}", duration::show(*pause)),
+    };
+    r.out.leaf("then", json(&then), origin);
+    r.out.close();
+    policy
+}
+
+fn read_retry(r: &mut Reader<'_>, section: &Section<'_>, delay: Duration) -> Option<RetryPolicy> {
+    let retry = r.below(section, "retry")?;
+    let delay = r.duration(&retry, "delay").map_or(delay, |found| found.value);
+    let tries = r.number(&retry, "tries").map_or(TRIES, |found| u32::try_from(found.value).unwrap_or(TRIES));
+    let then = r.text(&retry, "then").and_then(|found| {
+        let every = found.value.strip_prefix("every ").map(str::trim).map(duration::parse);
+        match every {
+            Some(Ok(pause)) if !pause.is_zero() => Some(Then::Every(pause)),
+            None if found.value == "dead" => Some(Then::Dead),
+            _ => {
+                let expected =
+                    keys::find(Scope::Retry, "then").map_or_else(String::new, |key| key.kind.expected());
+                r.report(Problem::error(found.span, format!("`then` must be {expected}")));
+                None
+            }
+        }
+    });
+    Some(RetryPolicy { delay, tries, then: then.unwrap_or(Then::Every(THEN)) })
+}

@@ -1,0 +1,42 @@
+//! Keys that are decided and not built yet: they are refused by name, so that nobody believes them to work.
+
+use super::Scope::{Callback, Channel, Connection, Destination, Source, Task, Top};
+use super::{Key, Kind, Scope, Status};
+
+// The kind only says that a value may hold a password.
+const fn later(name: &'static str, scopes: &'static [Scope]) -> Key {
+    Key {
+        status: Status::Later,
+        ..Key::new(name, scopes, Kind::Dsn, "", "Not available in this version.", "当前版本尚不支持。")
+    }
+}
+
+const POLICY: &[Scope] = &[Destination, Task, Connection, Top];
+const PLACE: &[Scope] = &[Source, Destination, Connection];
+
+pub(super) const KEYS: &[Key] = &[
+    later("include", &[Top]),
+    later("web", &[Top]),
+    later("confirm", POLICY),
+    later("lag", POLICY),
+    later("hot", POLICY),
+    later("settle", &[Source, Task, Connection, Top]),
+    later("sweep", POLICY),
+    later("delete", POLICY),
+    later("schedule", &[Source, Task, Connection, Top]),
+    later("keep", &[Destination, Task, Connection]),
+    later("zone", &[Destination]),
+    later("callbacks", &[Destination, Connection]),
+    later("where", &[Source, Destination, Task]),
+    later("write", &[Destination]),
+    later("deletedWhen", &[Source, Destination]),
+    later("success", &[Callback]),
+    later("http", PLACE),
+    later("file", PLACE),
+    later("sftp", PLACE),
+    later("kafka", PLACE),
+    later("mqtt", PLACE),
+    later("redis", PLACE),
+    later("listen", PLACE),
+    later("on", &[Channel]),
+];
