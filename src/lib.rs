@@ -18,6 +18,7 @@ pub mod model;
 pub mod config;
 
 // Floor 2: databases; what "equal" means.
+pub mod diff;
 pub mod sql;
 
 // Floor 3: seams.
@@ -30,3 +31,15 @@ pub mod deliver;
 pub mod notify;
 pub mod outbox;
 pub mod scan;
+
+// Floor 5: where stages meet.
+pub mod engine;
+
+// Floor 6: the way in.
+pub mod admin;
+
+// Floor 7: the wiring.
+pub mod app;
+
+// Floor 8: what people type.
+pub mod cli;

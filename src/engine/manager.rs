@@ -186,7 +186,7 @@ impl Manager {
                     feed: feed.feed,
                     from: look.from,
                     start_id: first.start_id,
-                    identity: first.identity.clone(),
+                    identity: look.lanes.iter().find_map(|l| feed.lanes[*l].identity.clone()),
                     destinations: look.lanes.clone(),
                     limit: feed.pace.rows(),
                 };

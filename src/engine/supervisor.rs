@@ -61,6 +61,8 @@ impl fmt::Debug for Supervisor {
     }
 }
 
+/// Time for recording what was cut off.
+const LAST_WRITES: Duration = Duration::from_millis(250);
 /// Pause before a task that ended by itself is started again.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
@@ -129,11 +131,15 @@ impl Supervisor {
         }
     }
 
-    /// Waits for the tasks to end by themselves after the stop, at most `limit`, then ends them. Returns whether all
-    /// ended by themselves.
-    pub async fn drain(&mut self, limit: Duration) -> bool {
-        let clean = tokio::time::timeout(limit, self.watch()).await.is_ok();
+    /// Waits for the tasks to end by themselves after the stop. After `grace` calls `cut`, which must make what is
+    /// still open end; whatever has not ended shortly after that is aborted. Returns whether `cut` was not needed.
+    pub async fn drain(&mut self, grace: Duration, cut: impl FnOnce()) -> bool {
+        if tokio::time::timeout(grace, self.watch()).await.is_ok() {
+            return true;
+        }
+        cut();
+        let _ = tokio::time::timeout(LAST_WRITES, self.watch()).await;
         self.running.shutdown().await;
-        clean
+        false
     }
 }

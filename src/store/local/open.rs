@@ -66,6 +66,13 @@ impl LocalStore {
         Ok(store)
     }
 
+    /// A read-only view, beside a daemon or without one: takes no lock, and every write fails.
+    pub fn view(path: &Path) -> Self {
+        let options = options(path).read_only(true);
+        let readers = SqlitePoolOptions::new().max_connections(1).connect_lazy_with(options);
+        Self { writer: Writer::closed(), readers, path: path.to_owned(), _lock: None }
+    }
+
     async fn write(&self, op: Write) -> Result<Wrote, StoreError> {
         self.writer.submit(op).await
     }

@@ -70,6 +70,11 @@ impl Writer {
         Self { queue: Mutex::new(Some(sender)), task: Mutex::new(Some(task)) }
     }
 
+    /// A writer that writes nothing.
+    pub(super) fn closed() -> Self {
+        Self { queue: Mutex::new(None), task: Mutex::new(None) }
+    }
+
     pub(super) async fn submit(&self, op: Write) -> Result<Wrote, StoreError> {
         let closed = || StoreError::new(StoreErrorKind::Other, "the state is closed");
         let queue = self.queue.lock().await.clone().ok_or_else(closed)?;

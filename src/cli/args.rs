@@ -1,0 +1,122 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use super::exit;
+
+const EXAMPLES: &str = "\
+Examples:
+  cupid -c config.json --dry-run         look and report, send nothing: the first step
+  cupid check -c config.json --connect   is everything as the configuration says?
+  cupid -c config.json -s 1              run, the insert feed starts at id 1 (or where it stopped)
+  cupid stop -c config.json              end the daemon of this configuration and wait for it
+
+Exit codes: 0 done, 1 differences found, 2 usage or configuration, 5 state locked, damaged or newer, 70 internal error.";
+
+/// Finds every row on which a copy disagrees with its source, calls your webhook, and stays at it until the copy
+/// agrees.
+///
+/// Without a command the daemon runs in the foreground until it is told to stop (TERM, INT or QUIT).
+#[derive(Debug, Parser)]
+#[command(name = "cupid", version, after_help = EXAMPLES, max_term_width = 100)]
+pub(super) struct Args {
+    /// Configuration file (JSON with comments); relative paths are fine
+    #[arg(short = 'c', long = "configPath", visible_alias = "config", value_name = "FILE", global = true)]
+    pub(super) config: Option<PathBuf>,
+
+    /// Id at which the insert feed starts if there is no progress saved under the same value
+    #[arg(short = 's', long = "startId", visible_alias = "start-id", value_name = "ID", allow_negative_numbers = true)]
+    pub(super) start_id: Option<i128>,
+
+    /// The task that a different -s is for, if there are several
+    #[arg(long, value_name = "NAME")]
+    pub(super) task: Option<String>,
+
+    /// Leave the saved progress of this task behind and begin again (may be given several times)
+    #[arg(long, value_name = "TASK")]
+    pub(super) restart: Vec<String>,
+
+    /// Do everything but send: differences are found, kept, counted and logged
+    #[arg(long)]
+    pub(super) dry_run: bool,
+
+    /// End with code 2 if any database, table, column or right is not as needed, instead of starting the other tasks
+    #[arg(long)]
+    pub(super) strict: bool,
+
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Report every problem of the configuration, and of the databases with --connect
+    ///
+    /// Nothing is written and nobody is called.
+    #[command(after_help = "Example:\n  cupid check -c config.json --connect")]
+    Check {
+        /// Also look at the databases: reachability, rights, tables, columns, keys, indexes, character set, time zone,
+        /// and compare sample rows
+        #[arg(long)]
+        connect: bool,
+        /// Rows compared per destination with --connect
+        #[arg(long, value_name = "N", default_value_t = 1000)]
+        samples: usize,
+    },
+    /// Print the effective configuration with the origin of each value, secrets masked
+    #[command(after_help = "Example:\n  cupid explain -c config.json")]
+    Explain,
+    /// Print the JSON Schema of the configuration
+    #[command(after_help = "Example:\n  cupid schema > cupid.schema.json")]
+    Schema,
+    /// Show what the daemon of this configuration does and what waits
+    #[command(after_help = "Example:\n  cupid status -c config.json --json")]
+    Status {
+        /// As one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// End the daemon of this configuration (TERM) and wait until it is gone
+    #[command(after_help = "Example:\n  cupid stop -c config.json")]
+    Stop {
+        /// Seconds to wait
+        #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+        wait: u64,
+    },
+}
+
+/// A configuration is needed and none was named.
+pub(super) fn help() -> ExitCode {
+    eprintln!("error: no configuration given, name one with -c FILE\n");
+    eprintln!("{}", Args::command().render_help());
+    ExitCode::from(exit::CONFIG)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn definition_is_valid() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn both_spellings() {
+        for words in [
+            ["cupid", "-c", "f.json", "-s", "-5"],
+            ["cupid", "--configPath", "f.json", "--startId", "-5"],
+            ["cupid", "--config", "f.json", "--start-id", "-5"],
+        ] {
+            let args = Args::parse_from(words);
+            assert_eq!(args.config.as_deref(), Some(std::path::Path::new("f.json")));
+            assert_eq!(args.start_id, Some(-5));
+        }
+        let args = Args::parse_from(["cupid", "check", "--connect", "-c", "f.json"]);
+        assert!(matches!(args.command, Some(Command::Check { connect: true, .. })));
+        assert!(args.config.is_some());
+    }
+}

@@ -1,0 +1,94 @@
+//! The command line: what people type, and what they are told.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where the program speaks to people")]
+
+mod args;
+mod check;
+mod run;
+mod status;
+mod stop;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::config::{self, Loaded};
+use args::{Args, Command};
+
+/// Exit codes of DESIGN section 12.
+pub(crate) mod exit {
+    /// Differences were found.
+    pub(crate) const DIFFERENCES: u8 = 1;
+    /// Usage or configuration.
+    pub(crate) const CONFIG: u8 = 2;
+    /// State locked, corrupt or newer.
+    pub(crate) const STATE: u8 = 5;
+    /// A bug.
+    pub(crate) const INTERNAL: u8 = 70;
+}
+
+/// The whole program.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    quiet_panics();
+    // One TLS stack for databases, receivers and mail.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            eprintln!("error: the runtime cannot start: {e}");
+            return ExitCode::from(exit::INTERNAL);
+        }
+    };
+    let code = runtime.block_on(dispatch(args));
+    // A look-up that hangs in the resolver must not hold up the end.
+    runtime.shutdown_background();
+    code
+}
+
+async fn dispatch(args: Args) -> ExitCode {
+    if let Some(Command::Schema) = args.command {
+        println!("{:#}", config::schema());
+        return ExitCode::SUCCESS;
+    }
+    let Some(path) = args.config.clone() else {
+        return args::help();
+    };
+    let loaded = match load(&path) {
+        Ok(loaded) => loaded,
+        Err(code) => return code,
+    };
+    match args.command {
+        None => run::run(loaded, &args).await,
+        Some(Command::Check { connect, samples }) => check::check(&loaded, connect, samples).await,
+        Some(Command::Explain) => {
+            print!("{}", config::explain(&loaded));
+            ExitCode::SUCCESS
+        }
+        Some(Command::Status { json }) => status::status(&loaded.config, json).await,
+        Some(Command::Stop { wait }) => stop::stop(&loaded.config, wait).await,
+        Some(Command::Schema) => ExitCode::SUCCESS,
+    }
+}
+
+/// Loads the configuration, or prints every problem in it.
+fn load(path: &Path) -> Result<Loaded, ExitCode> {
+    config::load(path, &|name| std::env::var(name).ok()).map_err(|report| {
+        eprint!("{}", report.render(colours()));
+        ExitCode::from(exit::CONFIG)
+    })
+}
+
+fn colours() -> bool {
+    use std::io::IsTerminal;
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+/// A bug is one line in the log, not a stack trace on the terminal.
+fn quiet_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "internal error, please report it");
+    }));
+}
