@@ -61,9 +61,8 @@ fn seen(looked: &Looked) -> Seen {
         Some(Verdict::Missing) => DeliveryKind::Missing,
         Some(Verdict::Differs(_)) => DeliveryKind::Differs,
     };
-    let kind_value = Value::Int(kind.number());
-    let row = looked.row.iter().flatten();
-    Seen::Disagrees { kind, message: digest(std::iter::once(&kind_value).chain(row)) }
+    let row = looked.row.as_deref().unwrap_or_default();
+    Seen::Disagrees { kind, message: digest(&[&[Value::Int(kind.number())], row]) }
 }
 
 #[expect(clippy::too_many_arguments, reason = "one call, straight from the decision above")]

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::ticket::Counts;
 use crate::destination::Destination;
-use crate::diff::{Comparison, digest};
+use crate::diff::{ColumnRule, KeyForm, compare, digest};
 use crate::model::{
     DeliveryKind, DestinationName, Finding, Key, Row, RowId, SourceRow, TaskName, Value, Verdict,
 };
 use crate::source::Source;
-use crate::sql::PlaceError;
+use crate::sql::{PlaceError, PlaceErrorKind};
 
 /// See the module's documentation.
 pub struct Pair {
@@ -18,18 +18,19 @@ pub struct Pair {
     pub source: Arc<dyn Source>,
     /// The copy.
     pub destination: Arc<dyn Destination>,
-    comparison: Comparison,
-    /// Within the values a feed reads.
-    read: Places,
-    /// Within whole rows.
-    whole: Places,
+    key_form: KeyForm,
+    /// For the values a feed reads.
+    read: Shape,
+    /// For whole rows.
+    whole: Shape,
 }
 
-/// Where the compared columns stand in a row of the source.
-struct Places {
+/// How the compared columns stand in one form of source row.
+struct Shape {
     key: usize,
     columns: Vec<usize>,
-    /// All that a feed reads: a version of the row, as far as comparing goes.
+    rules: Vec<ColumnRule>,
+    /// Where the values stand that a feed reads: a version of the row, as far as comparing goes.
     version: Vec<usize>,
 }
 
@@ -67,30 +68,28 @@ impl Pair {
         let all = source.columns();
         let read = source.read_columns();
         let find = |name: &str| {
-            let whole = all.iter().position(|c| &*c.name == name);
-            let whole = whole.ok_or_else(|| PlaceError::missing_column(source.identity(), name))?;
-            let read = read.iter().position(|i| *i == whole);
-            Ok::<_, PlaceError>((whole, read.ok_or_else(|| PlaceError::missing_column(source.identity(), name))?))
+            let gone = || {
+                let message = format!("column `{name}` is no longer there; put it back, or change the configuration");
+                PlaceError::new(PlaceErrorKind::Missing, source.identity(), message)
+            };
+            let whole = all.iter().position(|c| &*c.name == name).ok_or_else(gone)?;
+            let read = read.iter().position(|i| *i == whole).ok_or_else(gone)?;
+            Ok::<_, PlaceError>((whole, read))
         };
         let (whole_key, read_key) = find(by_column)?;
         let pairs = columns.iter().map(|(name, _)| find(name)).collect::<Result<Vec<_>, _>>()?;
-        let sides = pairs.iter().zip(destination.columns()).map(|((whole, _), des)| (&all[*whole], des));
-        let comparison = Comparison::new((&all[whole_key], destination.key_column()), sides);
-        Ok(Self {
-            comparison,
-            read: Places {
-                key: read_key,
-                columns: pairs.iter().map(|(_, read)| *read).collect(),
-                version: (0..read.len()).collect(),
-            },
-            whole: Places {
-                key: whole_key,
-                columns: pairs.iter().map(|(whole, _)| *whole).collect(),
-                version: read.to_vec(),
-            },
-            source,
-            destination,
-        })
+        // A copy's row is its key followed by the compared columns.
+        let rule = |at: usize, i: usize| {
+            ColumnRule::new((at, &all[pairs[i].0]), (i + 1, &destination.columns()[i]))
+        };
+        let shape = |key: usize, columns: Vec<usize>, version: Vec<usize>| {
+            let rules = columns.iter().enumerate().map(|(i, at)| rule(*at, i)).collect();
+            Shape { key, columns, rules, version }
+        };
+        let key_form = KeyForm::new(&all[whole_key], destination.key_column());
+        let of_read = shape(read_key, pairs.iter().map(|p| p.1).collect(), (0..read.len()).collect());
+        let of_whole = shape(whole_key, pairs.iter().map(|p| p.0).collect(), read.to_vec());
+        Ok(Self { key_form, read: of_read, whole: of_whole, source, destination })
     }
 
     /// Index within a whole row of the source, of compared column number `column`.
@@ -108,7 +107,7 @@ impl Pair {
         let mut counts = Counts { rows: rows.len() as u64, ..Counts::default() };
         let mut findings = Vec::new();
         let keys: Vec<Option<Key>> =
-            rows.iter().map(|row| self.comparison.source_key(&row.values[self.read.key])).collect();
+            rows.iter().map(|row| self.key_form.key(&row.values[self.read.key])).collect();
         let asked = rows.iter().zip(&keys).filter(|(_, key)| key.is_some());
         let copies = self.look_up(asked.map(|(row, _)| &row.values[self.read.key])).await?;
         for (row, key) in rows.iter().zip(keys) {
@@ -116,7 +115,7 @@ impl Pair {
                 counts.not_comparable += 1;
                 continue;
             };
-            let (verdict, fingerprint) = self.judge(&self.read, &row.values, copies.get(&key));
+            let (verdict, fingerprint) = Self::judge(&self.read, &row.values, copies.get(&key));
             let kind = match verdict {
                 Verdict::Same => {
                     counts.same += 1;
@@ -153,20 +152,20 @@ impl Pair {
         let mut rows: HashMap<RowId, Row> = rows.into_iter().map(|row| (row.id, row.values)).collect();
         let present = wanted.iter().filter_map(|(id, key)| {
             let value = &rows.get(id)?[self.whole.key];
-            (self.comparison.source_key(value).as_ref() == Some(*key)).then_some(value)
+            (self.key_form.key(value).as_ref() == Some(*key)).then_some(value)
         });
         let copies = self.look_up(present).await?;
         Ok(wanted
             .iter()
             .map(|(id, key)| {
                 let row = rows.remove(id).filter(|row| {
-                    self.comparison.source_key(&row[self.whole.key]).as_ref() == Some(*key)
+                    self.key_form.key(&row[self.whole.key]).as_ref() == Some(*key)
                 });
                 let Some(row) = row else {
                     return Looked { verdict: None, row: None, copy: None, fingerprint: [0; 16] };
                 };
                 let found = copies.get(*key);
-                let (verdict, fingerprint) = self.judge(&self.whole, &row, found);
+                let (verdict, fingerprint) = Self::judge(&self.whole, &row, found);
                 let copy = found.filter(|rows| rows.len() == 1).map(|rows| rows[0].clone());
                 Looked { verdict: Some(verdict), row: Some(row), copy, fingerprint }
             })
@@ -185,7 +184,7 @@ impl Pair {
         let mut copies: HashMap<Key, Vec<Row>> = HashMap::with_capacity(rows.len());
         for row in rows {
             // Matched by exact key: what a case-insensitive collation added falls out here.
-            if let Some(key) = self.comparison.destination_key(&row[0]) {
+            if let Some(key) = self.key_form.key(&row[0]) {
                 copies.entry(key).or_default().push(row);
             }
         }
@@ -193,21 +192,16 @@ impl Pair {
     }
 
     /// The verdict, and the digest by which the same difference is known again.
-    fn judge(&self, at: &Places, row: &[Value], copies: Option<&Vec<Row>>) -> (Verdict, [u8; 16]) {
+    fn judge(shape: &Shape, row: &[Value], copies: Option<&Vec<Row>>) -> (Verdict, [u8; 16]) {
         let (verdict, copy): (_, &[Value]) = match copies.map(Vec::as_slice) {
             None | Some([]) => (Verdict::Missing, &[]),
-            Some([copy]) => {
-                let values = at.columns.iter().map(|i| &row[*i]);
-                let different = self.comparison.different(values, copy[1..].iter());
-                if different.is_empty() {
-                    return (Verdict::Same, [0; 16]);
-                }
-                (Verdict::Differs(different), copy)
-            }
+            Some([copy]) => match compare(&shape.rules, row, copy) {
+                Verdict::Same => return (Verdict::Same, [0; 16]),
+                differs => (differs, copy),
+            },
             Some(several) => (Verdict::Ambiguous(several.len()), &several[0]),
         };
-        let version = at.version.iter().map(|i| &row[*i]);
-        let fingerprint = digest(version.chain(std::iter::once(&Value::Null)).chain(copy));
-        (verdict, fingerprint)
+        let version: Vec<Value> = shape.version.iter().map(|i| row[*i].clone()).collect();
+        (verdict, digest(&[&version, copy]))
     }
 }

@@ -12,7 +12,9 @@ use tokio::sync::{Mutex, mpsc};
 use super::pair::Compared;
 use super::ticket::{ScanError, Scanned};
 use super::{Outcome, Places, Stop, Ticket};
+use crate::base::chain::chain;
 use crate::source::Batch;
+use crate::sql::PlaceError;
 
 /// One of the N scanners; they share one queue of tickets.
 #[derive(Clone, Debug)]
@@ -149,7 +151,15 @@ impl ScanError {
     /// The same failure for another destination that shared the read.
     fn again(&self) -> Self {
         match self {
-            Self::Place(e) => Self::Place(e.again()),
+            Self::Place(e) => {
+                let message = match &e.source {
+                    Some(cause) if !e.message.contains(&cause.to_string()) => {
+                        format!("{}: {}", e.message, chain(cause.as_ref()))
+                    }
+                    _ => e.message.clone(),
+                };
+                Self::Place(PlaceError::new(e.kind, e.place.clone(), message))
+            }
             Self::Identity { saved, found } => Self::Identity { saved: saved.clone(), found: found.clone() },
         }
     }
