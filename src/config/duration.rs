@@ -74,6 +74,8 @@ pub(crate) fn show(duration: Duration) -> String {
     }
     if nanos == 0 {
         "0s".to_owned()
+    } else if nanos > 1_000_000_000 && nanos % 100_000_000 == 0 && nanos < 60_000_000_000 {
+        format!("{}.{}s", nanos / 1_000_000_000, nanos % 1_000_000_000 / 100_000_000)
     } else if nanos % 1_000_000 == 0 {
         format!("{}ms", nanos / 1_000_000)
     } else {

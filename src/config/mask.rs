@@ -7,10 +7,10 @@ use std::ops::Range;
 use jsonc_parser::ast::Value;
 use jsonc_parser::common::Ranged as _;
 
-use super::dsn;
 use super::keys::{self, Kind, Scope};
 use super::lexer::{self, TokenKind};
 use super::problem::Span;
+use super::secrets;
 
 /// A masked file; knows where the bytes of the original have gone.
 #[derive(Clone, Debug, Default)]
@@ -122,18 +122,13 @@ fn value(text: &str, node: &Value<'_>, kind: Option<Kind>, ranges: &mut Vec<Rang
         }
         Value::StringLit(literal) => {
             let whole = inside(text, literal.start()..literal.end());
-            match kind {
-                Some(kind) if kind.holds_secret() => {
-                    let raw = &text[whole.clone()];
-                    if raw.contains('\\') {
-                        ranges.push(whole);
-                    } else {
-                        let parts = dsn::secret_ranges(raw).into_iter();
-                        ranges.extend(parts.map(|part| whole.start + part.start..whole.start + part.end));
-                    }
-                }
-                Some(kind) if !kind.is_secret() => {}
-                _ => ranges.push(whole),
+            let raw = &text[whole.clone()];
+            let parts = secrets::ranges(kind, raw);
+            // An escape may hide the characters that tell a password's bounds.
+            if raw.contains('\\') && kind.is_none_or(|kind| kind.is_secret() || kind.holds_secret()) {
+                ranges.push(whole);
+            } else {
+                ranges.extend(parts.into_iter().map(|part| whole.start + part.start..whole.start + part.end));
             }
         }
         Value::NumberLit(_) if kind.is_none_or(Kind::is_secret) => ranges.push(node.start()..node.end()),

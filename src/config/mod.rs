@@ -20,15 +20,20 @@ mod mask;
 mod nearest;
 mod problem;
 mod read;
+mod reference;
 mod runtime;
+mod schema;
+mod secrets;
 mod task;
 mod zone;
 
 pub use load::{Loaded, load, parse};
 pub use problem::{Problem, Report, Severity};
+pub use reference::{Lang, reference};
 pub use runtime::{
     Config, LogConfig, LogFormat, LogLevel, NotifyConfig, SmtpConfig, SmtpSecurity, StateConfig,
 };
+pub use schema::schema;
 pub use task::{
     BodyForm, CallbackConfig, DestinationConfig, Dsn, Engine, RetryPolicy, SourceConfig, Start, TaskConfig,
     Then, TimeLayout, Tls, UpdateConfig, ValueForm,

@@ -11,7 +11,7 @@ use super::explain::Outline;
 use super::keys::{self, Kind, REQUIRED, Scope, Status};
 use super::nearest::nearest;
 use super::problem::{Problem, Span, line_and_column};
-use super::{dsn, duration};
+use super::{duration, secrets};
 
 /// An object of the file whose keys have been checked.
 #[derive(Clone, Copy, Debug)]
@@ -156,11 +156,7 @@ impl<'e> Reader<'e> {
                 None
             }
             Ok((value, outside)) => {
-                let shown = match kind {
-                    kind if kind.is_secret() && !dsn::is_reference(&literal.value) => "***".to_owned(),
-                    kind if kind.holds_secret() => dsn::masked(&literal.value),
-                    _ => literal.value.clone().into_owned(),
-                };
+                let shown = secrets::masked(kind, &literal.value);
                 Some(Found { value, span, json: json(&shown), outside })
             }
         }
@@ -193,8 +189,14 @@ impl<'e> Reader<'e> {
 
     pub(crate) fn missing(&mut self, section: &Section<'_>, name: &str) {
         let kind = section.kind(name);
+        // A mistyped key has been reported already, and its help names this one.
+        let mut unknown = section.object.properties.iter().map(|property| property.name.as_str());
+        if unknown.any(|other| {
+            keys::find(section.scope, other).is_none() && meant(section.scope, other) == Some(name)
+        }) {
+            return;
+        }
         let message = format!("`{name}` is missing in {}", section.scope.place());
-        // A key that nearly is the missing one has been reported already, and says what to do.
         let help = match keys::find(section.scope, name).map(|key| key.default) {
             Some(REQUIRED) => format!("add `\"{name}\": …`, {}", kind.expected()),
             _ => format!("add `\"{name}\"`"),
@@ -452,18 +454,22 @@ fn usable_elsewhere(name: &str) -> Option<&'static str> {
     keys::all().find(|key| key.name == name && key.status != Status::Later).map(|key| key.scopes[0].place())
 }
 
-fn unknown_help(scope: Scope, name: &str) -> String {
+/// The key of a scope that a mistyped one was meant to be.
+fn meant(scope: Scope, name: &str) -> Option<&'static str> {
     let here = || keys::usable(scope).map(|key| key.name);
-    if let Some(key) = here().find(|known| known.eq_ignore_ascii_case(name)) {
-        return format!("did you mean `{key}`?");
+    here()
+        .find(|known| known.eq_ignore_ascii_case(name))
+        .or_else(|| if keys::find_anywhere(name).is_some() { None } else { nearest(name, here()) })
+}
+
+fn unknown_help(scope: Scope, name: &str) -> String {
+    if let Some(known) = meant(scope, name) {
+        return format!("did you mean `{known}`?");
     }
     if let Some(key) = keys::all().find(|key| key.name == name) {
         let places: Vec<&str> = key.scopes.iter().map(|scope| scope.place()).collect();
         return format!("`{name}` belongs under {}", places.join(" or "));
     }
-    if let Some(known) = nearest(name, here()) {
-        return format!("did you mean `{known}`?");
-    }
-    let known: Vec<&str> = here().collect();
+    let known: Vec<&str> = keys::usable(scope).map(|key| key.name).collect();
     format!("known here: {}", known.join(", "))
 }

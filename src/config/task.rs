@@ -1,5 +1,6 @@
 //! Tasks as the rest of the program sees them: every default filled in, every name checked.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ pub struct TaskConfig {
     pub source: SourceConfig,
     /// The copies, at least one.
     pub destinations: Vec<DestinationConfig>,
-    /// `false` with `--dry-run` or `"callbacks": "off"`: findings are kept, nothing is sent.
+    /// `false`: findings are kept, nothing is sent, whatever a destination says. The file makes it so when
+    /// `callbacks` is off for every destination, `--dry-run` always.
     pub callbacks: bool,
 }
 
@@ -58,7 +60,7 @@ pub struct UpdateConfig {
 pub struct TimeLayout {
     /// As written in the file.
     pub written: String,
-    /// The same in chrono's `strftime` notation.
+    /// Date and time (or a date alone) in chrono's `strftime` notation.
     pub strftime: String,
 }
 
@@ -92,10 +94,12 @@ pub struct DestinationConfig {
     pub retry: RetryPolicy,
     /// How long the copy is looked at after a 2xx; `None`: a 2xx ends the delivery.
     pub verify: Option<Duration>,
+    /// `"callbacks"`: `false`: findings are kept, nothing is sent to this receiver.
+    pub callbacks: bool,
 }
 
 /// The HTTP endpoint that is told.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct CallbackConfig {
     /// Absolute `http` or `https` URL.
     pub url: url::Url,
@@ -109,6 +113,21 @@ pub struct CallbackConfig {
     pub values: ValueForm,
     /// Calls open at the same time.
     pub concurrency: usize,
+}
+
+/// Shows the URL without account and parameters: both may hold secrets.
+impl fmt::Debug for CallbackConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = format!("{}{}", self.url.origin().ascii_serialization(), self.url.path());
+        f.debug_struct("CallbackConfig")
+            .field("url", &place)
+            .field("secret", &self.secret)
+            .field("timeout", &self.timeout)
+            .field("body", &self.body)
+            .field("values", &self.values)
+            .field("concurrency", &self.concurrency)
+            .finish()
+    }
 }
 
 /// Which body a callback has (`"body"`).
@@ -160,9 +179,9 @@ pub struct Dsn {
     pub host: String,
     /// TCP port.
     pub port: u16,
-    /// Unix socket instead of TCP.
+    /// Unix socket instead of TCP (PostgreSQL: its folder).
     pub socket: Option<PathBuf>,
-    /// User name.
+    /// User name; empty if none is given.
     pub user: String,
     /// Password.
     pub password: Option<Secret<String>>,
@@ -198,8 +217,8 @@ pub enum Engine {
     Sqlite,
 }
 
-impl std::fmt::Display for Engine {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::MySql => "mysql",
             Self::Postgres => "postgres",

@@ -95,6 +95,7 @@ pub(super) fn check<'a>(
     let layers = layers.around(*section, connection, top);
     let retry = policy::retry(r, &layers, top);
     let verify = policy::verify(r, &layers);
+    let callbacks = policy::callbacks(r, &layers);
     Some(DestinationConfig {
         name: DestinationName::new(name?),
         dsn: place?.dsn,
@@ -104,6 +105,7 @@ pub(super) fn check<'a>(
         callback: callback?,
         retry,
         verify,
+        callbacks,
     })
 }
 

@@ -177,7 +177,6 @@ fn task<'a>(
         layers.push(shape.holder, "task");
         policy::check_all(r, &shape.holder);
     }
-    let callbacks = policy::callbacks(r, &layers.with_top(top));
     let source = shape.src.and_then(|section| source::check(r, &section, &layers, top, connections));
     r.out.open_list("des");
     let mut names = destination::Names::reserve(r, &shape.des);
@@ -191,5 +190,6 @@ fn task<'a>(
     r.out.close();
     let destinations = destinations.into_iter().collect::<Option<Vec<_>>>()?;
     (!destinations.is_empty()).then_some(())?;
+    let callbacks = destinations.iter().any(|destination| destination.callbacks);
     Some(TaskConfig { name: TaskName::new(shape.name.as_str()), source: source?, destinations, callbacks })
 }

@@ -30,7 +30,8 @@ pub(super) fn check<'a>(
     }
     let insert = insert(r, section);
     let update = update(r, section);
-    if insert.is_none() && matches!(update, Some(None)) {
+    let update_is_meant = section.has("updateColumn") && !section.has("update");
+    if insert.is_none() && matches!(update, Some(None)) && !update_is_meant {
         let at = section.key_span("insert").unwrap_or(section.at);
         let problem = Problem::error(at, "neither new nor changed rows are looked for");
         r.report(problem.help("set `insert` to true, or name an `updateColumn`"));
@@ -72,15 +73,13 @@ fn insert(r: &mut Reader<'_>, section: &Section<'_>) -> Option<Duration> {
 fn update(r: &mut Reader<'_>, section: &Section<'_>) -> Option<Option<UpdateConfig>> {
     let switch = r.boolean(section, "update");
     let column = r.text(section, "updateColumn");
-    let layout = time_layout(r, section);
-    let start = start(r, section);
     let on = match (&switch, &column) {
         (Some(switch), None) if switch.value => {
             let problem = Problem::error(switch.span, "`update` is true and `updateColumn` is missing");
             r.report(problem.help(
                 "name the column that holds the time of a row's last change, or set `update` to false",
             ));
-            return None;
+            false
         }
         (Some(switch), _) => switch.value,
         (None, column) => column.is_some(),
@@ -91,17 +90,25 @@ fn update(r: &mut Reader<'_>, section: &Section<'_>) -> Option<Option<UpdateConf
         (None, None) => "default, as `updateColumn` is not given".to_owned(),
     };
     r.out.leaf("update", on.to_string(), origin);
+    if let Some(column) = &column {
+        let origin = line(r, column.span);
+        r.out.leaf("updateColumn", column.json.as_str(), origin);
+    }
     let interval = millis(r, section, "updateIntervalMillisecond");
     let window = r.number(section, "updateScanSecond");
     let window = Duration::from_secs(shown(r, "updateScanSecond", window, WINDOW_S, u64::to_string));
+    let (layout, start) = (time_layout(r, section), start(r, section));
     let (layout, start) = (layout.ok()?, start.ok()?);
-    let Some(column) = column else { return Some(None) };
-    let origin = line(r, column.span);
-    r.out.leaf("updateColumn", column.json, origin);
-    if !on {
-        return Some(None);
+    if column.is_none() && switch.is_some_and(|switch| switch.value) {
+        return None;
     }
-    Some(Some(UpdateConfig { column: column.value, interval, window, layout, start }))
+    Some(column.filter(|_| on).map(|column| UpdateConfig {
+        column: column.value,
+        interval,
+        window,
+        layout,
+        start,
+    }))
 }
 
 fn time_layout(r: &mut Reader<'_>, section: &Section<'_>) -> Result<Option<TimeLayout>, ()> {

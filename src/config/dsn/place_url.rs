@@ -25,6 +25,10 @@ pub(super) fn server(scheme: &str, text: &str) -> Result<Parsed, DsnError> {
     }
     let (before, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, database) = before.split_once('/').unwrap_or((before, ""));
+    if !before.contains(['/', '@']) && query.contains('@') {
+        return Err(DsnError::new("the user or password in the URL contains a `?`")
+            .help("write it as %3F, or give `password` beside `dsn`"));
+    }
     if database.contains('@') {
         return Err(DsnError::new("the user or password in the URL contains a `/`")
             .help("write it as %2F, or give `password` beside `dsn`"));

@@ -26,7 +26,6 @@ pub(super) const KEYS: &[Key] = &[
     later("schedule", &[Source, Task, Connection, Top]),
     later("keep", &[Destination, Task, Connection]),
     later("zone", &[Destination]),
-    later("callbacks", &[Destination, Connection]),
     later("where", &[Source, Destination, Task]),
     later("write", &[Destination]),
     later("deletedWhen", &[Source, Destination]),

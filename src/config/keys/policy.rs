@@ -38,7 +38,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     Key::new(
         "callbacks",
-        &[Top, Task],
+        &[Destination, Task, Connection, Top],
         Kind::Switch,
         "\"on\"",
         "\"off\": differences are found, kept and counted, but nothing is sent.",

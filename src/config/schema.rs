@@ -1,0 +1,187 @@
+//! JSON Schema of the file, for editors; made from the table of keys.
+
+use serde_json::{Map, Value, json};
+
+use super::keys::{self, Key, Kind, REQUIRED, Scope, Status};
+
+/// The schema, JSON Schema draft 2020-12. Comments and trailing commas are beyond it, and so is what only the loader
+/// can know (durations, data source names, names that must be defined).
+pub fn schema() -> Value {
+    let mut defs = Map::new();
+    defs.insert(
+        "reference".to_owned(),
+        json!({
+            "description": "A value from outside: ${NAME}, ${NAME:-default} or ${file:/path}.",
+            "type": "string",
+            "pattern": "\\$\\{[^}]+\\}",
+        }),
+    );
+    for scope in Scope::ALL {
+        if scope != Scope::Top {
+            defs.insert(def_name(scope).to_owned(), object(scope));
+        }
+    }
+    let mut root = Map::new();
+    root.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
+    root.insert("title".to_owned(), json!("Configuration of cupid"));
+    if let Value::Object(top) = object(Scope::Top) {
+        root.extend(top);
+    }
+    root.insert("$defs".to_owned(), Value::Object(defs));
+    Value::Object(root)
+}
+
+fn def_name(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Top => "file",
+        Scope::Connection => "connection",
+        Scope::Task => "task",
+        Scope::Source => "source",
+        Scope::Destination => "destination",
+        Scope::Callback => "callback",
+        Scope::Retry => "retry",
+        Scope::Log => "log",
+        Scope::Channel => "channel",
+    }
+}
+
+fn object(scope: Scope) -> Value {
+    let mut properties = Map::new();
+    for key in keys::usable(scope) {
+        properties.insert(key.name.to_owned(), property(key));
+    }
+    let required: Vec<&str> = keys::usable(scope)
+        .filter(|key| key.default == REQUIRED && !is_alternative(scope, key.name))
+        .map(|key| key.name)
+        .collect();
+    let mut schema = json!({ "type": "object", "additionalProperties": false, "properties": properties });
+    let members = schema.as_object_mut().expect("json! made an object");
+    if !required.is_empty() {
+        members.insert("required".to_owned(), json!(required));
+    }
+    match scope {
+        Scope::Top => {
+            let forms = json!([{ "required": ["src", "des"] }, { "required": ["tasks"] }]);
+            members.insert("oneOf".to_owned(), forms);
+        }
+        Scope::Source | Scope::Destination => {
+            let forms = json!([{ "required": ["dsn"] }, { "required": ["use"] }]);
+            members.insert("oneOf".to_owned(), forms);
+        }
+        _ => {}
+    }
+    schema
+}
+
+/// Keys that are required only where another form is not used.
+fn is_alternative(scope: Scope, name: &str) -> bool {
+    scope == Scope::Top || (matches!(scope, Scope::Source | Scope::Destination) && name == "dsn")
+}
+
+fn property(key: &Key) -> Value {
+    let mut schema = kind(key.kind);
+    let members = schema.as_object_mut().expect("every kind is an object");
+    members.insert("description".to_owned(), json!(key.en));
+    if let Ok(default) = serde_json::from_str::<Value>(key.default) {
+        members.insert("default".to_owned(), default);
+    }
+    if matches!(key.status, Status::Unneeded(_)) {
+        members.insert("deprecated".to_owned(), json!(true));
+    }
+    schema
+}
+
+fn kind(kind: Kind) -> Value {
+    let reference = |scope: Scope| json!({ "$ref": format!("#/$defs/{}", def_name(scope)) });
+    let outside = json!({ "$ref": "#/$defs/reference" });
+    match kind {
+        Kind::Bool => json!({ "type": "boolean" }),
+        Kind::Switch => json!({ "anyOf": [{ "enum": ["on", "off", true, false] }, outside] }),
+        // 0 stands for the default, and a low workerNumber is raised.
+        Kind::Number { most, .. } => json!({ "type": "integer", "minimum": 0, "maximum": most }),
+        Kind::DurationOrFalse => json!({ "anyOf": [{ "const": false }, { "type": "string" }] }),
+        Kind::Word(words) => json!({ "anyOf": [{ "enum": words }, outside] }),
+        Kind::Addresses => json!({ "type": "array", "minItems": 1, "items": { "type": "string" } }),
+        Kind::Columns => {
+            json!({ "type": "object", "minProperties": 1, "additionalProperties": { "type": "string" } })
+        }
+        Kind::Object(scope) => reference(scope),
+        Kind::Map(scope) => json!({ "type": "object", "additionalProperties": reference(scope) }),
+        Kind::List(scope) => json!({ "type": "array", "minItems": 1, "items": reference(scope) }),
+        Kind::Text
+        | Kind::Name
+        | Kind::Path
+        | Kind::Duration
+        | Kind::Then
+        | Kind::Dsn
+        | Kind::Url
+        | Kind::Smtp
+        | Kind::Address
+        | Kind::Secret
+        | Kind::Layout
+        | Kind::Zone
+        | Kind::Start
+        | Kind::Use => json!({ "type": "string" }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every object of a file names only keys that its part of the schema knows.
+    fn covers(schema: &Value, root: &Value, file: &Value) {
+        let schema = match schema.get("$ref").and_then(Value::as_str) {
+            Some(reference) => root.pointer(&reference[1..]).expect("a reference leads somewhere"),
+            None => schema,
+        };
+        match file {
+            Value::Object(members) => {
+                for (name, value) in members {
+                    let known = schema.pointer(&format!("/properties/{name}"));
+                    let known =
+                        known.or_else(|| schema.get("additionalProperties").filter(|s| s.is_object()));
+                    covers(known.unwrap_or_else(|| panic!("{name} is not in the schema")), root, value);
+                }
+            }
+            Value::Array(elements) => {
+                for element in elements {
+                    covers(&schema["items"], root, element);
+                }
+            }
+            _ => assert!(schema.is_object()),
+        }
+    }
+
+    #[test]
+    fn knows_every_key_of_the_example() {
+        let text = include_str!("../../config.example.json");
+        let parsed = super::super::load::parse_json(text).unwrap().unwrap();
+        covers(&schema(), &schema(), &to_json(&parsed));
+    }
+
+    fn to_json(value: &jsonc_parser::ast::Value<'_>) -> Value {
+        use jsonc_parser::ast::Value as Ast;
+        match value {
+            Ast::Object(object) => object
+                .properties
+                .iter()
+                .map(|p| (p.name.as_str().to_owned(), to_json(&p.value)))
+                .collect::<Map<_, _>>()
+                .into(),
+            Ast::Array(array) => array.elements.iter().map(to_json).collect::<Vec<_>>().into(),
+            Ast::StringLit(text) => json!(text.value),
+            _ => Value::Null,
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let schema = schema();
+        let text = schema.to_string();
+        for (at, _) in text.match_indices("#/$defs/") {
+            let name: String = text[at + 8..].chars().take_while(char::is_ascii_alphabetic).collect();
+            assert!(schema["$defs"][&name].is_object(), "{name}");
+        }
+    }
+}
