@@ -1,0 +1,8 @@
+//! cupid from the outside: the real binary, real servers and a receiver that records everything.
+//!
+//! `tests/run` gives these tests what they need. Without servers a test says `SKIPPED:` and passes, unless
+//! `CUPID_TEST_NO_SKIP=1`.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first thing it did not expect")]
+#![expect(unreachable_pub, reason = "one binary; `pub` separates what helpers offer from what they hide")]
+
+mod support;

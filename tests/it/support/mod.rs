@@ -1,0 +1,6 @@
+//! What the tests stand on: servers, databases, a receiver, the daemon, and waiting for conditions.
+
+pub mod db;
+pub mod servers;
+pub mod temp;
+pub mod wait;
