@@ -1,6 +1,8 @@
 //! What the tests stand on: servers, databases, a receiver, the daemon, and waiting for conditions.
 
+pub mod daemon;
 pub mod db;
+pub mod receiver;
 pub mod servers;
 pub mod temp;
 pub mod wait;

@@ -21,6 +21,15 @@ pub async fn wait_for<T>(what: &str, limit: Duration, mut condition: impl AsyncF
 }
 
 /// Looks until `condition` holds; panics with `what` after `limit`.
-pub async fn wait_until(what: &str, limit: Duration, mut condition: impl FnMut() -> bool) {
-    wait_for(what, limit, async || condition().then_some(())).await;
+pub async fn wait_until(what: &str, limit: Duration, condition: impl FnMut() -> bool) {
+    wait_until_or(limit, condition, || what.to_owned()).await;
+}
+
+/// [`wait_until`] whose message is made when it is needed and can show what there was instead.
+pub async fn wait_until_or(limit: Duration, mut condition: impl FnMut() -> bool, what: impl Fn() -> String) {
+    let began = Instant::now();
+    while !condition() {
+        assert!(began.elapsed() < limit, "waited {limit:?} in vain until {}", what());
+        tokio::time::sleep(PAUSE).await;
+    }
 }
