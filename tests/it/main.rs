@@ -6,3 +6,4 @@
 #![expect(unreachable_pub, reason = "one binary; `pub` separates what helpers offer from what they hide")]
 
 mod support;
+mod tidy;
