@@ -5,5 +5,6 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first thing it did not expect")]
 #![expect(unreachable_pub, reason = "one binary; `pub` separates what helpers offer from what they hide")]
 
+mod matrix;
 mod support;
 mod tidy;
