@@ -5,6 +5,9 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first thing it did not expect")]
 #![expect(unreachable_pub, reason = "one binary; `pub` separates what helpers offer from what they hide")]
 
+mod delivery;
+mod lifecycle;
 mod matrix;
+mod servers;
 mod support;
 mod tidy;

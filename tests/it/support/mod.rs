@@ -4,6 +4,7 @@ pub mod chinook;
 pub mod config;
 pub mod daemon;
 pub mod db;
+pub mod pair;
 pub mod receiver;
 pub mod servers;
 pub mod state;

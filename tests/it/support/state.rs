@@ -47,7 +47,15 @@ pub async fn deliveries(site: &Site) -> usize {
 
 /// One number from the state.
 pub async fn number(site: &Site, sql: &str) -> i64 {
-    let options = SqliteConnectOptions::new().filename(file(site)).disable_statement_logging();
-    let mut connection = options.connect().await.unwrap();
-    sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&mut connection).await.unwrap()
+    try_number(site, sql)
+        .await
+        .unwrap_or_else(|| panic!("the state of {} answers {sql}", site.path("").display()))
+}
+
+/// [`number`] while there may be no state yet, or no value.
+pub async fn try_number(site: &Site, sql: &str) -> Option<i64> {
+    let file = files(site, "db").pop()?;
+    let options = SqliteConnectOptions::new().filename(file).disable_statement_logging();
+    let mut connection = options.connect().await.ok()?;
+    sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_optional(&mut connection).await.ok()?
 }
