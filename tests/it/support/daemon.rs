@@ -87,9 +87,8 @@ impl Site {
     /// Runs the binary to its end with exactly these words, `{c}` standing for the configuration.
     pub fn run(&self, words: &[&str]) -> Ran {
         let config = self.config.display().to_string();
-        let began = Instant::now();
         let out = self.command().args(words.iter().map(|w| w.replace("{c}", &config))).output().unwrap();
-        Ran::new(out, began.elapsed())
+        Ran::new(out)
     }
 
     /// Starts the daemon on the configuration.
@@ -144,16 +143,14 @@ pub struct Ran {
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
-    pub took: Duration,
 }
 
 impl Ran {
-    fn new(out: Output, took: Duration) -> Self {
+    fn new(out: Output) -> Self {
         Self {
             code: out.status.code(),
             stdout: String::from_utf8_lossy(&out.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&out.stderr).into_owned(),
-            took,
         }
     }
 

@@ -143,7 +143,7 @@ impl Db {
     /// Runs one or several statements on one connection.
     pub async fn run(&self, sql: impl Into<String>) {
         let sql = sql.into();
-        self.try_run(&sql).await.unwrap_or_else(|e| panic!("{e}\nin: {:.500}", sql));
+        self.try_run(&sql).await.unwrap_or_else(|e| panic!("{e}\nin: {sql:.500}"));
     }
 
     /// [`Db::run`] for statements that may fail.

@@ -80,7 +80,7 @@ type Handler = Arc<dyn Fn(Call) -> Pin<Box<dyn Future<Output = Answer> + Send>> 
 
 struct Shared {
     calls: Mutex<Vec<Call>>,
-    handler: Mutex<Handler>,
+    handler: Handler,
     /// Requests that have arrived and are not answered.
     open: AtomicUsize,
     connections: AtomicUsize,
@@ -118,7 +118,7 @@ impl Receiver {
             address: SocketAddr::from(([127, 0, 0, 1], super::servers::free_port())),
             shared: Arc::new(Shared {
                 calls: Mutex::default(),
-                handler: Mutex::new(boxed(handler)),
+                handler: boxed(handler),
                 open: AtomicUsize::new(0),
                 connections: AtomicUsize::new(0),
             }),
@@ -126,15 +126,6 @@ impl Receiver {
         };
         receiver.up();
         receiver
-    }
-
-    /// Answers by another function from now on.
-    pub fn becomes<F, R>(&self, handler: F)
-    where
-        F: Fn(Call) -> R + Send + Sync + 'static,
-        R: Future<Output = Answer> + Send + 'static,
-    {
-        *self.shared.handler.lock().unwrap() = boxed(handler);
     }
 
     /// Stops listening and cuts off what is connected: further calls are refused by the system.
@@ -180,21 +171,6 @@ impl Receiver {
     pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
     }
-
-    /// Waits until at least `count` calls have come.
-    pub async fn wait_count(&self, count: usize, limit: Duration) {
-        super::wait::wait_until_or(
-            limit,
-            || self.count() >= count,
-            || format!("{count} calls have come; there were {}", self.count()),
-        )
-        .await;
-    }
-
-    /// Waits for a call that `wanted` accepts and returns it.
-    pub async fn wait_call(&self, what: &str, limit: Duration, wanted: impl Fn(&Call) -> bool) -> Call {
-        super::wait::wait_for(what, limit, async || self.calls().into_iter().find(|c| wanted(c))).await
-    }
 }
 
 fn boxed<F, R>(handler: F) -> Handler
@@ -235,8 +211,7 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
             call.order = calls.len();
             calls.push(call.clone());
         }
-        let handler = shared.handler.lock().unwrap().clone();
-        let answer = handler(call).await;
+        let answer = (shared.handler)(call).await;
         if answer_with(&mut stream, answer).await.is_none() {
             return;
         }
