@@ -31,7 +31,7 @@ async fn both_feeds_tell_every_difference_once_with_the_documented_body() {
         daemon.until("the changed row is called back", LIMIT, || receiver.count() >= 3).await;
         // Once more after everything was repaired: had anything else been found, it would have come before.
         pair.fill_source(53..=53).await;
-        daemon.until("the last row is called back", LIMIT, || receiver.count() >= 4).await;
+        daemon.until("the last row is called back", LIMIT, || receiver.answered() >= 4).await;
 
         let calls = receiver.calls();
         assert_eq!(ids_of(&calls), [7, 51, 52, 53], "{engine}");

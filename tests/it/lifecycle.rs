@@ -107,7 +107,8 @@ async fn the_start_id_and_saved_progress() {
             .await;
         let (status, _) = daemon.stop().await;
         assert!(status.success(), "{status}");
-        let old = receiver.calls()[called..].iter().map(id_of).filter(|id| *id != next).collect::<Vec<_>>();
+        let mut old = ids_of(&receiver.calls()[called..]);
+        old.retain(|id| *id != next);
         next += 1;
         old
     };

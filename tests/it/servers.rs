@@ -117,14 +117,14 @@ async fn a_destination_that_is_away_catches_up_and_the_others_do_not_wait() {
     daemon.until("the one that is there has all", LIMIT, || here.count() >= 100).await;
     assert_eq!(there.count(), 0, "nothing can be said about a copy nobody can look at");
     other.start().await;
-    daemon.until("the other has caught up", LIMIT * 2, || there.count() >= 100).await;
+    daemon.until("the other has caught up", LIMIT * 2, || there.answered() >= 100).await;
 
     // Gone in between.
     other.stop().await;
     pair.fill_source(101..=150).await;
     daemon.until("the one that is there has all", LIMIT, || here.count() >= 150).await;
     other.start().await;
-    daemon.until("the other has caught up", LIMIT * 2, || there.count() >= 150).await;
+    daemon.until("the other has caught up", LIMIT * 2, || there.answered() >= 150).await;
     let (status, _) = daemon.stop().await;
     assert!(status.success());
     let all: Vec<i64> = (1..=150).collect();
@@ -286,7 +286,7 @@ async fn a_task_with_a_wrong_place_is_blocked_and_the_others_run() {
     let config = json!({
         "workerNumber": 4, "verify": false, "tasks": { "bad": task(&bad), "good": task(&good) },
     });
-    let mut site = Site::new(&config);
+    let site = Site::new(&config);
     let mut daemon = site.start();
     daemon.until("the good task works", LIMIT, || receiver.count() >= 2).await;
     daemon.wait_output("no_such_table").await;
@@ -305,7 +305,6 @@ async fn a_task_with_a_wrong_place_is_blocked_and_the_others_run() {
     // With --strict it would not have started.
     pair.src.run("DROP TABLE no_such_table").await;
     state::forget(&site);
-    site.args(&["--strict"]);
     let strict = site.run(&["-c", "{c}", "--strict"]);
     assert_eq!(strict.code, Some(2), "{strict:?}");
     assert!(strict.all().contains("no_such_table"), "{strict:?}");

@@ -83,6 +83,7 @@ struct Shared {
     handler: Handler,
     /// Requests that have arrived and are not answered.
     open: AtomicUsize,
+    answered: AtomicUsize,
     connections: AtomicUsize,
 }
 
@@ -120,6 +121,7 @@ impl Receiver {
                 calls: Mutex::default(),
                 handler: boxed(handler),
                 open: AtomicUsize::new(0),
+                answered: AtomicUsize::new(0),
                 connections: AtomicUsize::new(0),
             }),
             server: Mutex::new(None),
@@ -160,6 +162,11 @@ impl Receiver {
 
     pub fn count(&self) -> usize {
         self.shared.calls.lock().unwrap().len()
+    }
+
+    /// Calls that were answered: what a repairing receiver does for them is done.
+    pub fn answered(&self) -> usize {
+        self.shared.answered.load(Ordering::SeqCst)
     }
 
     /// Calls that have arrived and are not answered yet.
@@ -212,6 +219,7 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
             calls.push(call.clone());
         }
         let answer = (shared.handler)(call).await;
+        shared.answered.fetch_add(1, Ordering::SeqCst);
         if answer_with(&mut stream, answer).await.is_none() {
             return;
         }
