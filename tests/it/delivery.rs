@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::support::config::with;
 use crate::support::daemon::Site;
+use crate::support::db::ENGINES;
 use crate::support::pair::{Pair, id_of, ids_of};
 use crate::support::receiver::{Answer, Receiver};
 use crate::support::state;
@@ -17,8 +18,8 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_feeds_tell_every_difference_once_with_the_documented_body() {
-    for engine in [Engine::MySql, Engine::Postgres, Engine::Sqlite] {
-        let Some(pair) = Pair::new(engine).await else { continue };
+    for pair in Pair::everywhere(&ENGINES).await {
+        let engine = pair.src.engine;
         pair.fill(1..=50).await;
         let receiver = pair.repairer().await;
         // As cupid-go's example writes it: without a scheme.

@@ -27,6 +27,21 @@ impl Pair {
         Some(Self::of(Db::new(engine).await?, Db::new(engine).await?).await)
     }
 
+    /// Empty tables on every server there is for `engines`, also on a MySQL the developer has.
+    pub async fn everywhere(engines: &[Engine]) -> Vec<Self> {
+        let mut all = Vec::new();
+        for &engine in engines {
+            if engine == Engine::MySql {
+                for (src, des) in Db::every_mysql().await.into_iter().zip(Db::every_mysql().await) {
+                    all.push(Self::of(src, des).await);
+                }
+            } else {
+                all.extend(Self::new(engine).await);
+            }
+        }
+        all
+    }
+
     /// Empty tables in two given databases.
     pub async fn of(src: Db, des: Db) -> Self {
         create(&src).await;

@@ -190,6 +190,11 @@ pub async fn mysql() -> Option<Arc<Server>> {
             if let Ok(url) = std::env::var("CUPID_TEST_MYSQL") {
                 return Some(Arc::new(Server::from_url(Engine::MySql, &url, false)));
             }
+            if find("mariadbd").is_none()
+                && let Some(foreign) = foreign_mysql()
+            {
+                return Some(foreign);
+            }
             start_mysql(&[], &[]).await.map(Arc::new)
         })
         .await
