@@ -1,0 +1,17 @@
+//! cupid from the outside: the real binary, real servers and a receiver that records everything.
+//!
+//! `tests/run` gives these tests what they need. Without servers a test says `SKIPPED:` and passes, unless
+//! `CUPID_TEST_NO_SKIP=1`.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first thing it did not expect")]
+#![expect(clippy::print_stderr, reason = "what a test measured belongs in its output")]
+#![expect(unreachable_pub, reason = "one binary; `pub` separates what helpers offer from what they hide")]
+
+mod bad_input;
+mod cli;
+mod delivery;
+mod heavy;
+mod lifecycle;
+mod matrix;
+mod servers;
+mod support;
+mod tidy;

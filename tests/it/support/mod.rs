@@ -1,0 +1,12 @@
+//! What the tests stand on: servers, databases, a receiver, the daemon, and waiting for conditions.
+
+pub mod chinook;
+pub mod config;
+pub mod daemon;
+pub mod db;
+pub mod pair;
+pub mod receiver;
+pub mod servers;
+pub mod state;
+pub mod temp;
+pub mod wait;
