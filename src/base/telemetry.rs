@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use tracing::Level;
 use tracing_appender::non_blocking::WorkerGuard;
-use tracing_appender::rolling::{InitError, RollingFileAppender, Rotation};
+use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -46,19 +46,21 @@ where
 ///
 /// # Errors
 /// If the folder cannot be made or written.
-pub fn start(settings: &Settings) -> Result<Guards, InitError> {
+pub fn start(settings: &Settings) -> Result<Guards, std::io::Error> {
     let mut guards = Vec::new();
     let (out, guard) = tracing_appender::non_blocking(std::io::stdout());
     guards.push(guard);
     let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let mut layers = vec![layer(settings.json, colours, out)];
     if let Some(dir) = &settings.dir {
+        std::fs::create_dir_all(dir)?;
         let file = RollingFileAppender::builder()
             .rotation(Rotation::DAILY)
             .filename_prefix(&settings.name)
             .filename_suffix("log")
             .max_log_files(settings.days.max(1))
-            .build(dir)?;
+            .build(dir)
+            .map_err(std::io::Error::other)?;
         let (file, guard) = tracing_appender::non_blocking(file);
         guards.push(guard);
         layers.push(layer(settings.json, false, file));

@@ -78,7 +78,11 @@ impl Lane {
             tokio::select! {
                 biased;
                 () = stop.intake.cancelled() => break,
-                Some(()) = calls.next() => rate.count(),
+                Some(()) = calls.next() => {
+                    rate.count();
+                    // What it became may be due before anything that was known when the wait began.
+                    self.wake.notify_one();
+                }
                 got = async {
                     match refill.as_mut() {
                         Some(refill) => refill.await,
