@@ -68,15 +68,15 @@ pub(crate) fn show(duration: Duration) -> String {
     let units =
         [("d", 86_400_000_000_000), ("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000)];
     for (unit, scale) in units {
-        if nanos > 0 && nanos % scale == 0 {
+        if nanos > 0 && nanos.is_multiple_of(scale) {
             return format!("{}{unit}", nanos / scale);
         }
     }
     if nanos == 0 {
         "0s".to_owned()
-    } else if nanos > 1_000_000_000 && nanos % 100_000_000 == 0 && nanos < 60_000_000_000 {
+    } else if nanos > 1_000_000_000 && nanos.is_multiple_of(100_000_000) && nanos < 60_000_000_000 {
         format!("{}.{}s", nanos / 1_000_000_000, nanos % 1_000_000_000 / 100_000_000)
-    } else if nanos % 1_000_000 == 0 {
+    } else if nanos.is_multiple_of(1_000_000) {
         format!("{}ms", nanos / 1_000_000)
     } else {
         format!("{nanos}ns")

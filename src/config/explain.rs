@@ -1,5 +1,13 @@
 //! The effective configuration as a commented file: every value with the place it came from.
 
+use super::load::Loaded;
+
+/// The effective configuration as a commented file: a configuration itself (but for secrets, which read `***`), each
+/// value with the place it came from.
+pub fn explain(loaded: &Loaded) -> String {
+    loaded.outline.render()
+}
+
 /// Built up while the file is checked.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outline {

@@ -13,7 +13,7 @@ use super::check::{self, File};
 use super::env::{Outside, reason};
 use super::explain::Outline;
 use super::mask::Masked;
-use super::problem::{Problem, Report, Severity, Span};
+use super::problem::{Problem, Report, Span};
 use super::read::Reader;
 
 /// Largest file that is read.
@@ -112,11 +112,11 @@ pub fn parse(text: &str, path: &Path, env: &dyn Fn(&str) -> Option<String>) -> R
     };
     let masked = root.as_ref().map(|root| Masked::parsed(text, root)).unwrap_or_default();
     let path = absolute_file(path);
-    let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
+    let folder = path.parent().unwrap_or_else(|| Path::new("/")).to_owned();
     let mut reader = Reader::new(text, Outside { env, folder: &folder });
     let config = check::check(&mut reader, object, &File { path: &path, folder: &folder });
+    let broken = reader.is_broken();
     let (problems, outline) = reader.into_parts();
-    let broken = problems.iter().any(|problem| problem.severity == Severity::Error);
     let report = Report::new(problems, &shown, text, masked);
     match config {
         Some(config) if !broken => {
@@ -167,6 +167,7 @@ fn syntax(error: &ParseError, text: &str) -> Problem {
         ParseErrorKind::String(_) => {
             "end the text with a double quote on the same line; write a backslash as \\\\"
         }
+        ParseErrorKind::UnexpectedToken => "a comma, a colon or a double quote may be missing before it",
         _ => "the file is JSON; comments (// and /* */) and trailing commas are allowed",
     };
     Problem::error(Span { start, end }, format!("the file is not valid JSON: {words}")).help(help)

@@ -24,9 +24,11 @@ mod reference;
 mod runtime;
 mod schema;
 mod secrets;
+mod section;
 mod task;
 mod zone;
 
+pub use explain::explain;
 pub use load::{Loaded, load, parse};
 pub use problem::{Problem, Report, Severity};
 pub use reference::{Lang, reference};
@@ -38,12 +40,6 @@ pub use task::{
     BodyForm, CallbackConfig, DestinationConfig, Dsn, Engine, RetryPolicy, SourceConfig, Start, TaskConfig,
     Then, TimeLayout, Tls, UpdateConfig, ValueForm,
 };
-
-/// The effective configuration as a commented file: a configuration itself (but for secrets, which read `***`), each
-/// value with the place it came from.
-pub fn explain(loaded: &Loaded) -> String {
-    loaded.outline.render()
-}
 
 #[cfg(test)]
 mod tests;

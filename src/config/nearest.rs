@@ -3,7 +3,7 @@
 /// The candidate that was probably meant, if one is near enough to be worth naming.
 pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower: Vec<char> = word.to_lowercase().chars().collect();
-    let limit = (lower.len() / 3).max(1);
+    let limit = lower.len().div_ceil(3);
     candidates
         .into_iter()
         .map(|candidate| {
@@ -47,6 +47,7 @@ mod tests {
             ("dns", Some("dsn")),
             ("inserts", Some("insert")),
             ("frequency", None),
+            ("dsns", Some("dsn")),
             ("", None),
         ];
         for (word, meant) in cases {

@@ -165,8 +165,12 @@ impl Report {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         let mut out = String::new();
         for problem in &self.problems {
-            out.push_str(&renderer.render(&[self.group(problem)]));
-            out.push_str("\n\n");
+            // Hidden comments leave blanks at the ends of lines.
+            for line in renderer.render(&[self.group(problem)]).lines() {
+                out.push_str(line.trim_end());
+                out.push('\n');
+            }
+            out.push('\n');
         }
         if !out.is_empty() {
             out.pop();

@@ -34,7 +34,7 @@ pub struct Config {
 pub struct StateConfig {
     /// Absolute folder.
     pub dir: PathBuf,
-    /// For the log: "state", "cacheFilePath", "$STATE_DIRECTORY" or "folder of the configuration".
+    /// For the log: `state`, `cacheFilePath`, `$STATE_DIRECTORY` or `folder of the configuration`.
     pub origin: String,
     /// Remark worth one log line, for example that `$STATE_DIRECTORY` won over a temporary folder.
     pub note: Option<String>,

@@ -7,9 +7,8 @@ use super::keys::Kind;
 /// Byte ranges of a text that must not be shown; `None` for the kind: nothing is known about it.
 pub(crate) fn ranges(kind: Option<Kind>, text: &str) -> Vec<Range<usize>> {
     match kind {
-        None => vec![0..text.len()],
-        _ if is_reference(text) => Vec::new(),
-        Some(Kind::Secret) => vec![0..text.len()],
+        Some(_) if is_reference(text) => Vec::new(),
+        None | Some(Kind::Secret) => std::iter::once(0..text.len()).collect(),
         Some(Kind::Dsn | Kind::Smtp) => place(text),
         Some(Kind::Url) => http(text),
         Some(_) => Vec::new(),
@@ -53,7 +52,8 @@ fn place(text: &str) -> Vec<Range<usize>> {
             let port =
                 rest.split(['/', ')', '?']).next().is_some_and(|p| p.bytes().all(|b| b.is_ascii_digit()));
             let php = ["mysql:", "pgsql:", "sqlite:"].iter().any(|scheme| text.starts_with(scheme));
-            if !port && !(php && start == 0) && !text[..colon].contains('(') {
+            let fine = port || text[..colon].contains('(') || (php && start == 0);
+            if !fine {
                 ranges.push(colon..text.len());
             }
         }

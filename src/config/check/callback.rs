@@ -7,7 +7,8 @@ use base64::Engine as _;
 use super::{line, shown};
 use crate::base::secret::Secret;
 use crate::config::problem::Problem;
-use crate::config::read::{Found, Reader, Section, json};
+use crate::config::read::{Found, Reader, json};
+use crate::config::section::Section;
 use crate::config::{BodyForm, CallbackConfig, ValueForm, duration};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -90,15 +91,11 @@ pub(super) fn http_url(text: &str) -> Result<url::Url, String> {
 }
 
 fn secret(r: &mut Reader<'_>, section: &Section<'_>) -> Result<Option<Secret<Vec<u8>>>, ()> {
-    let Some(property) = section.key_span("secret") else { return Ok(None) };
-    let Some(found) = r.text(section, "secret") else {
-        // An empty secret must not quietly mean "unsigned"; a wrong type has been reported already.
-        r.report(
-            Problem::error(property, "`secret` holds no usable secret")
-                .help("remove it to send unsigned callbacks"),
-        );
-        return Err(());
-    };
+    if !section.has("secret") {
+        return Ok(None);
+    }
+    // An empty one must not quietly mean "unsigned".
+    let found = r.required(section, "secret").ok_or(())?;
     let bytes = found.value.strip_prefix("whsec_").and_then(|rest| {
         let rest = rest.trim_end_matches('=');
         base64::engine::general_purpose::STANDARD_NO_PAD.decode(rest).ok()

@@ -8,7 +8,8 @@ use super::place::Connections;
 use super::policy::{self, Layers};
 use super::source::text;
 use crate::config::problem::{Problem, Span};
-use crate::config::read::{Reader, Section, json};
+use crate::config::read::{Reader, json};
+use crate::config::section::Section;
 use crate::config::{DestinationConfig, Dsn, Engine};
 use crate::model::DestinationName;
 
@@ -117,7 +118,7 @@ fn columns(r: &mut Reader<'_>, section: &Section<'_>) -> Option<Vec<(String, Str
         return None;
     };
     let pairs = r.pairs(section, "columns");
-    if pairs.is_empty() {
+    if pairs.is_empty() && section.is_empty("columns") {
         r.report(
             Problem::error(at, "`columns` names no column")
                 .help("name the columns that must agree, source onto destination"),

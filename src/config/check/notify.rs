@@ -1,10 +1,11 @@
-//! `notify` and the PushBear keys.
+//! `notify` and the `pushbear…` keys.
 
 use super::line;
 use super::place::origin;
 use crate::base::secret::Secret;
 use crate::config::problem::Problem;
-use crate::config::read::{Found, Reader, Section, json};
+use crate::config::read::{Found, Reader, json};
+use crate::config::section::Section;
 use crate::config::{NotifyConfig, SmtpConfig, SmtpSecurity};
 
 const PUSHBEAR: &str = "https://pushbear.ftqq.com/sub";

@@ -3,7 +3,8 @@
 use crate::base::secret::Secret;
 use crate::config::nearest::nearest;
 use crate::config::problem::{Problem, Span};
-use crate::config::read::{Reader, Section, json};
+use crate::config::read::{Reader, json};
+use crate::config::section::Section;
 use crate::config::{Dsn, Engine, dsn};
 
 /// A database as a place refers to it.
@@ -49,7 +50,11 @@ impl<'a> Connections<'a> {
         Self(entries.collect())
     }
 
+    /// Says which connections nobody uses; not while something is wrong, which may be just a mistyped `use`.
     pub(super) fn report_unused(&self, r: &mut Reader<'_>) {
+        if r.is_broken() {
+            return;
+        }
         for unused in self.0.iter().filter(|connection| !connection.used) {
             r.report(Problem::note(unused.at, format!("the connection `{}` is not used", unused.name)));
         }

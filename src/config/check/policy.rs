@@ -6,7 +6,8 @@ use super::place::origin;
 use crate::config::keys::{self, Scope};
 use crate::config::nearest::nearest;
 use crate::config::problem::Problem;
-use crate::config::read::{Found, Reader, Section, json};
+use crate::config::read::{Found, Reader, json};
+use crate::config::section::Section;
 use crate::config::{RetryPolicy, Then, duration, zone};
 
 const TRIES: u32 = 3;
@@ -60,6 +61,9 @@ impl<'a> Layers<'a> {
 /// Checks the policies of a section, whether they come to count or not.
 pub(super) fn check_all(r: &mut Reader<'_>, section: &Section<'_>) {
     let can = |key: &str| keys::usable(section.scope).any(|known| known.name == key) && section.has(key);
+    if section.scope == Scope::Top {
+        r.number(section, "failureJobRetrySecond");
+    }
     if can("retry") {
         read_retry(r, section, DELAY);
     }
@@ -76,7 +80,8 @@ pub(super) fn check_all(r: &mut Reader<'_>, section: &Section<'_>) {
 
 pub(super) fn callbacks(r: &mut Reader<'_>, layers: &Layers<'_>) -> bool {
     let found = layers.nearest(r, "callbacks", |r, section| r.switch(section, "callbacks"));
-    let (value, origin) = found.map_or((true, "default".to_owned()), |(found, origin)| (found.value, origin));
+    let (value, origin) =
+        found.map_or_else(|| (true, "default".to_owned()), |(found, origin)| (found.value, origin));
     r.out.leaf("callbacks", if value { "\"on\"" } else { "\"off\"" }, origin);
     value
 }
@@ -84,7 +89,7 @@ pub(super) fn callbacks(r: &mut Reader<'_>, layers: &Layers<'_>) -> bool {
 pub(super) fn verify(r: &mut Reader<'_>, layers: &Layers<'_>) -> Option<Duration> {
     let found = layers.nearest(r, "verify", |r, section| r.duration_or_false(section, "verify"));
     let (value, origin) =
-        found.map_or((Some(VERIFY), "default".to_owned()), |(found, origin)| (found.value, origin));
+        found.map_or_else(|| (Some(VERIFY), "default".to_owned()), |(found, origin)| (found.value, origin));
     r.out.leaf("verify", value.map_or_else(|| "false".to_owned(), |v| json(&duration::show(v))), origin);
     value
 }

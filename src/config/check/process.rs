@@ -8,7 +8,8 @@ use sha2::{Digest as _, Sha256};
 use super::{File, line, shown};
 use crate::config::dsn::absolute;
 use crate::config::problem::Problem;
-use crate::config::read::{Found, Reader, Section, json};
+use crate::config::read::{Found, Reader, json};
+use crate::config::section::Section;
 use crate::config::{LogConfig, LogFormat, LogLevel, StateConfig};
 
 /// One manager, one callback task, one scanner.

@@ -6,7 +6,8 @@ use super::place::Connections;
 use super::policy::{self, Layers};
 use super::{line, shown};
 use crate::config::problem::Problem;
-use crate::config::read::{Reader, Section, json};
+use crate::config::read::{Reader, json};
+use crate::config::section::Section;
 use crate::config::{SourceConfig, Start, TimeLayout, UpdateConfig, layout, zone};
 
 const INTERVAL_MS: u64 = 2000;

@@ -1,8 +1,10 @@
+use std::fmt::Write as _;
 use std::path::Path;
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::{Engine, Tls};
 
 /// One line that says everything: `engine user:password@host:port/database tls=… ca=… timeout=… | notes`.
 fn summary(text: &str) -> String {
@@ -13,28 +15,28 @@ fn summary(text: &str) -> String {
     let dsn = parsed.dsn;
     let mut out = dsn.engine.to_string();
     if dsn.engine == Engine::Sqlite {
-        out += &format!(" {}", dsn.database);
+        write!(out, " {}", dsn.database).unwrap();
     } else {
-        out += &format!(" {}", dsn.user);
+        write!(out, " {}", dsn.user).unwrap();
         if let Some(password) = &dsn.password {
-            out += &format!(":{}", password.expose());
+            write!(out, ":{}", password.expose()).unwrap();
         }
         match &dsn.socket {
-            Some(socket) => out += &format!("@{{{}}}/{}", socket.display(), dsn.database),
-            None => out += &format!("@{}:{}/{}", dsn.host, dsn.port, dsn.database),
+            Some(socket) => write!(out, "@{{{}}}/{}", socket.display(), dsn.database).unwrap(),
+            None => write!(out, "@{}:{}/{}", dsn.host, dsn.port, dsn.database).unwrap(),
         }
         if dsn.tls != Tls::Preferred {
-            out += &format!(" {:?}", dsn.tls);
+            write!(out, " {:?}", dsn.tls).unwrap();
         }
     }
     if let Some(ca) = &dsn.ca {
-        out += &format!(" ca={}", ca.display());
+        write!(out, " ca={}", ca.display()).unwrap();
     }
     if dsn.connect_timeout != CONNECT_TIMEOUT {
-        out += &format!(" {:?}", dsn.connect_timeout);
+        write!(out, " {:?}", dsn.connect_timeout).unwrap();
     }
     for note in parsed.notes {
-        out += &format!(" | {note}");
+        write!(out, " | {note}").unwrap();
     }
     out
 }

@@ -20,7 +20,7 @@ pub(super) const KEYS: &[Key] = &[
         "Name of an entry of `connections`, in place of `dsn`.",
         "引用 `connections` 中的一项，代替 `dsn`。",
     ),
-    Key::legacy(
+    Key::php(
         "user",
         &[Source, Destination, Connection],
         Kind::Text,
@@ -28,7 +28,7 @@ pub(super) const KEYS: &[Key] = &[
         "User of the database, if `dsn` does not name it (PHP's form).",
         "`dsn` 中没有写时的数据库用户名（PHP 写法）。",
     ),
-    Key::legacy(
+    Key::php(
         "password",
         &[Source, Destination, Connection],
         Kind::Secret,

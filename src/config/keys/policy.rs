@@ -102,7 +102,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     Key {
         status: Status::Unneeded("callbacks are sent as soon as they are due"),
-        ..Key::legacy(
+        ..Key::php(
             "callbackWorkerIntervalMillisecond",
             &[Top],
             Kind::Number { least: 0, most: 86_400_000 },
@@ -113,7 +113,7 @@ pub(super) const KEYS: &[Key] = &[
     },
     Key {
         status: Status::Unneeded("rows are compared as soon as they are found"),
-        ..Key::legacy(
+        ..Key::php(
             "taskWorkerIntervalMillisecond",
             &[Top],
             Kind::Number { least: 0, most: 86_400_000 },
