@@ -56,7 +56,7 @@ impl Callback {
                     policy: Policy {
                         retry: config.retry.clone(),
                         verify: config.verify,
-                        sending: task.config.callbacks,
+                        sending: task.config.callbacks && config.callbacks,
                     },
                     clock: clock.clone(),
                     wake,

@@ -164,13 +164,12 @@ proptest! {
     /// What Go's driver would write is read back, whatever is in the password.
     #[test]
     fn go_round_trip(
-        user in "[^:@/(){}]{1,12}",
+        user in "[a-zé_.-][^:@/(){}]{0,10}[0-9a-z$?=#]",
         password in "\\PC{0,24}",
         host in "[a-z][a-z0-9.-]{0,20}",
         port in 1_u16..,
         database in "[a-zA-Z0-9_]{1,16}",
     ) {
-        prop_assume!(user.trim() == user && !matches!(user.as_str(), "sqlite" | "mysql" | "pgsql"));
         prop_assume!(!password.starts_with("//"));
         // The one thing Go's own rules cannot tell from a parameter with a slash.
         prop_assume!(!(password.contains(")/") && password.contains('?')));
