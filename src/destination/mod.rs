@@ -1,9 +1,14 @@
 //! A copy that must agree. One trait, one file per kind of destination.
 
+mod sql;
+
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
+use crate::config::DestinationConfig;
 use crate::model::{Column, Row, Value};
-use crate::sql::PlaceError;
+use crate::sql::{Database, PlaceError};
 
 /// A destination that can be asked for rows by key.
 #[async_trait]
@@ -19,9 +24,22 @@ pub trait Destination: Send + Sync {
 
     /// Rows whose key column equals one of `keys` under the database's own rules (a case-insensitive collation
     /// may answer with more than was asked; the caller matches exactly). Each row is the key followed by
-    /// [`Destination::columns`]. NULL keys are not asked for.
+    /// [`Destination::columns`]. NULL keys are not asked for; a key that the column cannot hold finds nothing.
+    /// No row is returned twice.
     async fn lookup(&self, keys: &[Value]) -> Result<Vec<Row>, PlaceError>;
 
-    /// Looks at the catalogue again; an error says what is no longer as the task needs it.
+    /// Looks at the catalogue again; an error says what is no longer as the task needs it. After an error of kind
+    /// `Missing` the destination must be opened anew.
     async fn recheck(&self) -> Result<(), PlaceError>;
+}
+
+/// Opens a destination.
+///
+/// # Errors
+/// The database cannot be reached, or table, columns or rights are not as the task needs them.
+pub async fn open(
+    config: &DestinationConfig,
+    database: Arc<Database>,
+) -> Result<Box<dyn Destination>, PlaceError> {
+    Ok(Box::new(sql::SqlDestination::open(config, database).await?))
 }

@@ -5,6 +5,7 @@
 mod column;
 mod delivery;
 mod finding;
+pub mod form;
 mod id;
 mod row;
 mod value;

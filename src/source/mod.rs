@@ -1,11 +1,17 @@
 //! Where rows are true. One trait, one file per kind of source.
 
+mod insert;
+mod sql;
+mod update;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::config::SourceConfig;
 use crate::model::{Column, Feed, Position, RowId, SourceRow};
-use crate::sql::PlaceError;
+use crate::sql::{Database, PlaceError};
 
 /// A source that can be walked by feeds and asked for single rows.
 #[async_trait]
@@ -26,13 +32,14 @@ pub trait Source: Send + Sync {
     /// Reads the next rows of a feed behind `from`, at most `limit`.
     async fn read(&self, feed: Feed, from: &Position, limit: usize) -> Result<Batch, PlaceError>;
 
-    /// The position that lies further back, so that destinations that are nearly equal share one read.
+    /// A position that lies no further ahead than either, so that destinations that are nearly equal share one read.
     fn earlier(&self, feed: Feed, a: &Position, b: &Position) -> Position;
 
     /// Whole rows by their integer key; rows that are gone are left out. Order is free.
     async fn fetch(&self, ids: &[RowId]) -> Result<Vec<SourceRow>, PlaceError>;
 
-    /// Looks at the catalogue again; an error says what is no longer as the task needs it.
+    /// Looks at the catalogue again; an error says what is no longer as the task needs it. After an error of kind
+    /// `Missing` the source must be opened anew: it goes on reading by the catalogue it was opened with.
     async fn recheck(&self) -> Result<(), PlaceError>;
 
     /// Pause between two looks of a feed that has caught up; `None`: the feed is off.
@@ -48,4 +55,16 @@ pub struct Batch {
     pub next: Position,
     /// Whether more is known to wait behind `next` right now.
     pub more: bool,
+}
+
+/// Opens the source of a task. `mapped` are the source columns that any destination compares, as written.
+///
+/// # Errors
+/// The database cannot be reached, or table, columns, key or rights are not as the task needs them.
+pub async fn open(
+    config: &SourceConfig,
+    mapped: &[String],
+    database: Arc<Database>,
+) -> Result<Box<dyn Source>, PlaceError> {
+    Ok(Box::new(sql::SqlSource::open(config, mapped, database).await?))
 }

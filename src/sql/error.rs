@@ -17,6 +17,13 @@ pub struct PlaceError {
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
+impl PlaceError {
+    /// An error that no driver reported.
+    pub fn new(kind: PlaceErrorKind, place: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { kind, place: place.into(), message: message.into(), source: None }
+    }
+}
+
 /// The classes of [`PlaceError`], by what a caller does with them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlaceErrorKind {

@@ -1,0 +1,165 @@
+//! A table of a database as a destination, whatever the engine.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::Destination;
+use crate::config::DestinationConfig;
+use crate::diff::KeyForm;
+use crate::model::{Column, Key, Row, Value};
+use crate::sql::catalog::Table;
+use crate::sql::select;
+use crate::sql::statement::Statement;
+use crate::sql::{Database, PlaceError, PlaceErrorKind, bind, is_bad_value};
+
+pub(super) struct SqlDestination {
+    config: DestinationConfig,
+    database: Arc<Database>,
+    table: Table,
+    identity: String,
+    key: usize,
+    columns: Vec<Column>,
+    /// Tells keys of this column apart.
+    form: KeyForm,
+    /// One per list size.
+    lookups: Vec<Statement>,
+}
+
+impl SqlDestination {
+    pub(super) async fn open(
+        config: &DestinationConfig,
+        database: Arc<Database>,
+    ) -> Result<Self, PlaceError> {
+        let table = Table::resolve(&database, &config.table).await?;
+        let missing = |message: String| PlaceError::new(PlaceErrorKind::Missing, database.place(), message);
+        let key = table.require(&config.by_column).map_err(missing)?;
+        let mut selected = vec![key];
+        for (_, name) in &config.columns {
+            selected.push(table.require(name).map_err(missing)?);
+        }
+        Ok(Self {
+            identity: format!("{} key={}", table.identity, table.columns[key].name),
+            columns: selected[1..].iter().map(|column| table.columns[*column].clone()).collect(),
+            form: KeyForm::new(&table.columns[key], &table.columns[key]),
+            lookups: select::SIZES.iter().map(|size| select::by_key(&table, &selected, key, *size)).collect(),
+            config: config.clone(),
+            database,
+            table,
+            key,
+        })
+    }
+
+    /// The keys to be asked for, in the column's own form, each once.
+    fn wanted(&self, keys: &[Value]) -> Vec<Value> {
+        let column = &self.table.columns[self.key];
+        let mut seen: HashSet<(bool, Key)> = HashSet::with_capacity(keys.len());
+        let mut wanted = Vec::with_capacity(keys.len());
+        for key in keys {
+            let forms = bind::key(self.database.engine(), column, key);
+            for form in [forms.0, forms.1].into_iter().flatten() {
+                let known =
+                    self.form.key(&form).is_none_or(|key| !seen.insert((form.as_int().is_some(), key)));
+                if !known {
+                    wanted.push(form);
+                }
+            }
+        }
+        wanted
+    }
+
+    /// Asks for up to one list of keys. A key that the database refuses is found by halving and counts as missing.
+    async fn ask(&self, keys: &[Value], size: usize, answers: &mut Answers) -> Result<(), PlaceError> {
+        let mut lists = vec![(keys, size)];
+        while let Some((keys, size)) = lists.pop() {
+            let refs: Vec<&Value> = keys.iter().collect();
+            let class = self.table.columns[self.key].class;
+            let params = bind::params(self.database.engine(), class, &refs, size);
+            match self.database.fetch(&self.lookups[select::place_of(size)], &params).await {
+                Ok(rows) => answers.push(keys, rows),
+                Err(error) if is_bad_value(&error) => {
+                    if keys.len() > 1 {
+                        let (left, right) = keys.split_at(keys.len() / 2);
+                        lists.extend([left, right].map(|half| (half, select::chunk(half.len()).1)));
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Answers of the single statements, with the keys that each asked for.
+#[derive(Default)]
+struct Answers(Vec<(Vec<Value>, Vec<Row>)>);
+
+impl Answers {
+    fn push(&mut self, keys: &[Value], rows: Vec<Row>) {
+        self.0.push((keys.to_vec(), rows));
+    }
+
+    /// All rows, each once. Under a collation that takes `a` for `A`, two statements may both have found a row: it is
+    /// kept for the one that asked for exactly its key.
+    fn rows(mut self, form: &KeyForm) -> Vec<Row> {
+        if self.0.len() == 1 {
+            return self.0.pop().map(|(_, rows)| rows).unwrap_or_default();
+        }
+        let mut all = Vec::new();
+        for (keys, rows) in self.0 {
+            let asked: HashSet<Key> = keys.iter().filter_map(|key| form.key(key)).collect();
+            all.extend(
+                rows.into_iter().filter(|row| form.key(&row[0]).is_some_and(|key| asked.contains(&key))),
+            );
+        }
+        all
+    }
+}
+
+#[async_trait]
+impl Destination for SqlDestination {
+    fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    fn key_column(&self) -> &Column {
+        &self.table.columns[self.key]
+    }
+
+    fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    async fn lookup(&self, keys: &[Value]) -> Result<Vec<Row>, PlaceError> {
+        let wanted = self.wanted(keys);
+        let mut answers = Answers::default();
+        let mut left = wanted.as_slice();
+        while !left.is_empty() {
+            let (taken, size) = select::chunk(left.len());
+            let (now, later) = left.split_at(taken);
+            left = later;
+            self.ask(now, size, &mut answers).await?;
+        }
+        Ok(answers.rows(&self.form))
+    }
+
+    async fn recheck(&self) -> Result<(), PlaceError> {
+        let fresh = Table::resolve(&self.database, &self.config.table).await?;
+        let missing =
+            |message: String| PlaceError::new(PlaceErrorKind::Missing, self.database.place(), message);
+        let names = self.config.columns.iter().map(|(_, name)| name).chain([&self.config.by_column]);
+        for name in names {
+            let (now, before) =
+                (fresh.require(name).map_err(missing)?, self.table.require(name).map_err(missing)?);
+            let same = fresh.columns[now].class == self.table.columns[before].class
+                && fresh.details[now].read == self.table.details[before].read;
+            if !same {
+                let (was, is) = (&self.table.columns[before].declared, &fresh.columns[now].declared);
+                let table = self.table.full_name();
+                return Err(missing(format!("column {name:?} of table {table:?} was {was} and is {is} now")));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,18 @@
+//! What "equal" means: pure functions over values and the columns they come from.
+//!
+//! There is one definition of sameness, [`Form`](form::Form): decided once per pair of columns from both schemas,
+//! it turns a value of either side into canonical bytes. Two values agree when those bytes do. Keys
+//! ([`KeyForm`]) and compared columns ([`ColumnRule`]) use the same one, so a row that was found by its key is never
+//! reported for it.
+//!
+//! NULL agrees with NULL only, and as a key with nothing.
+
+mod compare;
+mod digest;
+mod form;
+mod json;
+mod key;
+
+pub use compare::{ColumnRule, compare};
+pub use digest::digest;
+pub use key::KeyForm;

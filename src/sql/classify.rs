@@ -1,0 +1,194 @@
+//! Driver errors become [`PlaceError`]: by the codes each engine documents, never by the words of a message.
+
+use std::io;
+
+use sqlx::mysql::MySqlDatabaseError;
+
+use super::{PlaceError, PlaceErrorKind};
+use crate::config::Engine;
+
+/// What the driver's error means, in our words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Class {
+    pub(super) kind: PlaceErrorKind,
+    /// The connection can be used again.
+    pub(super) keeps_connection: bool,
+    /// The database refused a bound value; the statement as such is right.
+    pub(super) bad_value: bool,
+    next: &'static str,
+}
+
+impl Class {
+    const fn new(kind: PlaceErrorKind, next: &'static str) -> Self {
+        Self { kind, keeps_connection: true, bad_value: false, next }
+    }
+
+    const fn lost(kind: PlaceErrorKind, next: &'static str) -> Self {
+        Self { kind, keeps_connection: false, bad_value: false, next }
+    }
+
+    /// The statement failed only because the connection had been closed or its cached plan had become stale: on a
+    /// fresh connection the same statement may run at once.
+    pub(super) fn wants_fresh_connection(self) -> bool {
+        !self.keeps_connection && matches!(self.kind, PlaceErrorKind::Transient | PlaceErrorKind::Unreachable)
+    }
+}
+
+const WAIT: &str = "waiting for it to come back";
+const AGAIN: &str = "it is tried again";
+const LESS: &str = "add an index on the column that is read by, or raise the statement time limit";
+const RIGHTS: &str = "check user, password and the right to SELECT";
+const NAMES: &str = "check the names in the configuration against the database";
+const VALUE: &str = "a bound value was refused";
+
+/// Classifies a driver error.
+pub(super) fn class(engine: Engine, error: &sqlx::Error) -> Class {
+    use PlaceErrorKind::{Other, Transient, Unreachable};
+    match error {
+        sqlx::Error::Database(e) => match engine {
+            Engine::MySql => {
+                let number = e.try_downcast_ref::<MySqlDatabaseError>().map_or(0, MySqlDatabaseError::number);
+                mysql(number)
+            }
+            Engine::Postgres => postgres(e.code().as_deref().unwrap_or_default()),
+            Engine::Sqlite => sqlite(e.code().and_then(|code| code.parse().ok()).unwrap_or(0)),
+        },
+        sqlx::Error::Io(e) => match e.kind() {
+            io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::UnexpectedEof => Class::lost(Transient, AGAIN),
+            io::ErrorKind::NotFound if engine == Engine::Sqlite => {
+                Class::lost(PlaceErrorKind::Missing, "check the path; cupid never creates a database")
+            }
+            _ => Class::lost(Unreachable, WAIT),
+        },
+        sqlx::Error::Tls(_) => {
+            Class::lost(Other, "check the server's certificate and the TLS setting of the dsn")
+        }
+        sqlx::Error::Configuration(_) => Class::lost(Other, "check the dsn"),
+        sqlx::Error::WorkerCrashed => Class::lost(Transient, AGAIN),
+        // Half-read packets and the like: the state of the connection is unknown.
+        _ => Class::lost(Other, "this is a fault in cupid or its driver if it stays"),
+    }
+}
+
+fn mysql(number: u16) -> Class {
+    use PlaceErrorKind::{Denied, Missing, Other, TooSlow, Transient, Unreachable};
+    match number {
+        // Too many connections (server, user), shutdown, host blocked, server starting, killed.
+        1040 | 1053 | 1129 | 1203 | 1226 | 1461 | 3169 => Class::lost(Unreachable, WAIT),
+        1927 | 1152 | 1158..=1161 | 1317 | 2006 | 2013 | 4031 => Class::lost(Transient, AGAIN),
+        1205 | 1213 | 1412 | 1615 | 3572 => Class::new(Transient, AGAIN),
+        1969 | 3024 => Class::new(TooSlow, LESS),
+        1044 | 1045 | 1130 | 1142 | 1143 | 1227 | 1370 | 1449 | 1698 | 1820 | 1862 | 3118 | 3879 | 4151
+        | 4161 => Class::new(Denied, RIGHTS),
+        1049 | 1051 | 1054 | 1109 | 1146 | 1356 | 1932 => Class::new(Missing, NAMES),
+        1264 | 1265 | 1267 | 1270 | 1271 | 1292 | 1366 | 1411 | 1525 | 3854 | 3988 => {
+            Class { bad_value: true, ..Class::new(Other, VALUE) }
+        }
+        _ => Class::new(Other, "see the database's own message"),
+    }
+}
+
+fn postgres(state: &str) -> Class {
+    use PlaceErrorKind::{Denied, Missing, Other, TooSlow, Transient, Unreachable};
+    match state {
+        "53300" | "53400" | "57P03" => Class::lost(Unreachable, WAIT),
+        "57P01" | "57P02" | "57P04" | "57P05" | "25P03" => Class::lost(Transient, AGAIN),
+        // The result type of a cached plan changed: the table was altered.
+        "0A000" => Class::lost(Transient, AGAIN),
+        "40001" | "40P01" | "55P03" | "40003" => Class::new(Transient, AGAIN),
+        "57014" => Class::new(TooSlow, LESS),
+        "28000" | "28P01" | "42501" => Class::new(Denied, RIGHTS),
+        "3D000" | "3F000" | "42P01" | "42703" | "42704" | "42883" => Class::new(Missing, NAMES),
+        s if s.starts_with("08") || s.starts_with("53") || s.starts_with("58") => {
+            Class::lost(Unreachable, WAIT)
+        }
+        s if s.starts_with("22") || s == "23514" => Class { bad_value: true, ..Class::new(Other, VALUE) },
+        _ => Class::new(Other, "see the database's own message"),
+    }
+}
+
+fn sqlite(code: i32) -> Class {
+    use PlaceErrorKind::{Denied, Missing, Other, TooSlow, Transient, Unreachable};
+    // Extended codes carry the primary one in the low byte.
+    match code & 0xff {
+        5 | 6 | 15 | 17 => Class::new(Transient, AGAIN),
+        9 => Class::new(TooSlow, LESS),
+        3 | 8 | 23 => Class::new(Denied, "check the rights of the file and its folder"),
+        10 | 13 => Class::new(Unreachable, WAIT),
+        14 => Class::lost(Missing, "check the path and its rights; cupid never creates a database"),
+        1 => Class::new(Missing, NAMES),
+        26 => Class::lost(Other, "the file is not an SQLite database"),
+        _ => Class::new(Other, "see the database's own message"),
+    }
+}
+
+/// Wraps a driver error with its class and the next step. Values that were refused are not repeated.
+pub(super) fn place_error(engine: Engine, place: &str, error: sqlx::Error) -> PlaceError {
+    let class = class(engine, &error);
+    if class.bad_value {
+        let code = error.as_database_error().and_then(|e| e.code()).unwrap_or_default();
+        let message = format!("{} (SQLSTATE {code})", class.next);
+        return PlaceError::new(class.kind, place, message);
+    }
+    let found = match &error {
+        sqlx::Error::Database(e) => one_line(e.message()),
+        other => one_line(&other.to_string()),
+    };
+    PlaceError {
+        kind: class.kind,
+        place: place.to_owned(),
+        message: format!("{found}; {}", class.next),
+        source: Some(Box::new(error)),
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_classified() {
+        use PlaceErrorKind::{Denied, Missing, Other, TooSlow, Transient, Unreachable};
+        for (number, kind) in [
+            (1040, Unreachable),
+            (1213, Transient),
+            (1969, TooSlow),
+            (3024, TooSlow),
+            (1142, Denied),
+            (1146, Missing),
+        ] {
+            assert_eq!(mysql(number).kind, kind, "{number}");
+        }
+        for (state, kind) in [
+            ("57P03", Unreachable),
+            ("08006", Unreachable),
+            ("40P01", Transient),
+            ("57014", TooSlow),
+            ("28P01", Denied),
+            ("42P01", Missing),
+            ("XX000", Other),
+        ] {
+            assert_eq!(postgres(state).kind, kind, "{state}");
+        }
+        for (code, kind) in [(5, Transient), (517, Transient), (9, TooSlow), (14, Missing), (26, Other)] {
+            assert_eq!(sqlite(code).kind, kind, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_lost_connection_is_retried_and_a_refusal_is_waited_for() {
+        let lost = sqlx::Error::Io(io::Error::from(io::ErrorKind::UnexpectedEof));
+        assert!(class(Engine::MySql, &lost).wants_fresh_connection());
+        let refused = sqlx::Error::Io(io::Error::from(io::ErrorKind::ConnectionRefused));
+        let error = place_error(Engine::MySql, "mysql h:1/db", refused);
+        assert_eq!(error.kind, PlaceErrorKind::Unreachable);
+        assert!(error.to_string().starts_with("mysql h:1/db: error communicating"), "{error}");
+    }
+}

@@ -1,0 +1,238 @@
+//! A small fixed pool of read-only sessions at one place.
+//!
+//! Sessions are opened when first needed and at most `Limits::connections` exist. A call that fails half-way, runs
+//! out of time or is dropped by its caller never hands its session on: it is closed hard, and the statement limit
+//! makes the server end what still runs. So nothing ever waits for the rest of somebody else's result.
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use sqlx::Connection as _;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
+
+use super::connect::{self, Connection};
+use super::statement::{Param, Read, Statement};
+use super::{PlaceError, PlaceErrorKind, classify, run};
+use crate::config::{Dsn, Engine};
+use crate::model::Row;
+
+/// Bounds of one [`Database`].
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Sessions at most.
+    pub connections: usize,
+    /// Time for one statement; the server itself ends what takes longer.
+    pub statement: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connections: 4, statement: Duration::from_secs(30) }
+    }
+}
+
+/// Time on top of the statement limit before we stop waiting for an answer ourselves.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A session idle for longer is asked whether it still lives before it is used.
+const PROBE_AFTER: Duration = Duration::from_secs(5);
+
+/// A session idle for longer is closed.
+const CLOSE_AFTER: Duration = Duration::from_secs(300);
+
+/// Time to wait for the answer to that question.
+const PROBE_LIMIT: Duration = Duration::from_secs(3);
+
+/// One place that rows are read from; shared by every task that names the same `Dsn`.
+pub struct Database {
+    dsn: Dsn,
+    place: String,
+    limits: Limits,
+    permits: Semaphore,
+    idle: Mutex<Vec<Idle>>,
+}
+
+struct Idle {
+    connection: Connection,
+    since: Instant,
+}
+
+/// A session in use. Unless it is given back, it is closed hard.
+struct Lease<'a> {
+    connection: Option<Connection>,
+    reused: bool,
+    _permit: SemaphorePermit<'a>,
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        if let Some(Connection::Sqlite(_, deadline)) = &self.connection {
+            deadline.set(Duration::ZERO);
+        }
+    }
+}
+
+impl Database {
+    /// A place to read from. Nothing is opened yet; the first statement does that.
+    pub fn connect(dsn: &Dsn, limits: Limits) -> Self {
+        let connections = limits.connections.max(1);
+        Self {
+            place: dsn.place(),
+            dsn: dsn.clone(),
+            limits,
+            permits: Semaphore::new(connections),
+            idle: Mutex::new(Vec::with_capacity(connections)),
+        }
+    }
+
+    /// Which engine it is.
+    pub fn engine(&self) -> Engine {
+        self.dsn.engine
+    }
+
+    /// Where it is, without credentials.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// The settings it was made with.
+    pub fn dsn(&self) -> &Dsn {
+        &self.dsn
+    }
+
+    /// Asks the database for an answer.
+    ///
+    /// # Errors
+    /// What stands in the way: unreachable, denied …
+    pub async fn ping(&self) -> Result<(), PlaceError> {
+        self.fetch(&Statement::new("SELECT 1", [Read::Int]), &[]).await.map(drop)
+    }
+
+    /// Closes idle sessions in good order.
+    pub async fn close(&self) {
+        let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
+        for Idle { connection, .. } in idle {
+            // The server notices a closed socket as well; a farewell only keeps its log clean.
+            let _ = timeout(PROBE_LIMIT, connection.close()).await;
+        }
+    }
+
+    /// Runs a statement and reads its whole result.
+    pub(crate) async fn fetch(
+        &self,
+        statement: &Statement,
+        params: &[Param],
+    ) -> Result<Vec<Row>, PlaceError> {
+        let mut lease = self.lease().await?;
+        loop {
+            let connection =
+                lease.connection.as_mut().expect("a lease holds its connection until it is released");
+            let limit = self.limits.statement;
+            let error = match timeout(limit + GRACE, run::fetch(connection, statement, params, limit)).await {
+                Ok(Ok(rows)) => {
+                    self.release(lease);
+                    return Ok(rows);
+                }
+                Ok(Err(run::Failure::Driver(error))) => error,
+                Ok(Err(run::Failure::Shape(message))) => {
+                    return Err(PlaceError::new(PlaceErrorKind::Missing, &self.place, message));
+                }
+                Err(_) => {
+                    let message = format!(
+                        "no answer within {} s although the statement limit is {} s; the network or the server hangs",
+                        (limit + GRACE).as_secs(),
+                        limit.as_secs()
+                    );
+                    return Err(PlaceError::new(PlaceErrorKind::TooSlow, &self.place, message));
+                }
+            };
+            let class = classify::class(self.dsn.engine, &error);
+            if lease.reused && class.wants_fresh_connection() {
+                // An idle session had died, or the table was altered: once more on a new one.
+                lease.connection = Some(self.open().await?);
+                lease.reused = false;
+                continue;
+            }
+            if class.keeps_connection {
+                self.release(lease);
+            }
+            let mut error = classify::place_error(self.dsn.engine, &self.place, error);
+            if class.bad_value {
+                error.source = Some(Box::new(BadValue));
+            }
+            return Err(error);
+        }
+    }
+
+    async fn lease(&self) -> Result<Lease<'_>, PlaceError> {
+        let permit = self.permits.acquire().await.expect("the semaphore is never closed");
+        loop {
+            let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let Some(Idle { mut connection, since }) = idle else { break };
+            if since.elapsed() > CLOSE_AFTER {
+                let _ = timeout(PROBE_LIMIT, connection.close()).await;
+            } else if since.elapsed() < PROBE_AFTER || connection.answers().await {
+                return Ok(Lease { connection: Some(connection), reused: true, _permit: permit });
+            }
+        }
+        let connection = self.open().await?;
+        Ok(Lease { connection: Some(connection), reused: false, _permit: permit })
+    }
+
+    async fn open(&self) -> Result<Connection, PlaceError> {
+        let limit = self.dsn.connect_timeout;
+        match timeout(limit, connect::open(&self.dsn, &self.limits)).await {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(error)) => Err(classify::place_error(self.dsn.engine, &self.place, error)),
+            Err(_) => {
+                let message =
+                    format!("no connection within {} s; waiting for it to come back", limit.as_secs_f64());
+                Err(PlaceError::new(PlaceErrorKind::Unreachable, &self.place, message))
+            }
+        }
+    }
+
+    fn release(&self, mut lease: Lease<'_>) {
+        if let Some(connection) = lease.connection.take() {
+            let idle = Idle { connection, since: Instant::now() };
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(idle);
+        }
+    }
+}
+
+impl Connection {
+    async fn answers(&mut self) -> bool {
+        let answer = match self {
+            Self::MySql(c) => timeout(PROBE_LIMIT, c.ping()).await,
+            Self::Postgres(c) => timeout(PROBE_LIMIT, c.ping()).await,
+            Self::Sqlite(..) => return true,
+        };
+        matches!(answer, Ok(Ok(())))
+    }
+
+    async fn close(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::MySql(c) => c.close().await,
+            Self::Postgres(c) => c.close().await,
+            Self::Sqlite(c, _) => c.close().await,
+        }
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Database({})", self.place)
+    }
+}
+
+/// Marks an error of a bound value, so that a look-up can find the key that is to blame.
+#[derive(Debug, thiserror::Error)]
+#[error("a bound value was refused")]
+struct BadValue;
+
+/// Whether the database refused a bound value rather than the statement.
+pub(crate) fn is_bad_value(error: &PlaceError) -> bool {
+    error.source.as_ref().is_some_and(|source| source.is::<BadValue>())
+}

@@ -1,0 +1,142 @@
+//! Builds the few SELECTs there are. Pure: names come from the catalogue and are quoted, values are always bound.
+
+use super::catalog::Table;
+use super::dialect::{Placeholders, quote};
+use super::statement::{Read, Statement};
+use crate::config::Engine;
+
+/// Sizes of key lists. A few fixed ones, so that each stays a prepared statement.
+pub(crate) const SIZES: [usize; 4] = [1, 10, 100, 1000];
+
+/// How many of `left` keys the next look-up takes, and the size of its list (filled up with its last key).
+pub(crate) fn chunk(left: usize) -> (usize, usize) {
+    let largest = SIZES[SIZES.len() - 1];
+    if left >= largest {
+        return (largest, largest);
+    }
+    // Filling up costs little, another round trip more; but not three times the keys.
+    let size = SIZES.into_iter().find(|size| *size >= left && (*size <= 100 || left * 3 >= *size));
+    size.map_or((100, 100), |size| (left, size))
+}
+
+/// Place in [`SIZES`] of a size that [`chunk`] has chosen.
+pub(crate) fn place_of(size: usize) -> usize {
+    SIZES.iter().position(|known| *known == size).unwrap_or(SIZES.len() - 1)
+}
+
+/// What a keyset page starts behind and ends at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bound {
+    /// `column > ?`
+    After(usize),
+    /// `column >= ?`
+    From(usize),
+    /// `column <= ?`
+    UpTo(usize),
+    /// `column = ?`
+    Equal(usize),
+}
+
+/// `SELECT columns FROM table WHERE bounds ORDER BY order LIMIT ?`; the bounds' values are bound in their order, the
+/// limit last. `form` writes a placeholder for a column's own type.
+pub(crate) fn page(table: &Table, columns: &[usize], bounds: &[Bound], order: &[usize]) -> Statement {
+    let mut sql = head(table, columns);
+    let mut places = Placeholders::new(table.engine);
+    for (at, bound) in bounds.iter().enumerate() {
+        sql.push_str(if at == 0 { " WHERE " } else { " AND " });
+        let (column, operator) = match *bound {
+            Bound::After(column) => (column, " > "),
+            Bound::From(column) => (column, " >= "),
+            Bound::UpTo(column) => (column, " <= "),
+            Bound::Equal(column) => (column, " = "),
+        };
+        sql.push_str(&name(table, column));
+        sql.push_str(operator);
+        scalar(table, column, &mut places, &mut sql);
+    }
+    for (at, column) in order.iter().enumerate() {
+        sql.push_str(if at == 0 { " ORDER BY " } else { ", " });
+        sql.push_str(&name(table, *column));
+    }
+    sql.push_str(" LIMIT ");
+    places.next(&mut sql);
+    Statement::new(sql, reads(table, columns))
+}
+
+/// `SELECT columns FROM table WHERE key IN (…)` with `size` places; PostgreSQL takes one array instead.
+pub(crate) fn by_key(table: &Table, columns: &[usize], key: usize, size: usize) -> Statement {
+    let mut sql = head(table, columns);
+    sql.push_str(" WHERE ");
+    sql.push_str(&name(table, key));
+    let mut places = Placeholders::new(table.engine);
+    let form = &table.details[key].key;
+    if table.engine == Engine::Postgres {
+        sql.push_str(" = ANY(");
+        fill(form, &mut places, &mut sql);
+        sql.push(')');
+    } else {
+        sql.push_str(" IN (");
+        for at in 0..size {
+            sql.push_str(if at == 0 { "" } else { ", " });
+            fill(form, &mut places, &mut sql);
+        }
+        sql.push(')');
+    }
+    Statement::new(sql, reads(table, columns))
+}
+
+/// The largest or smallest value of a column: `SELECT column … WHERE column IS NOT NULL ORDER BY column LIMIT 1`.
+pub(crate) fn extreme(table: &Table, column: usize, largest: bool) -> Statement {
+    let mut sql = head(table, &[column]);
+    let name = name(table, column);
+    sql.push_str(" WHERE ");
+    sql.push_str(&name);
+    sql.push_str(" IS NOT NULL ORDER BY ");
+    sql.push_str(&name);
+    sql.push_str(if largest { " DESC LIMIT 1" } else { " LIMIT 1" });
+    Statement::new(sql, reads(table, &[column]))
+}
+
+fn head(table: &Table, columns: &[usize]) -> String {
+    let mut sql = "SELECT ".to_owned();
+    for (at, column) in columns.iter().enumerate() {
+        sql.push_str(if at == 0 { "" } else { ", " });
+        sql.push_str(&name(table, *column));
+        if table.details[*column].as_text {
+            sql.push_str("::text");
+        }
+    }
+    sql.push_str(" FROM ");
+    if let Some(schema) = &table.schema {
+        sql.push_str(&quote(table.engine, schema));
+        sql.push('.');
+    }
+    sql.push_str(&quote(table.engine, &table.name));
+    sql
+}
+
+/// One placeholder for a value of the column's own type. PostgreSQL is told the type of what arrives as text.
+fn scalar(table: &Table, column: usize, places: &mut Placeholders, sql: &mut String) {
+    let form = &table.details[column].key;
+    if table.engine == Engine::Postgres {
+        fill(&form.replace("[]", ""), places, sql);
+    } else {
+        fill(form, places, sql);
+    }
+}
+
+/// Writes `form` with its `?` as the next placeholder.
+fn fill(form: &str, places: &mut Placeholders, sql: &mut String) {
+    let (before, behind) = form.split_once('?').unwrap_or(("", ""));
+    sql.push_str(before);
+    places.next(sql);
+    sql.push_str(behind);
+}
+
+fn name(table: &Table, column: usize) -> String {
+    quote(table.engine, &table.columns[column].name)
+}
+
+fn reads(table: &Table, columns: &[usize]) -> Vec<Read> {
+    columns.iter().map(|column| table.details[*column].read).collect()
+}
