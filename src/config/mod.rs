@@ -17,7 +17,7 @@ mod layout;
 mod lexer;
 mod load;
 mod mask;
-mod nearest;
+pub(crate) mod nearest;
 mod problem;
 mod read;
 mod runtime;
