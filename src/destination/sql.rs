@@ -1,18 +1,20 @@
 //! A table of a database as a destination, whatever the engine.
 
-use std::collections::HashSet;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use super::Destination;
 use crate::config::DestinationConfig;
-use crate::diff::KeyForm;
+use crate::diff::{KeyForm, digest};
 use crate::model::{Column, Key, Row, Value};
+use crate::sql::bind::{self, Forms};
 use crate::sql::catalog::Table;
 use crate::sql::select;
 use crate::sql::statement::Statement;
-use crate::sql::{Database, PlaceError, PlaceErrorKind, bind, is_bad_value};
+use crate::sql::{Database, PlaceError, PlaceErrorKind, is_bad_value};
 
 pub(super) struct SqlDestination {
     config: DestinationConfig,
@@ -51,37 +53,53 @@ impl SqlDestination {
         })
     }
 
-    /// The keys to be asked for, in the column's own form, each once.
-    fn wanted(&self, keys: &[Value]) -> Vec<Value> {
+    /// The keys to be asked for, in the column's own form and each once, in lists. Forms that may find the same row
+    /// stand in one list.
+    fn lists(&self, keys: &[Value]) -> Vec<Vec<Value>> {
         let column = &self.table.columns[self.key];
-        let mut seen: HashSet<(bool, Key)> = HashSet::with_capacity(keys.len());
-        let mut wanted = Vec::with_capacity(keys.len());
+        let mut seen: HashSet<[u8; 16]> = HashSet::with_capacity(keys.len());
+        let mut groups: HashMap<Key, usize> = HashMap::with_capacity(keys.len());
+        let mut wanted: Vec<Vec<Value>> = Vec::with_capacity(keys.len());
         for key in keys {
-            let forms = bind::key(self.database.engine(), column, key);
-            for form in [forms.0, forms.1].into_iter().flatten() {
-                let known =
-                    self.form.key(&form).is_none_or(|key| !seen.insert((form.as_int().is_some(), key)));
-                if !known {
-                    wanted.push(form);
+            let Forms(first, second) = bind::key(self.database.engine(), column, key);
+            for form in [first, second].into_iter().flatten() {
+                if !seen.insert(digest(&[std::slice::from_ref(&form)])) {
+                    continue;
+                }
+                let Some(key) = self.form.key(&form) else { continue };
+                match groups.entry(key) {
+                    Entry::Occupied(group) => wanted[*group.get()].push(form),
+                    Entry::Vacant(place) => {
+                        place.insert(wanted.len());
+                        wanted.push(vec![form]);
+                    }
                 }
             }
         }
-        wanted
+        let mut lists: Vec<Vec<Value>> = Vec::new();
+        for group in wanted {
+            match lists.last_mut() {
+                Some(list) if list.len() + group.len() <= select::LIST => list.extend(group),
+                _ => lists.push(group),
+            }
+        }
+        lists
     }
 
-    /// Asks for up to one list of keys. A key that the database refuses is found by halving and counts as missing.
-    async fn ask(&self, keys: &[Value], size: usize, answers: &mut Answers) -> Result<(), PlaceError> {
-        let mut lists = vec![(keys, size)];
-        while let Some((keys, size)) = lists.pop() {
-            let refs: Vec<&Value> = keys.iter().collect();
+    /// Asks for one list of keys. A key that the database refuses is found by halving and counts as missing.
+    async fn ask(&self, list: Vec<Value>, answers: &mut Answers) -> Result<(), PlaceError> {
+        let mut lists = vec![list];
+        while let Some(mut list) = lists.pop() {
+            let refs: Vec<&Value> = list.iter().collect();
             let class = self.table.columns[self.key].class;
-            let params = bind::params(self.database.engine(), class, &refs, size);
-            match self.database.fetch(&self.lookups[select::place_of(size)], &params).await {
-                Ok(rows) => answers.push(keys, rows),
+            let size = select::size_for(list.len());
+            let params = bind::params(self.database.engine(), class, &refs, select::SIZES[size]);
+            match self.database.fetch(&self.lookups[size], &params).await {
+                Ok(rows) => answers.0.push((list, rows)),
                 Err(error) if is_bad_value(&error) => {
-                    if keys.len() > 1 {
-                        let (left, right) = keys.split_at(keys.len() / 2);
-                        lists.extend([left, right].map(|half| (half, select::chunk(half.len()).1)));
+                    if list.len() > 1 {
+                        let half = list.split_off(list.len() / 2);
+                        lists.extend([list, half]);
                     }
                 }
                 Err(error) => return Err(error),
@@ -96,10 +114,6 @@ impl SqlDestination {
 struct Answers(Vec<(Vec<Value>, Vec<Row>)>);
 
 impl Answers {
-    fn push(&mut self, keys: &[Value], rows: Vec<Row>) {
-        self.0.push((keys.to_vec(), rows));
-    }
-
     /// All rows, each once. Under a collation that takes `a` for `A`, two statements may both have found a row: it is
     /// kept for the one that asked for exactly its key.
     fn rows(mut self, form: &KeyForm) -> Vec<Row> {
@@ -132,14 +146,9 @@ impl Destination for SqlDestination {
     }
 
     async fn lookup(&self, keys: &[Value]) -> Result<Vec<Row>, PlaceError> {
-        let wanted = self.wanted(keys);
         let mut answers = Answers::default();
-        let mut left = wanted.as_slice();
-        while !left.is_empty() {
-            let (taken, size) = select::chunk(left.len());
-            let (now, later) = left.split_at(taken);
-            left = later;
-            self.ask(now, size, &mut answers).await?;
+        for list in self.lists(keys) {
+            self.ask(list, &mut answers).await?;
         }
         Ok(answers.rows(&self.form))
     }

@@ -65,7 +65,7 @@ mod tests {
         ];
         assert_eq!(hex(&[]), "99aa06d3014798d86001c324468d497f");
         assert_eq!(hex(&[&row]), "905e0c0fcfe18d38fda3341d0cf0711d");
-        assert_eq!(hex(&[&row, &[]]), "GOLDEN2");
+        assert_eq!(hex(&[&row, &[]]), "d4961b211f5066bedbd2a6e06c59d418");
     }
 
     fn value() -> impl Strategy<Value = Value> {

@@ -364,15 +364,11 @@ impl Source for SqlSource {
         ids.dedup();
         let keys: Vec<Value> = ids.iter().filter_map(|id| id_value(&self.database, *id)).collect();
         let mut found = Vec::with_capacity(keys.len());
-        let mut left = keys.as_slice();
-        while !left.is_empty() {
-            let (taken, size) = select::chunk(left.len());
-            let (now, later) = left.split_at(taken);
-            left = later;
-            let refs: Vec<&Value> = now.iter().collect();
-            let params = bind::params(self.database.engine(), Class::Int, &refs, size);
-            let statement = &self.fetch[select::place_of(size)];
-            for row in self.database.fetch(statement, &params).await? {
+        for list in keys.chunks(select::LIST) {
+            let refs: Vec<&Value> = list.iter().collect();
+            let size = select::size_for(list.len());
+            let params = bind::params(self.database.engine(), Class::Int, &refs, select::SIZES[size]);
+            for row in self.database.fetch(&self.fetch[size], &params).await? {
                 if let Some(id) = row[self.id].as_int() {
                     found.push(SourceRow { id: RowId(id), values: row });
                 }

@@ -106,6 +106,9 @@ async fn open_mysql(dsn: &Dsn, limits: &Limits) -> Result<MySqlConnection, sqlx:
     let version: String = connection.fetch_one("SELECT VERSION()").await?.try_get_unchecked(0)?;
     let seconds = limits.statement.as_secs_f64().max(0.001);
     let limit = if version.contains("MariaDB") {
+        // MariaDB makes a table of a list of 1000 values and, in a prepared statement, cuts the values down to the
+        // width its first column seemed to have: keys would not be found.
+        set_if_known(&mut connection, "SET SESSION in_predicate_conversion_threshold=0").await?;
         format!("max_statement_time={seconds:.3}")
     } else {
         format!("max_execution_time={}", limits.statement.as_millis().max(1))
@@ -120,6 +123,14 @@ async fn open_mysql(dsn: &Dsn, limits: &Limits) -> Result<MySqlConnection, sqlx:
         )))
         .await?;
     Ok(connection)
+}
+
+/// Sets what older servers do not have.
+async fn set_if_known(connection: &mut MySqlConnection, sql: &'static str) -> Result<(), sqlx::Error> {
+    match connection.execute(sql).await {
+        Ok(_) | Err(sqlx::Error::Database(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 async fn open_postgres(dsn: &Dsn, limits: &Limits) -> Result<PgConnection, sqlx::Error> {

@@ -5,23 +5,15 @@ use super::dialect::{Placeholders, quote};
 use super::statement::{Read, Statement};
 use crate::config::Engine;
 
-/// Sizes of key lists. A few fixed ones, so that each stays a prepared statement.
+/// Sizes of key lists. A few fixed ones, filled up with the last key, so that each stays a prepared statement.
 pub(crate) const SIZES: [usize; 4] = [1, 10, 100, 1000];
 
-/// How many of `left` keys the next look-up takes, and the size of its list (filled up with its last key).
-pub(crate) fn chunk(left: usize) -> (usize, usize) {
-    let largest = SIZES[SIZES.len() - 1];
-    if left >= largest {
-        return (largest, largest);
-    }
-    // Filling up costs little, another round trip more; but not three times the keys.
-    let size = SIZES.into_iter().find(|size| *size >= left && (*size <= 100 || left * 3 >= *size));
-    size.map_or((100, 100), |size| (left, size))
-}
+/// The largest of [`SIZES`]: so many keys are looked up at once.
+pub(crate) const LIST: usize = SIZES[SIZES.len() - 1];
 
-/// Place in [`SIZES`] of a size that [`chunk`] has chosen.
-pub(crate) fn place_of(size: usize) -> usize {
-    SIZES.iter().position(|known| *known == size).unwrap_or(SIZES.len() - 1)
+/// Place in [`SIZES`] of the list that holds so many keys.
+pub(crate) fn size_for(keys: usize) -> usize {
+    SIZES.iter().position(|size| *size >= keys).unwrap_or(SIZES.len() - 1)
 }
 
 /// What a keyset page starts behind and ends at.

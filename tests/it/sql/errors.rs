@@ -1,0 +1,1 @@
+//! Failures are told apart, and told well.

@@ -1,0 +1,1 @@
+//! The insert and the update feed on every engine.
