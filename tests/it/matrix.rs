@@ -197,7 +197,7 @@ impl Comparison {
             let c = quoted(&self.des, column);
             match kind {
                 Kind::Text | Kind::Nullable => format!("{c} = 'changed'"),
-                Kind::Int => format!("{c} = coalesce({c}, 0) + 1"),
+                Kind::Int => format!("{c} = coalesce({c}, 0) + 100000"),
                 Kind::Decimal => format!("{c} = {c} + 0.01"),
                 Kind::Wall => format!("{c} = '2001-02-03 04:05:06'"),
             }
