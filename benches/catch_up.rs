@@ -60,7 +60,9 @@ async fn main() {
     let mut rates = Vec::new();
     for _ in 0..3 {
         let (rate, own, peak) = daemon(&pair).await;
-        println!("  cupid, whole process:            {rate:>10.0} rows/s (scan alone {own} rows/s, peak {peak} MiB)");
+        println!(
+            "  cupid, whole process:            {rate:>10.0} rows/s (scan alone {own} rows/s, peak {peak} MiB)"
+        );
         rates.push(rate);
     }
     rates.sort_by(f64::total_cmp);

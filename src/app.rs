@@ -14,7 +14,8 @@ use crate::base::chain::chain;
 use crate::base::clock::Clock;
 use crate::config::Config;
 use crate::engine::{
-    Callback, ControlHandle, Janitor, Manager, Notifier, Places, Scanner, StatusBoard, Stop, Supervisor, TaskKind,
+    Callback, ControlHandle, Janitor, Manager, Notifier, Places, Scanner, StatusBoard, Stop, Supervisor,
+    TaskKind,
 };
 use crate::model::{Feed, RowId, TaskName};
 use crate::notify::{self, NotifyError};
@@ -152,8 +153,7 @@ impl App {
             supervisor.start(TaskKind::Scanner(n), move || scanner.clone().run(token.clone()));
         }
 
-        let janitor =
-            Janitor::new(store.clone(), self.clock.clone(), self.config.keep, self.status.clone());
+        let janitor = Janitor::new(store.clone(), self.clock.clone(), self.config.keep, self.status.clone());
         let token = stop.clone();
         supervisor.start(TaskKind::Janitor, move || janitor.clone().run(token.clone()));
 

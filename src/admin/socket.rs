@@ -101,5 +101,7 @@ pub async fn ask(socket: &Path, request: &Value) -> io::Result<Value> {
         stream.read_to_string(&mut answer).await?;
         serde_json::from_str(&answer).map_err(io::Error::other)
     };
-    tokio::time::timeout(PATIENCE, conversation).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+    tokio::time::timeout(PATIENCE, conversation)
+        .await
+        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }

@@ -28,7 +28,13 @@ pub(super) struct Args {
     pub(super) config: Option<PathBuf>,
 
     /// Id at which the insert feed starts if there is no progress saved under the same value
-    #[arg(short = 's', long = "startId", visible_alias = "start-id", value_name = "ID", allow_negative_numbers = true)]
+    #[arg(
+        short = 's',
+        long = "startId",
+        visible_alias = "start-id",
+        value_name = "ID",
+        allow_negative_numbers = true
+    )]
     pub(super) start_id: Option<i128>,
 
     /// The task that a different -s is for, if there are several

@@ -69,9 +69,8 @@ fn text(config: &Config, answer: &Value, now: i64) -> String {
                     format!("{feed} feed {state}, {} of {} rows agreed", c["same"], c["rows"])
                 })
                 .collect();
-            let mine = |w: &&Value| {
-                w["task"] == task.name.as_str() && w["destination"] == destination.name.as_str()
-            };
+            let mine =
+                |w: &&Value| w["task"] == task.name.as_str() && w["destination"] == destination.name.as_str();
             let waiting: Vec<String> = answer["waiting"]
                 .as_array()
                 .into_iter()
@@ -83,7 +82,8 @@ fn text(config: &Config, answer: &Value, now: i64) -> String {
                 })
                 .collect();
             let waiting = if waiting.is_empty() { "nothing waits".to_owned() } else { waiting.join(", ") };
-            let looked = if looked.is_empty() { String::new() } else { format!("{} · ", looked.join(" · ")) };
+            let looked =
+                if looked.is_empty() { String::new() } else { format!("{} · ", looked.join(" · ")) };
             out += &format!("{} → {}: {looked}{waiting}\n", task.name, destination.name);
         }
         for (what, trouble) in live["trouble"].as_object().into_iter().flatten() {

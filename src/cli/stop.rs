@@ -28,7 +28,9 @@ pub(super) async fn stop(config: &Config, wait: u64) -> ExitCode {
         return ExitCode::from(exit::STATE);
     };
     if let Err(e) = kill_process(pid, Signal::TERM) {
-        eprintln!("error: process {number} cannot be told to stop: {e}; run this as the user that runs the daemon");
+        eprintln!(
+            "error: process {number} cannot be told to stop: {e}; run this as the user that runs the daemon"
+        );
         return ExitCode::from(exit::STATE);
     }
     let limit = Instant::now() + Duration::from_secs(wait);

@@ -4,16 +4,16 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, pending};
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use futures_util::FutureExt;
 use tokio::sync::{Notify, mpsc};
 use tracing::{debug, info, warn};
 
+use super::Stop;
 use super::look::{Ready, Sorted, look};
 use super::places::TaskPlaces;
 use super::status::StatusBoard;
-use super::Stop;
 use crate::base::chain::chain;
 use crate::base::clock::Clock;
 use crate::deliver::Caller;
@@ -169,7 +169,11 @@ impl Lane {
         let result = looked.await;
         match result {
             Ok(sorted) => {
-                self.status.place_works(&config.name, "deliveries", &config.destinations[self.destination].name);
+                self.status.place_works(
+                    &config.name,
+                    "deliveries",
+                    &config.destinations[self.destination].name,
+                );
                 Ok(sorted)
             }
             Err(e) => {
@@ -243,8 +247,14 @@ impl Lane {
             _ => None,
         };
         let attempt = Attempt { number: prepared.attempt, revision: prepared.revision, began, took, outcome };
-        let settlement =
-            Settlement { id: delivery.id, to: answered.to, due: answered.due, attempt: Some(attempt), note, now };
+        let settlement = Settlement {
+            id: delivery.id,
+            to: answered.to,
+            due: answered.due,
+            attempt: Some(attempt),
+            note,
+            now,
+        };
         self.settle(settlement, stop).await;
     }
 

@@ -82,7 +82,9 @@ impl Notifier {
         for channel in self.channels.iter() {
             let name = channel.name();
             match channel.tell(alert).await {
-                Ok(()) => info!(channel = name, task = %alert.task, destination = %alert.destination, "people were told"),
+                Ok(()) => {
+                    info!(channel = name, task = %alert.task, destination = %alert.destination, "people were told")
+                }
                 Err(e) => warn!(channel = name, error = %chain(&e), "people could not be told"),
             }
         }

@@ -69,7 +69,8 @@ impl Pair {
         let read = source.read_columns();
         let find = |name: &str| {
             let gone = || {
-                let message = format!("column `{name}` is no longer there; put it back, or change the configuration");
+                let message =
+                    format!("column `{name}` is no longer there; put it back, or change the configuration");
                 PlaceError::new(PlaceErrorKind::Missing, source.identity(), message)
             };
             let whole = all.iter().position(|c| &*c.name == name).ok_or_else(gone)?;
@@ -79,9 +80,8 @@ impl Pair {
         let (whole_key, read_key) = find(by_column)?;
         let pairs = columns.iter().map(|(name, _)| find(name)).collect::<Result<Vec<_>, _>>()?;
         // A copy's row is its key followed by the compared columns.
-        let rule = |at: usize, i: usize| {
-            ColumnRule::new((at, &all[pairs[i].0]), (i + 1, &destination.columns()[i]))
-        };
+        let rule =
+            |at: usize, i: usize| ColumnRule::new((at, &all[pairs[i].0]), (i + 1, &destination.columns()[i]));
         let shape = |key: usize, columns: Vec<usize>, version: Vec<usize>| {
             let rules = columns.iter().enumerate().map(|(i, at)| rule(*at, i)).collect();
             Shape { key, columns, rules, version }
@@ -138,8 +138,14 @@ impl Pair {
                     DeliveryKind::Ambiguous
                 }
             };
-            let finding =
-                Finding { task: task.clone(), destination: destination.clone(), key, row: row.id, kind, fingerprint };
+            let finding = Finding {
+                task: task.clone(),
+                destination: destination.clone(),
+                key,
+                row: row.id,
+                kind,
+                fingerprint,
+            };
             findings.push(finding);
         }
         Ok(Compared { findings, counts })
@@ -158,9 +164,9 @@ impl Pair {
         Ok(wanted
             .iter()
             .map(|(id, key)| {
-                let row = rows.remove(id).filter(|row| {
-                    self.key_form.key(&row[self.whole.key]).as_ref() == Some(*key)
-                });
+                let row = rows
+                    .remove(id)
+                    .filter(|row| self.key_form.key(&row[self.whole.key]).as_ref() == Some(*key));
                 let Some(row) = row else {
                     return Looked { verdict: None, row: None, copy: None, fingerprint: [0; 16] };
                 };

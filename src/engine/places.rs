@@ -69,7 +69,11 @@ impl std::fmt::Debug for TaskPlaces {
 }
 
 impl TaskPlaces {
-    fn new(config: TaskConfig, source_database: Arc<Database>, destination_databases: Vec<Arc<Database>>) -> Self {
+    fn new(
+        config: TaskConfig,
+        source_database: Arc<Database>,
+        destination_databases: Vec<Arc<Database>>,
+    ) -> Self {
         let pairs = config.destinations.iter().map(|_| Mutex::new(None)).collect();
         Self { config, source_database, destination_databases, source: Mutex::new(None), pairs }
     }

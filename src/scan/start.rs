@@ -77,6 +77,9 @@ mod tests {
         let tasks = [task("a", &[ONE]), task("b", &[])];
         assert_eq!(begin(&tasks, NINE, None), Err(vec![TaskName::new("a")]));
         let named = TaskName::new("a");
-        assert_eq!(begin(&tasks, NINE, Some(&named)), Ok(vec![Begin::Restart(RowId(9)), Begin::Resume(None)]));
+        assert_eq!(
+            begin(&tasks, NINE, Some(&named)),
+            Ok(vec![Begin::Restart(RowId(9)), Begin::Resume(None)])
+        );
     }
 }
