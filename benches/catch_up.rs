@@ -5,7 +5,17 @@
 //! one statement each; here these are prepared, pooled, and tried with several numbers of workers, of which the
 //! fastest counts. cupid is the daemon itself, from the start of its process to the callback of the last row.
 
-#![allow(missing_docs, unused, reason = "a program; it shares the test ground")]
+#![allow(
+    clippy::allow_attributes,
+    clippy::cast_precision_loss,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "a program that shares the test ground and uses a part of it"
+)]
 
 #[path = "../tests/it/support/mod.rs"]
 mod support;

@@ -41,7 +41,7 @@ pub(super) async fn status(config: &Config, as_json: bool) -> ExitCode {
     if as_json {
         println!("{answer:#}");
     } else {
-        print!("{}", text(config, &answer, Clock::system().now()));
+        println!("{}", text(config, &answer, Clock::system().now()));
     }
     ExitCode::SUCCESS
 }
@@ -49,11 +49,11 @@ pub(super) async fn status(config: &Config, as_json: bool) -> ExitCode {
 /// One line for each destination, and one for each trouble.
 fn text(config: &Config, answer: &Value, now: i64) -> String {
     let mut out = match answer["status"]["pid"].as_u64() {
-        Some(pid) => format!("running as process {pid}\n"),
-        None => "not running\n".to_owned(),
+        Some(pid) => vec![format!("running as process {pid}")],
+        None => vec!["not running".to_owned()],
     };
     if let Some(trouble) = answer["status"]["state_trouble"].as_str() {
-        out += &format!("the state cannot be written: {trouble}\n");
+        out.push(format!("the state cannot be written: {trouble}"));
     }
     for task in &config.tasks {
         let live = &answer["status"]["tasks"][task.name.as_str()];
@@ -84,12 +84,12 @@ fn text(config: &Config, answer: &Value, now: i64) -> String {
             let waiting = if waiting.is_empty() { "nothing waits".to_owned() } else { waiting.join(", ") };
             let looked =
                 if looked.is_empty() { String::new() } else { format!("{} · ", looked.join(" · ")) };
-            out += &format!("{} → {}: {looked}{waiting}\n", task.name, destination.name);
+            out.push(format!("{} → {}: {looked}{waiting}", task.name, destination.name));
         }
         for (what, trouble) in live["trouble"].as_object().into_iter().flatten() {
             let kind = if trouble["blocked"] == true { "blocked" } else { "waiting" };
-            out += &format!("{} {what}: {kind}: {}\n", task.name, trouble["reason"].as_str().unwrap_or("?"));
+            out.push(format!("{} {what}: {kind}: {}", task.name, trouble["reason"].as_str().unwrap_or("?")));
         }
     }
-    out
+    out.join("\n")
 }

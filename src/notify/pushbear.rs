@@ -1,4 +1,4 @@
-//! The wire shape of PushBear, kept for `pushbearSendKey`; the base URL can name a compatible service.
+//! The wire shape of `PushBear`, kept for `pushbearSendKey`; the base URL can name a compatible service.
 
 use async_trait::async_trait;
 use reqwest::{Client, Url, redirect};

@@ -64,8 +64,8 @@ impl Lock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let who =
-                    read_pid(&mut file).map_or("another process".to_owned(), |pid| format!("process {pid}"));
+                let who = read_pid(&mut file)
+                    .map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
                 return Err(StoreError::new(
                     StoreErrorKind::Locked,
                     format!(
