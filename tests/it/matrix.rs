@@ -1,6 +1,6 @@
 //! Every engine against every engine, on real data: what agrees is silent, what was changed is reported, exactly.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use cupid::config::Engine;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::chinook::{self, Kind, TABLES, Table, name, quoted};
 use crate::support::daemon::Site;
 use crate::support::db::Db;
-use crate::support::receiver::Receiver;
+use crate::support::receiver::{Call, Receiver};
 use crate::support::state;
 use crate::support::wait::LIMIT;
 
@@ -82,7 +82,7 @@ impl Comparison {
             self.expect(&mut expected, table, key, 1).await;
         }
         let mut daemon = site.start();
-        daemon.until("the sentinels are called back", LIMIT, || self.receiver.count() >= TABLES.len()).await;
+        daemon.until("the sentinels are called back", LIMIT, || self.has_all(&expected, 0)).await;
         let (status, _) = daemon.stop().await;
         assert!(status.success(), "{status}\n{}", daemon.output());
         self.check(&expected, 0);
@@ -105,11 +105,7 @@ impl Comparison {
         state::forget(&site);
         site.args(&["-s", "1"]);
         let mut daemon = site.start();
-        daemon
-            .until("all differences are called back", LIMIT, || {
-                self.receiver.count() >= called + expected.len()
-            })
-            .await;
+        daemon.until("all differences are called back", LIMIT, || self.has_all(&expected, called)).await;
         let (status, _) = daemon.stop().await;
         assert!(status.success(), "{status}\n{}", daemon.output());
         self.check(&expected, called);
@@ -240,24 +236,40 @@ impl Comparison {
         assert!(before.is_none(), "{} {key} is planted once", table.name);
     }
 
+    /// Table and key of a call.
+    fn row_of(&self, call: &Call) -> (String, i64) {
+        let table = call.path.rsplit('/').next().unwrap();
+        let spec = TABLES.iter().find(|t| t.name == table).expect("one of the eleven");
+        let key = call.src(&name(self.src.engine, spec.key)).expect("a key is not null");
+        (table.to_owned(), key.parse().unwrap())
+    }
+
+    fn has_all(&self, expected: &Expected, skip: usize) -> bool {
+        let seen: HashSet<_> = self.receiver.calls()[skip..].iter().map(|c| self.row_of(c)).collect();
+        expected.keys().all(|row| seen.contains(row))
+    }
+
     /// Exactly the expected calls behind the first `skip`, each once.
     fn check(&self, expected: &Expected, skip: usize) {
         let mut seen = Expected::new();
         for call in &self.receiver.calls()[skip..] {
             assert_eq!((call.method.as_str(), call.header("content-type")), ("POST", "application/json"));
-            let table = call.path.rsplit('/').next().unwrap();
-            let spec = TABLES.iter().find(|t| t.name == table).expect("one of the eleven");
+            let (table, key) = self.row_of(call);
             assert_eq!(call.header("cupid-task"), table);
-            let key = call.src(&name(self.src.engine, spec.key)).expect("a key is not null").parse().unwrap();
             let body = call.json();
             assert_eq!(body.as_object().unwrap().len(), 2, "type and srcColumn: {body}");
-            let before = seen.insert((table.to_owned(), key), (call.kind(), body["srcColumn"].clone()));
+            let before = seen.insert((table.clone(), key), (call.kind(), body["srcColumn"].clone()));
             assert!(before.is_none(), "{table} {key} was called back twice");
         }
+        let more: Vec<_> = seen.iter().filter(|(row, _)| !expected.contains_key(row)).collect();
+        assert!(
+            more.is_empty(),
+            "{} called back without a difference: {:?}",
+            more.len(),
+            &more[..more.len().min(5)]
+        );
         for (row, what) in expected {
             assert_eq!(seen.get(row), Some(what), "{row:?}");
         }
-        let more: Vec<_> = seen.keys().filter(|row| !expected.contains_key(row)).collect();
-        assert!(more.is_empty(), "called back without a difference: {more:?}");
     }
 }

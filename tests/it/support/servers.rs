@@ -363,6 +363,7 @@ impl Home {
         let out = Command::new(&argv[0])
             .args(&argv[1..])
             .current_dir(&self.dir)
+            .env("TMPDIR", &self.dir)
             .env_remove("TZ")
             .stdin(Stdio::null())
             .output()
@@ -434,6 +435,9 @@ impl Process {
             .args([self.stop, self.abort])
             .args(&self.argv)
             .current_dir(&self.dir)
+            // MariaDB removes at its start what it takes for leftovers in the folder for temporary files, also those of
+            // another server.
+            .env("TMPDIR", &self.dir)
             .env_remove("TZ")
             .envs(self.env.iter().map(|(k, v)| (k, v)))
             // A group of its own: signals for the test process are not for the keeper, which must live to clean up.
