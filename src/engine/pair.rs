@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
+
 use super::ticket::Counts;
 use crate::destination::Destination;
 use crate::diff::{ColumnRule, KeyForm, compare, digest};
@@ -11,6 +13,11 @@ use crate::model::{
 };
 use crate::source::Source;
 use crate::sql::{PlaceError, PlaceErrorKind};
+
+/// Look-ups of one batch that a destination answers at the same time.
+const SIDE_BY_SIDE: usize = 2;
+/// Keys below which splitting a batch gains nothing.
+const LEAST_LIST: usize = 1000;
 
 /// See the module's documentation.
 pub struct Pair {
@@ -186,8 +193,10 @@ impl Pair {
         if keys.is_empty() {
             return Ok(HashMap::new());
         }
-        let rows = self.destination.lookup(&keys).await?;
-        let mut copies: HashMap<Key, Vec<Row>> = HashMap::with_capacity(rows.len());
+        let lists = keys.chunks(keys.len().div_ceil(SIDE_BY_SIDE).max(LEAST_LIST));
+        let answers = try_join_all(lists.map(|list| self.destination.lookup(list))).await?;
+        let rows = answers.into_iter().flatten();
+        let mut copies: HashMap<Key, Vec<Row>> = HashMap::with_capacity(keys.len());
         for row in rows {
             // Matched by exact key: what a case-insensitive collation added falls out here.
             if let Some(key) = self.key_form.key(&row[0]) {
