@@ -5,7 +5,7 @@ use crate::base::clock::UnixMs;
 use crate::config::CallbackConfig;
 use crate::deliver::{Changed, Message, body};
 use crate::diff::digest;
-use crate::model::{Delivery, DeliveryKind, Row, Value, Verdict};
+use crate::model::{Delivery, DeliveryKind, Row, Sent, Verdict};
 use crate::outbox::{Next, Policy, Seen, after_look};
 use crate::sql::PlaceError;
 use crate::store::{Prepared, Settlement};
@@ -40,8 +40,8 @@ pub(super) async fn look(
         let now = now();
         let seen = seen(&looked);
         match (after_look(&delivery, seen, policy, now), seen) {
-            (Next::Send { revision }, Seen::Disagrees { kind, message }) => {
-                sorted.ready.push(ready(pair, delivery, looked, revision, kind, message, receiver, now));
+            (Next::Send { revision }, Seen::Disagrees(sent)) => {
+                sorted.ready.push(ready(pair, delivery, looked, revision, sent, receiver, now));
             }
             (Next::Settle { to, due, note }, _) => {
                 let note = note.map(str::to_owned);
@@ -62,29 +62,27 @@ fn seen(looked: &Looked) -> Seen {
         Some(Verdict::Differs(_)) => DeliveryKind::Differs,
     };
     let row = looked.row.as_deref().unwrap_or_default();
-    Seen::Disagrees { kind, message: digest(&[&[Value::Int(kind.number())], row]) }
+    Seen::Disagrees(Sent { kind, row: digest(&[row]) })
 }
 
-#[expect(clippy::too_many_arguments, reason = "one call, straight from the decision above")]
 fn ready(
     pair: &Pair,
     delivery: Delivery,
     looked: Looked,
     revision: i64,
-    kind: DeliveryKind,
-    sent: [u8; 16],
+    sent: Sent,
     receiver: &CallbackConfig,
     now: UnixMs,
 ) -> Ready {
     let row = looked.row.unwrap_or_default();
     // A revision that was sent before goes out byte for byte as it was.
     let stored = delivery.body.clone().filter(|_| revision == delivery.revision);
-    let bytes = stored
-        .unwrap_or_else(|| write(pair, &row, looked.copy.as_ref(), looked.verdict.as_ref(), kind, receiver));
+    let bytes = stored.unwrap_or_else(|| {
+        write(pair, &row, looked.copy.as_ref(), looked.verdict.as_ref(), sent.kind, receiver)
+    });
     let attempt = delivery.attempts + 1;
     let prepared = Prepared {
         id: delivery.id,
-        kind,
         revision,
         body: bytes.clone(),
         sent,

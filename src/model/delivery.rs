@@ -113,6 +113,15 @@ impl State {
     }
 }
 
+/// What a message said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Its type.
+    pub kind: DeliveryKind,
+    /// Digest of the whole source row.
+    pub row: [u8; 16],
+}
+
 /// The durable unit: one key at one destination that needs an act.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
@@ -138,8 +147,8 @@ pub struct Delivery {
     pub attempts: u32,
     /// Bytes of the current revision, once prepared.
     pub body: Option<Box<[u8]>>,
-    /// Digest of the source row the body was made from; another digest needs a new revision.
-    pub sent: Option<[u8; 16]>,
+    /// What the body says; anything else to say needs a new revision.
+    pub sent: Option<Sent>,
     /// Digest of the difference last found.
     pub fingerprint: [u8; 16],
     /// The next attempt is a new message even if the row to send is the same.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::base::clock::UnixMs;
 use crate::config::{RetryPolicy, Then};
-use crate::model::{AttemptOutcome, Delivery, DeliveryKind, State};
+use crate::model::{AttemptOutcome, Delivery, DeliveryKind, Sent, State};
 use crate::store::Transition;
 
 /// The first look after a 2xx; later ones come at doubled distance from the 2xx.
@@ -35,12 +35,10 @@ pub enum Seen {
     /// Several rows carry the key.
     Ambiguous,
     /// The copy disagrees.
-    Disagrees {
-        /// What is wrong now.
-        kind: DeliveryKind,
-        /// Digest of that and of the source row as it would be sent.
-        message: [u8; 16],
-    },
+    Disagrees(
+        /// What a message would say now.
+        Sent,
+    ),
 }
 
 /// What to do after a look.
@@ -96,16 +94,18 @@ fn look_distance(n: u32, verify: Duration) -> Duration {
 /// Decides after both sides were read.
 pub fn after_look(d: &Delivery, seen: Seen, policy: &Policy, now: UnixMs) -> Next {
     let end = |state, note| Next::Settle { to: Transition { state, ..keep(d) }, due: now, note };
-    let (kind, message) = match seen {
+    let now_to_say = match seen {
         Seen::Agrees => return end(State::Healed, None),
         Seen::Gone => return end(State::Healed, Some("gone at the source")),
         Seen::Ambiguous => {
             return end(State::Dead, Some("several rows carry this key; it is never called back"));
         }
-        Seen::Disagrees { kind, message } => (kind, message),
+        Seen::Disagrees(sent) => sent,
     };
-    debug_assert!(kind != DeliveryKind::Ambiguous, "ambiguous keys are Seen::Ambiguous");
-    let unchanged = d.sent == Some(message);
+    debug_assert!(now_to_say.kind != DeliveryKind::Ambiguous, "ambiguous keys are Seen::Ambiguous");
+    // While an acknowledged message works, only the source counts: a copy that is being mended may well go from
+    // missing to different.
+    let unchanged = d.sent.is_some_and(|sent| sent.row == now_to_say.row);
 
     if let (State::Verify, Some(verify), true) = (d.state, policy.verify, unchanged) {
         return still_different(d, verify, policy, now);
@@ -116,7 +116,7 @@ pub fn after_look(d: &Delivery, seen: Seen, policy: &Policy, now: UnixMs) -> Nex
     if policy.verify.is_none() && d.acked_at.is_some() && unchanged && !d.renew {
         return end(State::Delivered, None);
     }
-    let same_message = unchanged && !d.renew && d.body.is_some();
+    let same_message = d.sent == Some(now_to_say) && !d.renew && d.body.is_some();
     Next::Send { revision: if same_message { d.revision } else { d.revision + 1 } }
 }
 

@@ -15,7 +15,8 @@ use async_trait::async_trait;
 
 use crate::base::clock::UnixMs;
 use crate::model::{
-    Attempt, Delivery, DeliveryId, DestinationName, Feed, Finding, Position, RowId, RunId, State, TaskName,
+    Attempt, Delivery, DeliveryId, DestinationName, Feed, Finding, Position, RowId, RunId, Sent, State,
+    TaskName,
 };
 
 pub use error::{StoreError, StoreErrorKind};
@@ -116,14 +117,12 @@ pub struct Transition {
 pub struct Prepared {
     /// Which delivery.
     pub id: DeliveryId,
-    /// What is wrong, as just read.
-    pub kind: crate::model::DeliveryKind,
     /// Revision of the message.
     pub revision: i64,
     /// Its bytes.
     pub body: Box<[u8]>,
-    /// Digest of the source row (and kind) it was made from.
-    pub sent: [u8; 16],
+    /// What they say.
+    pub sent: Sent,
     /// Digest of the difference as just read.
     pub fingerprint: [u8; 16],
     /// Number of this attempt.

@@ -35,7 +35,7 @@ fn acknowledged() -> Delivery {
     Delivery {
         revision: 1,
         body: Some(Box::new([0])),
-        sent: Some(ROW),
+        sent: Some(SENT),
         renew: false,
         acked_at: Some(NOW),
         ..delivery(State::Verify)
@@ -54,8 +54,10 @@ fn policy() -> Policy {
     }
 }
 
-const DIFFERS: Seen = Seen::Disagrees { kind: DeliveryKind::Missing, message: ROW };
-const MOVED: Seen = Seen::Disagrees { kind: DeliveryKind::Missing, message: OTHER };
+const SENT: Sent = Sent { kind: DeliveryKind::Missing, row: ROW };
+const DIFFERS: Seen = Seen::Disagrees(SENT);
+const MOVED: Seen = Seen::Disagrees(Sent { kind: DeliveryKind::Missing, row: OTHER });
+const HALF_MENDED: Seen = Seen::Disagrees(Sent { kind: DeliveryKind::Differs, row: ROW });
 const REFUSED: AttemptOutcome =
     AttemptOutcome::Failed { class: ErrorClass::Connect, status: None, detail: String::new() };
 
@@ -140,6 +142,14 @@ fn a_source_that_moved_on_is_sent_at_once_without_a_failure() {
 }
 
 #[test]
+fn a_copy_that_is_half_mended_is_looked_at_on() {
+    let next = after_look(&acknowledged(), HALF_MENDED, &policy(), NOW);
+    assert!(matches!(next, Next::Settle { to: Transition { state: State::Verify, .. }, .. }));
+    let failed = Delivery { state: State::Retry, acked_at: None, ..acknowledged() };
+    assert_eq!(after_look(&failed, HALF_MENDED, &policy(), NOW), Next::Send { revision: 2 });
+}
+
+#[test]
 fn retries_of_an_unchanged_row_keep_their_revision() {
     let d = Delivery { state: State::Retry, acked_at: None, ..acknowledged() };
     assert_eq!(after_look(&d, DIFFERS, &policy(), NOW), Next::Send { revision: 1 });
@@ -180,12 +190,12 @@ proptest! {
     fn revisions_only_grow(revision in 0_i64..1000, sent in proptest::option::of(0_u8..3), renew: bool, now_row in 0_u8..3) {
         let d = Delivery {
             revision,
-            sent: sent.map(|b| [b; 16]),
+            sent: sent.map(|b| Sent { kind: DeliveryKind::Differs, row: [b; 16] }),
             body: sent.map(|_| Box::from([0_u8])),
             renew,
             ..delivery(State::Retry)
         };
-        let seen = Seen::Disagrees { kind: DeliveryKind::Differs, message: [now_row; 16] };
+        let seen = Seen::Disagrees(Sent { kind: DeliveryKind::Differs, row: [now_row; 16] });
         let Next::Send { revision: next } = after_look(&d, seen, &policy(), NOW) else { panic!("must send") };
         let same = sent == Some(now_row) && !renew;
         prop_assert_eq!(next, if same { revision } else { revision + 1 });

@@ -5,7 +5,8 @@ use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 
 use crate::base::clock::UnixMs;
 use crate::model::{
-    Attempt, AttemptOutcome, Delivery, DeliveryId, DeliveryKind, DestinationName, Key, RowId, State, TaskName,
+    Attempt, AttemptOutcome, Delivery, DeliveryId, DeliveryKind, DestinationName, Key, RowId, Sent, State,
+    TaskName,
 };
 use crate::store::{ClaimRequest, Prepared, Settlement};
 
@@ -72,6 +73,14 @@ fn digest(bytes: Vec<u8>) -> Result<[u8; 16], sqlx::Error> {
     bytes.try_into().map_err(|_| sqlx::Error::Decode("a digest has 16 bytes".into()))
 }
 
+/// One byte for the kind, then the digest of the row.
+fn sent(bytes: &[u8]) -> Result<Sent, sqlx::Error> {
+    let unreadable = || sqlx::Error::Decode("what was sent cannot be read".into());
+    let (kind, row) = bytes.split_first().ok_or_else(unreadable)?;
+    let kind = DeliveryKind::from_number(i64::from(*kind)).ok_or_else(unreadable)?;
+    Ok(Sent { kind, row: digest(row.to_vec())? })
+}
+
 fn decode(row: &SqliteRow) -> Result<Delivery, sqlx::Error> {
     let unreadable = |what: &str| sqlx::Error::Decode(format!("{what} cannot be read").into());
     let id: Vec<u8> = row.try_get("id")?;
@@ -89,7 +98,7 @@ fn decode(row: &SqliteRow) -> Result<Delivery, sqlx::Error> {
         tries: row.try_get("tries")?,
         attempts: row.try_get("attempts")?,
         body: row.try_get::<Option<Vec<u8>>, _>("body")?.map(Into::into),
-        sent: row.try_get::<Option<Vec<u8>>, _>("sent")?.map(digest).transpose()?,
+        sent: row.try_get::<Option<Vec<u8>>, _>("sent")?.map(|bytes| sent(&bytes)).transpose()?,
         fingerprint: digest(row.try_get("fingerprint")?)?,
         looks: row.try_get("looks")?,
         unhealed: row.try_get("unhealed")?,
@@ -104,16 +113,19 @@ pub(super) async fn prepare(
     messages: &[Prepared],
 ) -> Result<(), sqlx::Error> {
     for m in messages {
+        let kind = m.sent.kind.number();
+        let mut sent = vec![u8::try_from(kind).unwrap_or(u8::MAX)];
+        sent.extend_from_slice(&m.sent.row);
         sqlx::query(
             "UPDATE delivery SET kind = ?2, revision = ?3, body = ?4, sent = ?5, fingerprint = ?6, attempts = ?7,
                  renew = 0, dirty = 0, calling = ?8
              WHERE id = ?1",
         )
         .bind(m.id.0.as_bytes().as_slice())
-        .bind(m.kind.number())
+        .bind(kind)
         .bind(m.revision)
         .bind(&*m.body)
-        .bind(m.sent.as_slice())
+        .bind(sent)
         .bind(m.fingerprint.as_slice())
         .bind(m.attempt)
         .bind(m.now)
