@@ -91,7 +91,7 @@ fn mysql(number: u16) -> Class {
     }
 }
 
-fn postgres(state: &str) -> Class {
+pub(super) fn postgres(state: &str) -> Class {
     use PlaceErrorKind::{Denied, Missing, Other, TooSlow, Transient, Unreachable};
     match state {
         "53300" | "53400" | "57P03" => Class::lost(Unreachable, WAIT),

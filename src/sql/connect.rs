@@ -23,7 +23,7 @@ const BUSY: Duration = Duration::from_secs(5);
 const PROGRESS_STEPS: i32 = 10_000;
 
 /// What the server calls us in its process list.
-const APPLICATION: &str = "cupid";
+pub(super) const APPLICATION: &str = "cupid";
 
 /// One open session.
 pub(super) enum Connection {

@@ -52,6 +52,8 @@ pub struct Database {
     limits: Limits,
     permits: Semaphore,
     idle: Mutex<Vec<Idle>>,
+    /// When `zone` last asked a PostgreSQL server for its default zone, and the answer.
+    pub(super) server_zone: Mutex<Option<(Instant, String)>>,
 }
 
 struct Idle {
@@ -84,6 +86,7 @@ impl Database {
             limits,
             permits: Semaphore::new(connections),
             idle: Mutex::new(Vec::with_capacity(connections)),
+            server_zone: Mutex::new(None),
         }
     }
 

@@ -17,6 +17,7 @@ mod nodelay;
 mod run;
 pub(crate) mod select;
 pub(crate) mod statement;
+mod tls;
 mod zone;
 
 pub(crate) use database::is_bad_value;

@@ -1,1 +1,234 @@
-//! Failures are told apart, and told well.
+//! Failures are told apart, and told well: found, where, next step, and never the password.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cupid::base::secret::Secret;
+use cupid::config::Engine;
+use cupid::model::{RowId, Value};
+use cupid::sql::{Database, Limits, PlaceError, PlaceErrorKind};
+
+use super::super::support::db::ENGINES;
+use super::super::support::servers;
+use super::{Db, SERVERS, dsn, open, open_destination, source_config};
+
+fn told(error: &PlaceError, kind: PlaceErrorKind, words: &[&str]) {
+    assert_eq!(error.kind, kind, "{error}");
+    let mut all = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        all.push_str(&inner.to_string());
+        source = inner.source();
+    }
+    assert!(!all.contains("password-x") && !all.contains(servers::PASSWORD), "{all}");
+    assert!(!error.message.contains('\n'), "{error}");
+    for word in words {
+        assert!(all.contains(word), "{word:?} in {all}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_denied() {
+    for engine in SERVERS {
+        let Some(db) = Db::new(engine).await else { continue };
+        let mut dsn = dsn(&db);
+        dsn.password = Some(Secret::new("password-x".to_owned()));
+        let error = Database::connect(&dsn, Limits::default()).ping().await.unwrap_err();
+        told(&error, PlaceErrorKind::Denied, &["tester", "check user, password"]);
+        dsn.user = "nobody".to_owned();
+        let error = Database::connect(&dsn, Limits::default()).ping().await.unwrap_err();
+        told(&error, PlaceErrorKind::Denied, &["nobody"]);
+    }
+}
+
+#[tokio::test]
+async fn a_missing_database_is_named() {
+    for engine in ENGINES {
+        let Some(db) = Db::new(engine).await else { continue };
+        let mut dsn = dsn(&db);
+        dsn.database = format!("{}_absent", dsn.database);
+        let error = Database::connect(&dsn, Limits::default()).ping().await.unwrap_err();
+        told(&error, PlaceErrorKind::Missing, &["_absent", "check the"]);
+    }
+    let absent = std::env::temp_dir().join("cupid-never-made.db");
+    assert!(!absent.exists());
+}
+
+#[tokio::test]
+async fn nobody_listening_is_waited_for() {
+    for engine in SERVERS {
+        let Some(db) = Db::new(engine).await else { continue };
+        let mut dsn = dsn(&db);
+        dsn.port = servers::free_port();
+        let error = Database::connect(&dsn, Limits::default()).ping().await.unwrap_err();
+        told(&error, PlaceErrorKind::Unreachable, &["refused", "waiting"]);
+        // Somebody who never answers.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        dsn.port = silent.local_addr().unwrap().port();
+        dsn.connect_timeout = Duration::from_millis(200);
+        let error = Database::connect(&dsn, Limits::default()).ping().await.unwrap_err();
+        told(&error, PlaceErrorKind::Unreachable, &["0.2 s"]);
+        dsn.host = "no-such-host.invalid".to_owned();
+        dsn.connect_timeout = Duration::from_secs(10);
+        let error = Database::connect(&dsn, Limits::default()).ping().await.unwrap_err();
+        told(&error, PlaceErrorKind::Unreachable, &["no-such-host.invalid"]);
+    }
+}
+
+#[tokio::test]
+async fn missing_tables_and_columns_are_named_with_the_nearest() {
+    for engine in ENGINES {
+        let Some(db) = Db::new(engine).await else { continue };
+        db.run("CREATE TABLE customers (id INTEGER PRIMARY KEY, email VARCHAR(9))").await;
+        let error = open(&source_config(&db, "customer", "id"), &[], &db).await.err().unwrap();
+        told(&error, PlaceErrorKind::Missing, &["\"customer\"", "did you mean \"customers\"?"]);
+        let error = open(&source_config(&db, "customers", "emial"), &[], &db).await.err().unwrap();
+        told(&error, PlaceErrorKind::Missing, &["\"emial\"", "did you mean \"email\"?"]);
+        let error = open_destination(&db, "customers", "id", &["nothing_like_it"]).await.err().unwrap();
+        told(&error, PlaceErrorKind::Missing, &["its columns are: id, email"]);
+        let error = open_destination(&db, "elsewhere.customers", "id", &[]).await.err().unwrap();
+        told(&error, PlaceErrorKind::Missing, &["elsewhere.customers"]);
+    }
+}
+
+/// SELECT on one table is enough for everything, and nothing at all is said to be so.
+#[tokio::test]
+async fn rights_of_select_suffice() {
+    for engine in SERVERS {
+        let Some(db) = Db::new(engine).await else { continue };
+        let user = format!("reader_{}", super::super::support::temp::unique());
+        db.run("CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER, secret INTEGER); CREATE TABLE hidden (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1, 2, 3)").await;
+        match engine {
+            Engine::MySql => {
+                db.run(format!("CREATE USER '{user}'@'%' IDENTIFIED BY 'password-x'; GRANT SELECT ON {}.t TO '{user}'@'%'", db.name)).await;
+            }
+            _ => {
+                db.run(format!("CREATE ROLE {user} LOGIN PASSWORD 'password-x'; GRANT SELECT ON t TO {user}"))
+                    .await
+            }
+        }
+        let mut dsn = dsn(&db);
+        dsn.user = user.clone();
+        dsn.password = Some(Secret::new("password-x".to_owned()));
+        let database = Arc::new(Database::connect(&dsn, Limits::default()));
+        let config = source_config(&db, "t", "id");
+        let source = cupid::source::open(&config, &["v".to_owned()], database.clone()).await.unwrap();
+        assert_eq!(source.fetch(&[RowId(1)]).await.unwrap()[0].values.len(), 3);
+        source.recheck().await.unwrap();
+        let copy = super::destination_config(&db, "t", "id", &["v"]);
+        let copy = cupid::destination::open(&copy, database.clone()).await.unwrap();
+        assert_eq!(copy.lookup(&[Value::Int(1)]).await.unwrap().len(), 1);
+
+        let config = source_config(&db, "hidden", "id");
+        let error = cupid::source::open(&config, &[], database.clone()).await.err().unwrap();
+        told(&error, PlaceErrorKind::Denied, &["hidden", "grant SELECT"]);
+
+        // Revoked while it runs.
+        match engine {
+            Engine::MySql => db.run(format!("REVOKE SELECT ON {}.t FROM '{user}'@'%'", db.name)).await,
+            _ => db.run(format!("REVOKE SELECT ON t FROM {user}")).await,
+        }
+        let error = copy.lookup(&[Value::Int(1)]).await.unwrap_err();
+        told(&error, PlaceErrorKind::Denied, &["t"]);
+        told(&source.recheck().await.unwrap_err(), PlaceErrorKind::Denied, &["grant SELECT"]);
+
+        // Single columns may be enough, too.
+        let grant = match engine {
+            Engine::MySql => format!("GRANT SELECT (id, v) ON {}.t TO '{user}'@'%'", db.name),
+            _ => format!("GRANT SELECT (id, v) ON t TO {user}"),
+        };
+        db.run(grant).await;
+        let config = source_config(&db, "t", "id");
+        let source = cupid::source::open(&config, &["v".to_owned()], database.clone()).await.unwrap();
+        assert_eq!(source.fetch(&[RowId(1)]).await.unwrap()[0].values.len(), 2);
+        if engine == Engine::MySql {
+            db.run(format!("DROP USER '{user}'@'%'")).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_slow_statement_is_ended_by_the_server() {
+    for engine in ENGINES {
+        let Some(db) = Db::new(engine).await else { continue };
+        let slow = match engine {
+            Engine::MySql => "SELECT SLEEP(20) AS id",
+            Engine::Postgres => "SELECT 1 AS id FROM pg_sleep(20)",
+            Engine::Sqlite => {
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000000) SELECT count(*) AS id FROM n"
+            }
+        };
+        db.run(format!("CREATE VIEW v AS {slow}")).await;
+        let limits = Limits { connections: 1, statement: Duration::from_millis(300) };
+        let database = Arc::new(Database::connect(&dsn(&db), limits));
+        let copy = super::destination_config(&db, "v", "id", &[]);
+        let copy = cupid::destination::open(&copy, database.clone()).await.unwrap();
+        let began = std::time::Instant::now();
+        let error = copy.lookup(&[Value::Int(1)]).await.unwrap_err();
+        told(&error, PlaceErrorKind::TooSlow, &["index"]);
+        assert!(began.elapsed() < Duration::from_secs(10), "{engine}");
+        // The only session there may be is free again.
+        database.ping().await.unwrap();
+    }
+}
+
+/// A call that its caller drops leaves no statement behind and no half-read session.
+#[tokio::test]
+async fn a_dropped_call_spoils_nothing() {
+    for engine in ENGINES {
+        let Some(db) = Db::new(engine).await else { continue };
+        let slow = match engine {
+            Engine::MySql => "SELECT SLEEP(20) AS id",
+            Engine::Postgres => "SELECT 1 AS id FROM pg_sleep(20)",
+            Engine::Sqlite => {
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000000) SELECT count(*) AS id FROM n"
+            }
+        };
+        db.run(format!("CREATE VIEW v AS {slow}")).await;
+        let limits = Limits { connections: 1, statement: Duration::from_secs(2) };
+        let database = Arc::new(Database::connect(&dsn(&db), limits));
+        let copy = super::destination_config(&db, "v", "id", &[]);
+        let copy = cupid::destination::open(&copy, database.clone()).await.unwrap();
+        let dropped = tokio::time::timeout(Duration::from_millis(200), copy.lookup(&[Value::Int(1)])).await;
+        assert!(dropped.is_err(), "{engine}");
+        let began = std::time::Instant::now();
+        database.ping().await.unwrap();
+        assert!(began.elapsed() < Duration::from_secs(1), "{engine}: {:?}", began.elapsed());
+    }
+}
+
+/// Sessions that the server closed meanwhile are replaced without anybody noticing.
+#[tokio::test]
+async fn a_restarted_server_is_found_again() {
+    let servers = [servers::start_mysql(&[], &[]).await, servers::start_postgres(&[], &[]).await];
+    for server in servers.into_iter().flatten() {
+        let db = Db::on(&Arc::new(server)).await;
+        let server = db.server.clone().unwrap();
+        db.run("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)").await;
+        let source = open(&source_config(&db, "t", "id"), &[], &db).await.unwrap();
+        server.stop().await;
+        let error = source.fetch(&[RowId(1)]).await.unwrap_err();
+        assert!(error.kind.is_passing(), "{error}");
+        server.start().await;
+        assert_eq!(source.fetch(&[RowId(1)]).await.unwrap().len(), 1);
+        server.stop().await;
+        server.start().await;
+        assert_eq!(source.fetch(&[RowId(1)]).await.unwrap().len(), 1, "the first call after a restart");
+    }
+}
+
+#[tokio::test]
+async fn too_many_connections_are_waited_for() {
+    let Some(server) = servers::start_mysql(&["--max-connections=10"], &[]).await else { return };
+    let db = Db::on(&Arc::new(server)).await;
+    let mut held = Vec::new();
+    let error = loop {
+        let database = Database::connect(&dsn(&db), Limits::default());
+        match database.ping().await {
+            Ok(()) => held.push(database),
+            Err(error) => break error,
+        }
+        assert!(held.len() < 20);
+    };
+    told(&error, PlaceErrorKind::Unreachable, &["onnections", "waiting"]);
+}
