@@ -1,5 +1,6 @@
 //! Names and identities. Newtypes, so that a task cannot be passed where a destination is meant.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -78,21 +79,51 @@ impl fmt::Display for Feed {
     }
 }
 
-/// The opaque, durable place a feed has reached. Only the source that wrote it can read it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Position(Box<str>);
+/// The opaque place a feed has reached. Only the source that made it can read it.
+///
+/// Its text is durable. Beside it a source may keep a memory of what lies behind the text and need not be read
+/// again; that is lost at a restart, which repeats work and skips none.
+#[derive(Clone, Debug)]
+pub struct Position {
+    text: Box<str>,
+    memory: Option<Arc<dyn Any + Send + Sync>>,
+}
 
 impl Position {
-    /// Wraps the text a source has written.
+    /// A position that is all in its text.
     pub fn new(text: impl Into<Box<str>>) -> Self {
-        Self(text.into())
+        Self { text: text.into(), memory: None }
+    }
+
+    /// A position with a memory.
+    pub fn with_memory(text: impl Into<Box<str>>, memory: Arc<dyn Any + Send + Sync>) -> Self {
+        Self { text: text.into(), memory: Some(memory) }
     }
 
     /// The text, to be stored or to be read by its source.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// The memory, if it is one of this type.
+    pub fn memory<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        self.memory.clone()?.downcast().ok()
     }
 }
+
+/// Equal positions have the same text and share one memory: reading from either gives the same rows.
+impl PartialEq for Position {
+    fn eq(&self, other: &Self) -> bool {
+        let memory = match (&self.memory, &other.memory) {
+            (None, None) => true,
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        };
+        memory && self.text == other.text
+    }
+}
+
+impl Eq for Position {}
 
 /// The value of the source's integer key: wide enough for signed and unsigned 64-bit columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

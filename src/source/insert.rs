@@ -1,37 +1,165 @@
 //! The insert feed: rows in the order of their integer key.
+//!
+//! A key is given out when a row is inserted and seen when its transaction commits, so a smaller key may appear after
+//! a larger one was read. Behind the newest keys the feed therefore looks again: it remembers which keys it has seen
+//! there ([`LookBack`]), reads the keys alone at each look, and fetches the rows of those it has not. The durable
+//! cursor stays below all of that.
+
+use std::sync::Arc;
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Position, RowId};
+use super::keys::{by_ids, id_param, limit_param, list_statements};
+use crate::model::{Position, Row, RowId};
+use crate::sql::catalog::Table;
+use crate::sql::select::{self, Bound};
+use crate::sql::statement::{Param, Statement};
+use crate::sql::{Database, PlaceError};
+
+mod look_back;
+
+use look_back::LookBack;
+
+/// Where the insert feed is.
+#[derive(Clone, Debug)]
+pub(super) struct Cursor {
+    text: Text,
+    memory: Arc<LookBack>,
+}
 
 /// `{"after":"123"}`; null: before everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Cursor {
+struct Text {
     after: Option<String>,
 }
 
 impl Cursor {
-    /// Behind this key.
-    pub(super) fn after(id: RowId) -> Self {
-        Self { after: Some(id.to_string()) }
+    /// In front of this key; `None`: before everything.
+    pub(super) fn starting_at(id: Option<RowId>) -> Self {
+        Self::after(id.map(|id| RowId(id.0.saturating_sub(1))))
+    }
+
+    fn after(id: Option<RowId>) -> Self {
+        Self { text: Text { after: id.map(|id| id.to_string()) }, memory: Arc::new(LookBack::behind(id)) }
     }
 
     /// Reads a position; `None` if it is not one of ours.
     pub(super) fn read(position: &Position) -> Option<Self> {
-        let cursor: Self = serde_json::from_str(position.as_str()).ok()?;
-        let valid = cursor.after.is_none() || cursor.id().is_some();
-        valid.then_some(cursor)
+        let text: Text = serde_json::from_str(position.as_str()).ok()?;
+        let after = match &text.after {
+            Some(id) => Some(RowId(id.parse().ok()?)),
+            None => None,
+        };
+        let memory = position.memory().unwrap_or_else(|| Arc::new(LookBack::behind(after)));
+        Some(Self { text, memory })
     }
 
-    /// The key, if there is one to start behind.
-    pub(super) fn id(&self) -> Option<RowId> {
-        self.after.as_ref()?.parse().ok().map(RowId)
-    }
-
-    /// As it is stored.
+    /// As it is stored and carried on.
     pub(super) fn position(&self) -> Position {
-        Position::new(serde_json::to_string(self).expect("strings always serialise"))
+        let text = serde_json::to_string(&self.text).expect("strings always serialise");
+        if self.memory.is_empty() {
+            Position::new(text)
+        } else {
+            Position::with_memory(text, self.memory.clone())
+        }
     }
+}
+
+/// A position no further ahead than either. Two that are not the same start from the earlier text without a memory:
+/// at most the rows of one look-back are compared again, once.
+pub(super) fn earlier(a: &Position, b: &Position) -> Position {
+    if a == b {
+        return a.clone();
+    }
+    match (Cursor::read(a), Cursor::read(b)) {
+        (Some(x), Some(y)) => {
+            let text = if x.memory.settled() <= y.memory.settled() { a.as_str() } else { b.as_str() };
+            Position::new(text)
+        }
+        // One that cannot be read is refused when it is read from.
+        (None, _) => a.clone(),
+        (_, None) => b.clone(),
+    }
+}
+
+/// The statements of the feed.
+pub(super) struct InsertFeed {
+    first: Statement,
+    after: Statement,
+    keys: Statement,
+    by_keys: Vec<Statement>,
+}
+
+/// What one look brought.
+pub(super) struct Read {
+    pub(super) rows: Vec<Row>,
+    pub(super) next: Position,
+    pub(super) more: bool,
+}
+
+impl InsertFeed {
+    pub(super) fn new(table: &Table, selected: &[usize], id: usize) -> Self {
+        Self {
+            first: select::page(table, selected, &[Bound::From(id)], &[id]),
+            after: select::page(table, selected, &[Bound::After(id)], &[id]),
+            keys: select::page(table, &[id], &[Bound::After(id), Bound::UpTo(id)], &[id]),
+            by_keys: list_statements(table, selected, id),
+        }
+    }
+
+    /// New rows behind the newest key seen; and if there are no more than `limit` of those, rows that have appeared
+    /// in the look-back.
+    pub(super) async fn read(
+        &self,
+        database: &Database,
+        cursor: Cursor,
+        limit: usize,
+    ) -> Result<Read, PlaceError> {
+        let memory = &cursor.memory;
+        let mut rows = match memory.newest() {
+            Some(id) => match id_param(database, id) {
+                Some(id) => database.fetch(&self.after, &[id, limit_param(limit)]).await?,
+                None => Vec::new(),
+            },
+            None => database.fetch(&self.first, &[Param::Int(i64::MIN), limit_param(limit)]).await?,
+        };
+        let more = rows.len() >= limit;
+        let mut keys: Vec<RowId> = rows.iter().filter_map(key_of).collect();
+        if !more {
+            let Some(late) = self.late(database, memory).await? else {
+                // Too many to be late commits: rows were brought in with old keys. All of that is read anew.
+                return Ok(Read { rows, next: Cursor::after(memory.settled()).position(), more: true });
+            };
+            if !late.is_empty() {
+                let appeared = by_ids(database, &self.by_keys, &late).await?;
+                // Only what was really read counts as seen.
+                keys.extend(appeared.iter().filter_map(key_of));
+                rows.extend(appeared);
+            }
+        }
+        let memory = memory.seen(&keys, Instant::now());
+        let text = Text { after: memory.settled().map(|id| id.to_string()) };
+        Ok(Read { rows, next: Cursor { text, memory: Arc::new(memory) }.position(), more })
+    }
+
+    /// Keys in the look-back that have not been seen; `None` if there are more than it holds.
+    async fn late(&self, database: &Database, memory: &LookBack) -> Result<Option<Vec<RowId>>, PlaceError> {
+        let Some((after, newest)) = memory.range() else { return Ok(Some(Vec::new())) };
+        let after = after.and_then(|id| id_param(database, id)).unwrap_or(Param::Int(i64::MIN));
+        let Some(newest) = id_param(database, newest) else { return Ok(Some(Vec::new())) };
+        let most = LookBack::MOST * 2;
+        let keys = database.fetch(&self.keys, &[after, newest, limit_param(most)]).await?;
+        if keys.len() >= most {
+            return Ok(None);
+        }
+        Ok(Some(keys.iter().filter_map(key_of).filter(|id| !memory.has(*id)).collect()))
+    }
+}
+
+/// The key stands first in every statement of the feed.
+fn key_of(row: &Row) -> Option<RowId> {
+    row.first()?.as_int().map(RowId)
 }
 
 #[cfg(test)]
@@ -40,13 +168,26 @@ mod tests {
 
     #[test]
     fn positions_survive_being_stored() {
-        let cursor = Cursor::after(RowId(i128::from(u64::MAX)));
+        let cursor = Cursor::after(Some(RowId(i128::from(u64::MAX))));
         assert_eq!(cursor.position().as_str(), r#"{"after":"18446744073709551615"}"#);
-        assert_eq!(Cursor::read(&cursor.position()), Some(cursor));
-        assert_eq!(Cursor::default().position().as_str(), r#"{"after":null}"#);
-        assert_eq!(Cursor::read(&Cursor::default().position()), Some(Cursor::default()));
+        let read = Cursor::read(&cursor.position()).unwrap();
+        assert_eq!(read.memory.settled(), Some(RowId(i128::from(u64::MAX))));
+        assert_eq!(Cursor::starting_at(None).position().as_str(), r#"{"after":null}"#);
+        assert_eq!(Cursor::starting_at(Some(RowId(1))).position().as_str(), r#"{"after":"0"}"#);
         for text in ["", "5", r#"{"after":"x"}"#] {
-            assert_eq!(Cursor::read(&Position::new(text)), None, "{text}");
+            assert!(Cursor::read(&Position::new(text)).is_none(), "{text}");
         }
+    }
+
+    #[test]
+    fn the_earlier_of_two_positions_forgets_rather_than_skips() {
+        let at = |id: i128| Cursor::after(Some(RowId(id))).position();
+        assert_eq!(earlier(&at(5), &at(7)), at(5));
+        assert_eq!(earlier(&at(7), &at(5)), at(5));
+        assert_eq!(earlier(&at(7), &Cursor::starting_at(None).position()).as_str(), r#"{"after":null}"#);
+        let memory = Arc::new(LookBack::behind(Some(RowId(5))).seen(&[RowId(6)], Instant::now()));
+        let seen = Cursor { text: Text { after: Some("5".to_owned()) }, memory }.position();
+        assert_eq!(earlier(&seen, &seen.clone()), seen);
+        assert_eq!(earlier(&seen, &at(5)), at(5));
     }
 }

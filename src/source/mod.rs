@@ -1,6 +1,7 @@
 //! Where rows are true. One trait, one file per kind of source.
 
 mod insert;
+mod keys;
 mod sql;
 mod update;
 

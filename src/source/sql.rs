@@ -7,8 +7,10 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 
+use super::insert::{self, InsertFeed};
+use super::keys::{by_ids, id_column, id_param, limit_param, list_statements};
 use super::update::{self, Stored, TimeForm, Window};
-use super::{Batch, Source, insert};
+use super::{Batch, Source};
 use crate::config::{SourceConfig, Start, UpdateConfig};
 use crate::model::{Class, Column, Feed, Position, Row, RowId, SourceRow, Value};
 use crate::sql::catalog::Table;
@@ -31,14 +33,9 @@ pub(super) struct SqlSource {
     read_columns: Vec<usize>,
     /// For each of `read_columns` its place in the statements' result, which begins with the id.
     places: Vec<usize>,
-    insert: InsertStatements,
+    insert: InsertFeed,
     update: Option<UpdateFeed>,
     fetch: Vec<Statement>,
-}
-
-struct InsertStatements {
-    first: Statement,
-    after: Statement,
 }
 
 /// The update feed of a source.
@@ -93,11 +90,8 @@ impl SqlSource {
                 "{} id={} key={}",
                 table.identity, table.columns[id].name, table.columns[by].name
             ),
-            insert: InsertStatements {
-                first: select::page(&table, &selected, &[Bound::From(id)], &[id]),
-                after: select::page(&table, &selected, &[Bound::After(id)], &[id]),
-            },
-            fetch: select::SIZES.iter().map(|size| select::by_key(&table, &all, id, *size)).collect(),
+            insert: InsertFeed::new(&table, &selected, id),
+            fetch: list_statements(&table, &all, id),
             config: config.clone(),
             mapped: mapped.to_vec(),
             database,
@@ -171,18 +165,8 @@ impl SqlSource {
 
     async fn read_inserts(&self, from: &Position, limit: usize) -> Result<Batch, PlaceError> {
         let cursor = insert::Cursor::read(from).ok_or_else(|| self.foreign(from))?;
-        let limit_param = limit_param(limit);
-        let rows = match cursor.id() {
-            Some(id) => match id_param(&self.database, id) {
-                Some(id) => self.database.fetch(&self.insert.after, &[id, limit_param]).await?,
-                None => Vec::new(),
-            },
-            None => self.database.fetch(&self.insert.first, &[Param::Int(i64::MIN), limit_param]).await?,
-        };
-        let full = rows.len() >= limit;
-        let rows = self.source_rows(rows);
-        let next = rows.last().map_or(cursor, |row| insert::Cursor::after(row.id));
-        Ok(Batch { more: full && !rows.is_empty(), rows, next: next.position() })
+        let read = self.insert.read(&self.database, cursor, limit).await?;
+        Ok(Batch { rows: self.source_rows(read.rows), next: read.next, more: read.more })
     }
 
     async fn read_updates(&self, from: &Position, limit: usize) -> Result<Batch, PlaceError> {
@@ -311,8 +295,7 @@ impl Source for SqlSource {
 
     async fn start(&self, feed: Feed, start_id: Option<RowId>) -> Result<Position, PlaceError> {
         if feed == Feed::Insert {
-            let cursor = start_id.map(|id| insert::Cursor::after(RowId(id.0.saturating_sub(1))));
-            return Ok(cursor.unwrap_or_default().position());
+            return Ok(insert::Cursor::starting_at(start_id).position());
         }
         let feed = self.update_feed()?;
         let time = self.time_form().await?;
@@ -334,18 +317,7 @@ impl Source for SqlSource {
 
     fn earlier(&self, feed: Feed, a: &Position, b: &Position) -> Position {
         match feed {
-            Feed::Insert => match (insert::Cursor::read(a), insert::Cursor::read(b)) {
-                (Some(x), Some(y)) => {
-                    if x.id() <= y.id() {
-                        a.clone()
-                    } else {
-                        b.clone()
-                    }
-                }
-                // One that cannot be read is refused when it is read from.
-                (None, _) => a.clone(),
-                (_, None) => b.clone(),
-            },
+            Feed::Insert => insert::earlier(a, b),
             Feed::Update => match (update::Cursor::read(a), update::Cursor::read(b), &self.update) {
                 (Some(x), Some(y), Some(feed)) => {
                     // Only a position inside a window needs the notation, and then it is known.
@@ -359,22 +331,9 @@ impl Source for SqlSource {
     }
 
     async fn fetch(&self, ids: &[RowId]) -> Result<Vec<SourceRow>, PlaceError> {
-        let mut ids: Vec<RowId> = ids.to_vec();
-        ids.sort_unstable();
-        ids.dedup();
-        let keys: Vec<Value> = ids.iter().filter_map(|id| id_value(&self.database, *id)).collect();
-        let mut found = Vec::with_capacity(keys.len());
-        for list in keys.chunks(select::LIST) {
-            let refs: Vec<&Value> = list.iter().collect();
-            let size = select::size_for(list.len());
-            let params = bind::params(self.database.engine(), Class::Int, &refs, select::SIZES[size]);
-            for row in self.database.fetch(&self.fetch[size], &params).await? {
-                if let Some(id) = row[self.id].as_int() {
-                    found.push(SourceRow { id: RowId(id), values: row });
-                }
-            }
-        }
-        Ok(found)
+        let rows = by_ids(&self.database, &self.fetch, ids).await?;
+        let keyed = |row: Row| Some(SourceRow { id: RowId(row[self.id].as_int()?), values: row });
+        Ok(rows.into_iter().filter_map(keyed).collect())
     }
 
     async fn recheck(&self) -> Result<(), PlaceError> {
@@ -414,59 +373,5 @@ impl Source for SqlSource {
             Feed::Insert => self.config.insert,
             Feed::Update => self.config.update.as_ref().map(|update| update.interval),
         }
-    }
-}
-
-/// The integer key: the one named, else the integer primary key.
-fn id_column(table: &Table, named: Option<&str>) -> Result<usize, String> {
-    let full_name = table.full_name();
-    let Some(name) = named else {
-        return table.integer_primary_key().ok_or_else(|| {
-            let found = match table.primary_key.as_slice() {
-                _ if table.view => "is a view".to_owned(),
-                [] => "has no primary key".to_owned(),
-                [one] => format!(
-                    "has the primary key {:?}, which is {}",
-                    table.columns[*one].name, table.columns[*one].declared
-                ),
-                _ => "has a primary key of several columns".to_owned(),
-            };
-            format!("table {full_name:?} {found}; name a unique integer column with \"id\"")
-        });
-    };
-    let column = table.require(name)?;
-    if !table.is_integer(column) {
-        let declared = &table.columns[column].declared;
-        return Err(format!(
-            "\"id\" names column {name:?} of table {full_name:?}, which is {declared}; it must be an integer"
-        ));
-    }
-    if !table.view && !table.is_unique(column) {
-        return Err(format!(
-            "\"id\" names column {name:?} of table {full_name:?}, which is not unique; rows that share a value would be \
-             lost at the edge of a page, so give it a unique index or name another"
-        ));
-    }
-    Ok(column)
-}
-
-fn limit_param(limit: usize) -> Param {
-    Param::Int(i64::try_from(limit).unwrap_or(i64::MAX))
-}
-
-fn id_value(database: &Database, id: RowId) -> Option<Value> {
-    match (i64::try_from(id.0), u64::try_from(id.0)) {
-        (Ok(n), _) => Some(Value::Int(n)),
-        (_, Ok(n)) if database.engine() == crate::config::Engine::MySql => Some(Value::UInt(n)),
-        _ => None,
-    }
-}
-
-/// The key as a lower bound; `None` if no key can lie behind it.
-fn id_param(database: &Database, id: RowId) -> Option<Param> {
-    match id_value(database, id) {
-        Some(value) => Some(bind::param(&value)),
-        None if id.0 < 0 => Some(Param::Int(i64::MIN)),
-        None => None,
     }
 }
