@@ -227,7 +227,8 @@ impl Manager {
         let (kind, interval) = (feed.feed, feed.interval);
         let lane = &mut feed.lanes[destination];
         lane.plan.busy = false;
-        let unchanged = lane.plan.position.as_ref() == Some(&scanned.next) && scanned.findings.is_empty();
+        let stands = lane.plan.position.as_ref().is_some_and(|p| p.as_str() == scanned.next.as_str());
+        let unchanged = stands && scanned.findings.is_empty();
         if !unchanged {
             let commit = ScanCommit {
                 run: ticket.run,

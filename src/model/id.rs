@@ -81,8 +81,8 @@ impl fmt::Display for Feed {
 
 /// The opaque place a feed has reached. Only the source that made it can read it.
 ///
-/// Its text is durable. Beside it a source may keep a memory of what lies behind the text and need not be read
-/// again; that is lost at a restart, which repeats work and skips none.
+/// Its text is durable. Beside it a source may carry what it has made of that text, so that it need not read it
+/// again; that is lost at a restart.
 #[derive(Clone, Debug)]
 pub struct Position {
     text: Box<str>,

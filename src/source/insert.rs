@@ -24,14 +24,15 @@ use look_back::LookBack;
 /// Where the insert feed is.
 #[derive(Clone, Debug)]
 pub(super) struct Cursor {
-    text: Text,
     memory: Arc<LookBack>,
 }
 
-/// `{"after":"123"}`; null: before everything.
+/// `{"after":"123","seen":"…"}`; null: before everything. `seen` is [`LookBack::encode`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Text {
     after: Option<String>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    seen: String,
 }
 
 impl Cursor {
@@ -41,7 +42,7 @@ impl Cursor {
     }
 
     fn after(id: Option<RowId>) -> Self {
-        Self { text: Text { after: id.map(|id| id.to_string()) }, memory: Arc::new(LookBack::behind(id)) }
+        Self { memory: Arc::new(LookBack::behind(id)) }
     }
 
     /// Reads a position; `None` if it is not one of ours.
@@ -51,32 +52,29 @@ impl Cursor {
             Some(id) => Some(RowId(id.parse().ok()?)),
             None => None,
         };
-        let memory = position.memory().unwrap_or_else(|| Arc::new(LookBack::behind(after)));
-        Some(Self { text, memory })
+        let memory = match position.memory() {
+            Some(memory) => memory,
+            None => Arc::new(LookBack::decode(after, &text.seen)?),
+        };
+        Some(Self { memory })
     }
 
     /// As it is stored and carried on.
     pub(super) fn position(&self) -> Position {
-        let text = serde_json::to_string(&self.text).expect("strings always serialise");
-        if self.memory.is_empty() {
-            Position::new(text)
-        } else {
-            Position::with_memory(text, self.memory.clone())
-        }
+        let after = self.memory.settled().map(|id| id.to_string());
+        let text = Text { after, seen: self.memory.encode() };
+        let text = serde_json::to_string(&text).expect("strings always serialise");
+        Position::with_memory(text, self.memory.clone())
     }
 }
 
-/// A position no further ahead than either. Two that are not the same start from the earlier text without a memory:
-/// at most the rows of one look-back are compared again, once.
+/// A position no further ahead than either: only what both have seen counts as seen.
 pub(super) fn earlier(a: &Position, b: &Position) -> Position {
-    if a == b {
+    if a.as_str() == b.as_str() {
         return a.clone();
     }
     match (Cursor::read(a), Cursor::read(b)) {
-        (Some(x), Some(y)) => {
-            let text = if x.memory.settled() <= y.memory.settled() { a.as_str() } else { b.as_str() };
-            Position::new(text)
-        }
+        (Some(x), Some(y)) => Cursor { memory: Arc::new(x.memory.both(&y.memory)) }.position(),
         // One that cannot be read is refused when it is read from.
         (None, _) => a.clone(),
         (_, None) => b.clone(),
@@ -139,8 +137,7 @@ impl InsertFeed {
             }
         }
         let memory = memory.seen(&keys, Instant::now());
-        let text = Text { after: memory.settled().map(|id| id.to_string()) };
-        Ok(Read { rows, next: Cursor { text, memory: Arc::new(memory) }.position(), more })
+        Ok(Read { rows, next: Cursor { memory: Arc::new(memory) }.position(), more })
     }
 
     /// Keys in the look-back that have not been seen; `None` if there are more than it holds.
@@ -174,7 +171,7 @@ mod tests {
         assert_eq!(read.memory.settled(), Some(RowId(i128::from(u64::MAX))));
         assert_eq!(Cursor::starting_at(None).position().as_str(), r#"{"after":null}"#);
         assert_eq!(Cursor::starting_at(Some(RowId(1))).position().as_str(), r#"{"after":"0"}"#);
-        for text in ["", "5", r#"{"after":"x"}"#] {
+        for text in ["", "5", r#"{"after":"x"}"#, r#"{"after":"1","seen":"?"}"#] {
             assert!(Cursor::read(&Position::new(text)).is_none(), "{text}");
         }
     }
@@ -182,12 +179,19 @@ mod tests {
     #[test]
     fn the_earlier_of_two_positions_forgets_rather_than_skips() {
         let at = |id: i128| Cursor::after(Some(RowId(id))).position();
-        assert_eq!(earlier(&at(5), &at(7)), at(5));
-        assert_eq!(earlier(&at(7), &at(5)), at(5));
+        assert_eq!(earlier(&at(5), &at(7)).as_str(), at(5).as_str());
+        assert_eq!(earlier(&at(7), &at(5)).as_str(), at(5).as_str());
         assert_eq!(earlier(&at(7), &Cursor::starting_at(None).position()).as_str(), r#"{"after":null}"#);
-        let memory = Arc::new(LookBack::behind(Some(RowId(5))).seen(&[RowId(6)], Instant::now()));
-        let seen = Cursor { text: Text { after: Some("5".to_owned()) }, memory }.position();
-        assert_eq!(earlier(&seen, &seen.clone()), seen);
-        assert_eq!(earlier(&seen, &at(5)), at(5));
+        let seen = |ids: &[i128]| {
+            let ids: Vec<RowId> = ids.iter().map(|id| RowId(*id)).collect();
+            Cursor { memory: Arc::new(LookBack::behind(Some(RowId(5))).seen(&ids, Instant::now())) }
+                .position()
+        };
+        assert_eq!(earlier(&seen(&[6, 7, 9]), &seen(&[7, 8, 9])).as_str(), seen(&[7, 9]).as_str());
+        assert_eq!(earlier(&seen(&[6]), &at(5)).as_str(), at(5).as_str());
+        // What was seen survives being stored.
+        let stored = Position::new(seen(&[6, 7, 9]).as_str());
+        let memory = Cursor::read(&stored).unwrap().memory;
+        assert!(memory.has(RowId(9)) && !memory.has(RowId(8)));
     }
 }

@@ -12,11 +12,11 @@ use super::keys::{by_ids, id_column, id_param, limit_param, list_statements};
 use super::update::{self, Stored, TimeForm, Window};
 use super::{Batch, Source};
 use crate::config::{SourceConfig, Start, UpdateConfig};
-use crate::model::{Class, Column, Feed, Position, Row, RowId, SourceRow, Value};
+use crate::model::{Class, Column, Feed, Position, Row, RowId, SourceRow};
 use crate::sql::catalog::Table;
 use crate::sql::clock::{self, Now};
 use crate::sql::select::{self, Bound};
-use crate::sql::statement::{Param, Statement};
+use crate::sql::statement::Statement;
 use crate::sql::{Database, PlaceError, PlaceErrorKind, bind};
 
 /// The least overlap of update windows: a second, because most update columns hold whole seconds.

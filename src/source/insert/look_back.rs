@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+
 use crate::model::RowId;
 
 /// The keys seen last, each looked for again until it is [`LookBack::AGE`] old and a thousand newer ones are known.
@@ -42,11 +45,6 @@ impl LookBack {
         self.keys.last().copied().or(self.settled)
     }
 
-    /// Whether nothing is remembered.
-    pub(super) fn is_empty(&self) -> bool {
-        self.keys.is_empty()
-    }
-
     /// Whether this key has been seen.
     pub(super) fn has(&self, id: RowId) -> bool {
         self.keys.binary_search(&id).is_ok()
@@ -72,6 +70,57 @@ impl LookBack {
         next
     }
 
+    /// What both have seen.
+    pub(super) fn both(&self, other: &Self) -> Self {
+        let settled = self.settled.min(other.settled);
+        let seen = |of: &Self, id: RowId| Some(id) <= of.settled || of.has(id);
+        let mut keys: Vec<RowId> = self.keys.iter().chain(&other.keys).copied().collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys.retain(|id| Some(*id) > settled && seen(self, *id) && seen(other, *id));
+        Self { settled, keys, marks: Vec::new() }
+    }
+
+    /// The keys as text: runs of keys, each as its distance from the one before and its length, in variable-length
+    /// integers, base64. Dense keys take a few bytes in all.
+    pub(super) fn encode(&self) -> String {
+        let mut bytes = Vec::new();
+        let mut end = self.settled.map_or(0, |id| id.0);
+        let mut keys = self.keys.iter().map(|id| id.0).peekable();
+        while let Some(first) = keys.next() {
+            let mut last = first;
+            while keys.next_if_eq(&(last + 1)).is_some() {
+                last += 1;
+            }
+            // Only the first distance can be negative: negative keys with nothing settled.
+            let distance = first - end;
+            write_number(&mut bytes, (distance.unsigned_abs() << 1) | u128::from(distance < 0));
+            write_number(&mut bytes, (last - first).unsigned_abs());
+            end = last;
+        }
+        STANDARD_NO_PAD.encode(bytes)
+    }
+
+    /// The inverse of [`LookBack::encode`]; `None` for text that is none.
+    pub(super) fn decode(settled: Option<RowId>, text: &str) -> Option<Self> {
+        let bytes = STANDARD_NO_PAD.decode(text).ok()?;
+        let mut bytes = bytes.as_slice();
+        let mut end = settled.map_or(0, |id| id.0);
+        let mut keys = Vec::new();
+        while !bytes.is_empty() {
+            let distance = read_number(&mut bytes)?;
+            let length = i128::try_from(read_number(&mut bytes)?).ok()?;
+            let amount = i128::try_from(distance >> 1).ok()?;
+            let first = end.checked_add(if distance & 1 == 1 { -amount } else { amount })?;
+            if length >= i128::try_from(Self::MOST).ok()? || keys.len() > Self::MOST {
+                return None;
+            }
+            end = first.checked_add(length)?;
+            keys.extend((first..=end).map(RowId));
+        }
+        Some(Self { settled, keys, marks: Vec::new() })
+    }
+
     fn let_go(&mut self, now: Instant) {
         let old = self.marks.partition_point(|(at, _)| now.saturating_duration_since(*at) >= Self::AGE);
         let by_age = match old.checked_sub(1).map(|i| self.marks[i].1) {
@@ -87,6 +136,27 @@ impl LookBack {
         // The last mark that is old enough says all that those before it said.
         self.marks.drain(..old.saturating_sub(1));
     }
+}
+
+fn write_number(bytes: &mut Vec<u8>, mut n: u128) {
+    while n >= 0x80 {
+        bytes.push((n & 0x7f) as u8 | 0x80);
+        n >>= 7;
+    }
+    bytes.push(n as u8);
+}
+
+fn read_number(bytes: &mut &[u8]) -> Option<u128> {
+    let mut n = 0_u128;
+    for shift in (0..126).step_by(7) {
+        let (first, rest) = bytes.split_first()?;
+        *bytes = rest;
+        n |= u128::from(first & 0x7f) << shift;
+        if first & 0x80 == 0 {
+            return Some(n);
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -133,6 +203,26 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_was_seen_survives_being_written(
+            settled in proptest::option::of(-100_i128..100),
+            keys in proptest::collection::btree_set(-1_i128 << 63..1_i128 << 64, 0..50),
+            run in 0_i128..200,
+        ) {
+            let settled = settled.map(RowId);
+            let near: Vec<RowId> = (101..101 + run).map(RowId).collect();
+            let far = keys.into_iter().map(RowId).filter(|id| Some(*id) > settled);
+            let keys: Vec<RowId> = far.chain(near).collect();
+            let seen = LookBack::behind(settled).seen(&keys, Instant::now());
+            let read = LookBack::decode(settled, &seen.encode()).unwrap();
+            prop_assert_eq!(read.keys, seen.keys);
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in "[A-Za-z0-9+/]{0,40}") {
+            let _ = LookBack::decode(None, &text);
+        }
+
         /// Whatever is seen when: a key is either settled, remembered, or would be found again.
         #[test]
         fn nothing_unseen_is_taken_for_seen(steps in proptest::collection::vec((proptest::collection::vec(0_i128..6000, 0..50), 0_u64..40), 1..30)) {
