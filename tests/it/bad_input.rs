@@ -234,7 +234,7 @@ async fn wrong_places_are_named_with_the_next_step() {
         pair.src
             .run("CREATE TABLE loose (number VARCHAR(40) PRIMARY KEY, name VARCHAR(60), phone VARCHAR(30))")
             .await;
-        refused_place(&change("/src/table", "loose".into()), &["loose", "`id`"]).await;
+        refused_place(&change("/src/table", "loose".into()), &["loose", "\"id\""]).await;
 
         // An account that may not read the table.
         match engine {

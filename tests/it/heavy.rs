@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::support::config::with;
-use crate::support::daemon::Site;
+use crate::support::daemon::{Site, is_release};
 use crate::support::db::Db;
 use crate::support::pair::{Pair, TABLE, id_of, ids_of};
 use crate::support::receiver::{Answer, Receiver};
@@ -85,7 +85,7 @@ async fn all_of_them(
     let mut expected = different.to_vec();
     expected.push(sentinel);
     assert_eq!(ids_of(&receiver.calls()), expected, "each once, none else");
-    if !cfg!(debug_assertions) {
+    if is_release() {
         assert!(peak <= PEAK_RSS, "peak {peak} KiB");
     }
 }
@@ -121,7 +121,7 @@ async fn fifty_kills_lose_nothing() {
     let (mut with_request, mut with_transaction, mut with_either) = (0, 0, 0);
     for _ in 0..KILLS {
         let mut daemon = site.start();
-        tokio::time::sleep(Duration::from_millis(random.below(700))).await;
+        tokio::time::sleep(Duration::from_millis(50 + random.below(700))).await;
         let (requests, transactions) = (receiver.open(), shop.open.load(Ordering::SeqCst));
         assert!(daemon.running(), "it ended by itself:\n{}", daemon.output());
         daemon.kill();
@@ -142,7 +142,7 @@ async fn fifty_kills_lose_nothing() {
         receiver.count()
     );
     assert!(with_either >= HITS, "{with_either} of {KILLS}");
-    assert!(with_request >= 5, "the receiver was busy in {with_request} of {KILLS}");
+    assert!(with_request >= HITS, "the receiver was busy in {with_request} of {KILLS}");
 
     let mut daemon = site.start();
     wait_for("source and copy agree", LIMIT, async || {
@@ -178,7 +178,7 @@ async fn slow_repairer(pair: &Pair, random: Random) -> Receiver {
     let (pair, random) = (pair.clone(), Arc::new(Mutex::new(random)));
     Receiver::with(move |call| {
         let pair = pair.clone();
-        let pause = random.lock().unwrap().below(80);
+        let pause = 50 + random.lock().unwrap().below(200);
         async move {
             tokio::time::sleep(Duration::from_millis(pause)).await;
             bring(&pair, id_of(&call)).await;

@@ -84,7 +84,9 @@ fn mod_files_hold_no_logic() {
             let item = line.trim_start_matches("pub ").trim_start_matches("pub(crate) ");
             let item = item.trim_start_matches("pub(super) ");
             let logic = ["fn ", "async fn ", "const fn ", "impl ", "impl<", "macro_rules!"];
-            if logic.iter().any(|l| item.starts_with(l)) {
+            // A seam's own door: the one place beside `app` that names the kinds behind it.
+            let door = item.starts_with("fn open(") || item.starts_with("async fn open(");
+            if !door && logic.iter().any(|l| item.starts_with(l)) {
                 wrong.push(format!("{}:{}: {}", file.name, i + 1, line.trim()));
             }
         }
@@ -162,7 +164,7 @@ fn nothing_names_a_machine() {
 fn the_example_configuration_has_no_problem() {
     let example = root().join("config.example.json");
     assert!(example.exists(), "{} is part of what is shipped", relative(&example));
-    let ran = std::process::Command::new(crate::support::daemon::CUPID)
+    let ran = std::process::Command::new(crate::support::daemon::program())
         .args(["check", "-c"])
         .arg(&example)
         .output()

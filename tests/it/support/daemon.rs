@@ -10,8 +10,15 @@ use serde_json::Value;
 use super::temp::TempDir;
 use super::wait::{LIMIT, wait_until, wait_until_or};
 
-/// The program under test.
-pub const CUPID: &str = env!("CARGO_BIN_EXE_cupid");
+/// The program under test; `CUPID_TEST_BINARY` names another build of it.
+pub fn program() -> PathBuf {
+    std::env::var_os("CUPID_TEST_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_cupid").into(), PathBuf::from)
+}
+
+/// Whether that is a release build, whose memory means something.
+pub fn is_release() -> bool {
+    !cfg!(debug_assertions) || std::env::var_os("CUPID_TEST_BINARY").is_some()
+}
 
 /// Variables that would change what the daemon does, if the developer's environment has them.
 const FOREIGN: [&str; 5] = ["STATE_DIRECTORY", "LOGS_DIRECTORY", "NOTIFY_SOCKET", "RUST_LOG", "TZ"];
@@ -76,7 +83,7 @@ impl Site {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(CUPID);
+        let mut command = Command::new(program());
         for name in FOREIGN {
             command.env_remove(name);
         }
