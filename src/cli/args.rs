@@ -2,19 +2,29 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
 use super::exit;
+use crate::config;
 
 const EXAMPLES: &str = "\
 Examples:
+  cupid demo                             see it at work, nothing else is needed
   cupid -c config.json --dry-run         look and report, send nothing: the first step
   cupid check -c config.json --connect   is everything as the configuration says?
   cupid -c config.json -s 1              run, the insert feed starts at id 1 (or where it stopped)
   cupid stop -c config.json              end the daemon of this configuration and wait for it
 
 Exit codes: 0 done, 1 differences found, 2 usage or configuration, 5 state locked, damaged or newer, 70 internal error.";
+
+const DEMO: &str = "\
+Examples:
+  cupid demo             until Ctrl-C
+  cupid demo --for 20s   for twenty seconds
+
+Exit codes: 0 every row agrees in the end, 1 some do not, 70 the demo could not go on.";
 
 /// Finds every row on which a copy disagrees with its source, calls your webhook, and stays at it until the copy
 /// agrees.
@@ -53,12 +63,27 @@ pub(super) struct Args {
     #[arg(long)]
     pub(super) strict: bool,
 
+    /// End when the process that started this one, and has this number, ends
+    #[arg(long, value_name = "PID", hide = true)]
+    pub(super) parent: Option<i32>,
+
     #[command(subcommand)]
     pub(super) command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// See cupid at work: a shop, a copy that loses things, and the real daemon between them
+    ///
+    /// Makes two SQLite databases in a temporary folder, changes one all the time, lets a careless copier spoil some
+    /// of the changes on their way to the other, and starts the real daemon, which finds and calls back each spoiled
+    /// row until it is repaired. Needs no database server and no configuration; says in the end which one it wrote.
+    #[command(after_help = DEMO)]
+    Demo {
+        /// How long, with a unit (20s, 1m30s; plain numbers are seconds). Without it: until Ctrl-C
+        #[arg(long = "for", value_name = "TIME", value_parser = length)]
+        length: Option<Duration>,
+    },
     /// Report every problem of the configuration, and of the databases with --connect
     ///
     /// Nothing is written and nobody is called.
@@ -94,6 +119,14 @@ pub(super) enum Command {
     },
 }
 
+/// A duration with units, or seconds.
+fn length(text: &str) -> Result<Duration, String> {
+    if let Ok(seconds) = text.parse::<u32>() {
+        return Ok(Duration::from_secs(seconds.into()));
+    }
+    config::parse_duration(text).map_err(|problem| format!("{problem}; write for example 20s or 1m30s"))
+}
+
 /// A configuration is needed and none was named.
 pub(super) fn help() -> ExitCode {
     eprintln!("error: no configuration given, name one with -c FILE\n");
@@ -124,5 +157,17 @@ mod tests {
         let args = Args::parse_from(["cupid", "check", "--connect", "-c", "f.json"]);
         assert!(matches!(args.command, Some(Command::Check { connect: true, .. })));
         assert!(args.config.is_some());
+    }
+
+    #[test]
+    fn lengths_of_the_demo() {
+        let of = |words: &[&str]| match Args::try_parse_from(words).map(|a| a.command) {
+            Ok(Some(Command::Demo { length })) => Ok(length.map(|l| l.as_millis())),
+            other => Err(format!("{other:?}")),
+        };
+        assert_eq!(of(&["cupid", "demo"]), Ok(None));
+        assert_eq!(of(&["cupid", "demo", "--for", "20"]), Ok(Some(20_000)));
+        assert_eq!(of(&["cupid", "demo", "--for", "1m0.5s"]), Ok(Some(60_500)));
+        assert!(of(&["cupid", "demo", "--for", "soon"]).unwrap_err().contains("20s"));
     }
 }

@@ -4,6 +4,7 @@
 
 mod args;
 mod check;
+mod demo;
 mod run;
 mod status;
 mod stop;
@@ -52,6 +53,12 @@ async fn dispatch(args: Args) -> ExitCode {
         println!("{:#}", config::schema());
         return ExitCode::SUCCESS;
     }
+    if let Some(Command::Demo { length }) = args.command {
+        return demo::demo(length).await;
+    }
+    if args.parent.is_some_and(|parent| !demo::end_with(parent)) {
+        return ExitCode::SUCCESS;
+    }
     let Some(path) = args.config.clone() else {
         return args::help();
     };
@@ -68,7 +75,7 @@ async fn dispatch(args: Args) -> ExitCode {
         }
         Some(Command::Status { json }) => status::status(&loaded.config, json).await,
         Some(Command::Stop { wait }) => stop::stop(&loaded.config, wait).await,
-        Some(Command::Schema) => ExitCode::SUCCESS,
+        Some(Command::Schema | Command::Demo { .. }) => ExitCode::SUCCESS,
     }
 }
 
@@ -89,6 +96,10 @@ fn colours() -> bool {
 fn quiet_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(place, "internal error, please report it");
+        if tracing::dispatcher::has_been_set() {
+            tracing::error!(place, "internal error, please report it");
+        } else {
+            eprintln!("error: internal error at {place}, please report it");
+        }
     }));
 }

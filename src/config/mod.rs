@@ -28,6 +28,7 @@ mod section;
 mod task;
 mod zone;
 
+pub(crate) use duration::parse as parse_duration;
 pub use explain::explain;
 pub use load::{Loaded, load, parse};
 pub use problem::{Problem, Report, Severity};

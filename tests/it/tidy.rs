@@ -22,6 +22,9 @@ const FLOORS: [&[&str]; 9] = [
 /// Who may name the driver: everybody else gets its own types from these.
 const MAY_NAME_SQLX: [&str; 2] = ["sql", "store"];
 
+/// The demo's own shop has to be written too, which nothing else in the program does.
+const NAMES_SQLX_TOO: &str = "src/cli/demo/tables.rs";
+
 /// Who talks to people on standard output and error.
 const MAY_PRINT: [&str; 3] = ["cli", "demo", "main"];
 
@@ -45,7 +48,7 @@ fn modules_import_lower_floors_only() {
                 wrong.push(format!("{}:{line}: {module} (floor {floor}) imports {imported}", file.name));
             }
         }
-        if !MAY_NAME_SQLX.contains(&module.as_str()) {
+        if !MAY_NAME_SQLX.contains(&module.as_str()) && file.name != NAMES_SQLX_TOO {
             wrong.extend(file.lines_with_word("sqlx").map(|l| format!("{}:{l}: names sqlx", file.name)));
         }
     }
