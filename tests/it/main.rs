@@ -9,6 +9,7 @@
 mod bad_input;
 mod cli;
 mod delivery;
+mod docs;
 mod heavy;
 mod lifecycle;
 mod matrix;
