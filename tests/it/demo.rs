@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::JoinHandle;
 
-use crate::support::daemon::CUPID;
+use crate::support::daemon::program;
 use crate::support::temp::TempDir;
 use crate::support::wait::{LIMIT, wait_until, wait_until_or};
 
@@ -22,7 +22,7 @@ struct Demo {
 impl Demo {
     fn start(words: &[&str]) -> Self {
         let temp = TempDir::new("demo");
-        let mut child = Command::new(CUPID)
+        let mut child = Command::new(program())
             .arg("demo")
             .args(words)
             .env("TMPDIR", temp.path())
@@ -111,7 +111,7 @@ fn check_the_end(demo: &Demo, code: Option<i32>, said: &str) {
     let config = demo.folder().join("config.json");
     assert!(said.contains(&config.display().to_string()), "it says which configuration it wrote: {said}");
     assert_eq!(processes_of(&demo.folder()), Vec::<String>::new());
-    let checked = Command::new(CUPID).arg("check").arg("-c").arg(&config).output().unwrap();
+    let checked = Command::new(program()).arg("check").arg("-c").arg(&config).output().unwrap();
     assert!(checked.status.success(), "one can go on from it: {checked:?}");
 }
 
