@@ -6,7 +6,7 @@ use crate::config::Loaded;
 
 /// Prints it.
 pub(super) async fn check(loaded: &Loaded, _connect: bool, _samples: usize) -> ExitCode {
-    print!("{}", loaded.render_warnings(super::colours()));
+    print!("{}", loaded.render_warnings(super::dispatch::colours()));
     println!("{}: no problems in the file", loaded.config.path.display());
     ExitCode::SUCCESS
 }
