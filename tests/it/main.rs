@@ -13,5 +13,6 @@ mod heavy;
 mod lifecycle;
 mod matrix;
 mod servers;
+mod sql;
 mod support;
 mod tidy;
