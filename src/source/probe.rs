@@ -46,7 +46,8 @@ fn clock(ahead: Option<TimeDelta>, column: &str, config: &SourceConfig) -> Check
     let Some(ahead) = ahead else {
         return Checked::good("clock", format!("{column:?} holds no time yet to compare the clock with"));
     };
-    let zone = config.zone.map_or("the server's default zone".to_owned(), |zone| format!("zone {zone}"));
+    let zone =
+        config.zone.map_or_else(|| "the server's default zone".to_owned(), |zone| format!("zone {zone}"));
     let minutes = ahead.num_minutes().abs();
     if ahead > TOLERATED {
         let message = format!(

@@ -2,7 +2,7 @@ use super::super::catalog::Detail;
 use super::*;
 use crate::model::{Class, Column};
 
-/// A table `or"de`r` with the columns `id`, `name`, `at`.
+/// A table with quotes in its name.
 fn table(engine: Engine) -> Table {
     let column = |name: &str, class, declared: &str| Column {
         name: name.into(),
