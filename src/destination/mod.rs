@@ -1,14 +1,16 @@
 //! A copy that must agree. One trait, one file per kind of destination.
 
+mod open;
+mod probe;
 mod sql;
-
-use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::config::DestinationConfig;
+pub use open::open;
+pub use probe::probe;
+
 use crate::model::{Column, Row, Value};
-use crate::sql::{Database, PlaceError};
+use crate::sql::PlaceError;
 
 /// A destination that can be asked for rows by key.
 #[async_trait]
@@ -31,15 +33,4 @@ pub trait Destination: Send + Sync {
     /// Looks at the catalogue again; an error says what is no longer as the task needs it. After an error of kind
     /// `Missing` the destination must be opened anew.
     async fn recheck(&self) -> Result<(), PlaceError>;
-}
-
-/// Opens a destination.
-///
-/// # Errors
-/// The database cannot be reached, or table, columns or rights are not as the task needs them.
-pub async fn open(
-    config: &DestinationConfig,
-    database: Arc<Database>,
-) -> Result<Box<dyn Destination>, PlaceError> {
-    Ok(Box::new(sql::SqlDestination::open(config, database).await?))
 }

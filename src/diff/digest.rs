@@ -4,13 +4,15 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::model::Value;
 
-/// Digest of rows: 128 bits of XXH3 over, for each row, the number of its values and each value's tag, length and
-/// bytes. NULL has a tag of its own, so no value stands for it. Rows that differ in any bit have different digests
-/// (short of a collision); not for use against an adversary.
+/// Digest of rows: 128 bits of XXH3.
+///
+/// For each row it covers the number of its values and each value's tag, length and bytes. NULL has a tag of its own, so
+/// no value stands for it. Rows that differ in any bit have different digests (short of a collision); not for use
+/// against an adversary.
 pub fn digest(rows: &[&[Value]]) -> [u8; 16] {
     let mut hasher = Xxh3::new();
     for row in rows {
-        hasher.update(&[b'R']);
+        hasher.update(b"R");
         hasher.update(&length(row.len()));
         for value in *row {
             update(&mut hasher, value);

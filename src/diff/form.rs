@@ -117,7 +117,7 @@ fn plain(value: &Value) -> Cow<'_, [u8]> {
     }
 }
 
-fn text_of<'a>(bytes: &'a Cow<'_, [u8]>) -> Option<&'a str> {
+fn text_of(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
 }
 

@@ -80,7 +80,7 @@ impl Pair {
                     format!("column `{name}` is no longer there; put it back, or change the configuration");
                 PlaceError::new(PlaceErrorKind::Missing, source.identity(), message)
             };
-            let whole = all.iter().position(|c| &*c.name == name).ok_or_else(gone)?;
+            let whole = source.find(name).ok_or_else(gone)?;
             let read = read.iter().position(|i| *i == whole).ok_or_else(gone)?;
             Ok::<_, PlaceError>((whole, read))
         };

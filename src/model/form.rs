@@ -8,8 +8,10 @@ use chrono::{Duration, NaiveDate, NaiveDateTime};
 /// Exponents up to this size are written out with zeros; beyond, as `digits e exponent`.
 const PLAIN: i64 = 80;
 
-/// The normal form of a number written as `[+-]digits[.digits][e[+-]digits]`: no leading or trailing zeros, no
-/// exponent unless the number is enormous, no `-0`. Exact for any length. `NaN` and infinities keep one spelling.
+/// The normal form of a number written as `[+-]digits[.digits][e[+-]digits]`.
+///
+/// No leading or trailing zeros, no exponent unless the number is enormous, no `-0`. Exact for any length. `NaN` and
+/// infinities keep one spelling.
 pub fn number(text: &str) -> Option<String> {
     if let Some(word) = not_finite(text) {
         return Some(word.to_owned());
@@ -76,10 +78,10 @@ fn not_finite(text: &str) -> Option<&'static str> {
     }
 }
 
-/// The normal form of a date, or of a date with a time: `YYYY-MM-DD HH:MM:SS[.fraction]`, fraction without
-/// trailing zeros, a missing time as midnight. A zone at the end (`Z`, `+08`, `+05:30`) is turned to UTC.
+/// The normal form of a date, or of a date with a time: `YYYY-MM-DD HH:MM:SS[.fraction]`.
 ///
-/// Impossible days (`0000-00-00`) are kept as they are; `infinity` and years beyond 9999 answer `None`.
+/// The fraction is without trailing zeros, a missing time is midnight, a zone at the end (`Z`, `+08`, `+05:30`) is
+/// turned to UTC. Impossible days (`0000-00-00`) are kept as they are; `infinity` and years beyond 9999 answer `None`.
 pub fn moment(text: &str) -> Option<String> {
     let date = text.get(..10)?;
     if !shaped(date, "0000-00-00") {

@@ -10,12 +10,17 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::keys::{by_ids, id_param, limit_param, list_statements};
-use crate::model::{Position, Row, RowId};
+use super::Batch;
+use super::keys::{after_param, by_ids, limit_param, list_statements};
+use super::shape::Shape;
+use crate::model::{Position, Row, RowId, SourceRow};
 use crate::sql::catalog::Table;
 use crate::sql::select::{self, Bound};
 use crate::sql::statement::{Param, Statement};
 use crate::sql::{Database, PlaceError};
+
+/// Places of the table that a sample is taken from.
+const SAMPLES: usize = 10;
 
 mod look_back;
 
@@ -87,22 +92,21 @@ pub(super) struct InsertFeed {
     after: Statement,
     keys: Statement,
     by_keys: Vec<Statement>,
-}
-
-/// What one look brought.
-pub(super) struct Read {
-    pub(super) rows: Vec<Row>,
-    pub(super) next: Position,
-    pub(super) more: bool,
+    smallest: Statement,
+    largest: Statement,
 }
 
 impl InsertFeed {
-    pub(super) fn new(table: &Table, selected: &[usize], id: usize) -> Self {
+    pub(super) fn new(table: &Table, shape: &Shape) -> Self {
+        let id = shape.id;
+        let page = |bound| select::page(table, &shape.selected, &[bound], &[id]);
         Self {
-            first: select::page(table, selected, &[Bound::From(id)], &[id]),
-            after: select::page(table, selected, &[Bound::After(id)], &[id]),
+            first: page(Bound::From(id)),
+            after: page(Bound::After(id)),
             keys: select::page(table, &[id], &[Bound::After(id), Bound::UpTo(id)], &[id]),
-            by_keys: list_statements(table, selected, id),
+            by_keys: list_statements(table, &shape.selected, id),
+            smallest: select::extreme(table, id, false),
+            largest: select::extreme(table, id, true),
         }
     }
 
@@ -111,52 +115,90 @@ impl InsertFeed {
     pub(super) async fn read(
         &self,
         database: &Database,
+        shape: &Shape,
         cursor: Cursor,
         limit: usize,
-    ) -> Result<Read, PlaceError> {
+    ) -> Result<Batch, PlaceError> {
         let memory = &cursor.memory;
-        let mut rows = match memory.newest() {
-            Some(id) => match id_param(database, id) {
-                Some(id) => database.fetch(&self.after, &[id, limit_param(limit)]).await?,
-                None => Vec::new(),
-            },
-            None => database.fetch(&self.first, &[Param::Int(i64::MIN), limit_param(limit)]).await?,
-        };
+        let rows = self.page(database, memory.newest(), limit).await?;
         let more = rows.len() >= limit;
-        let mut keys: Vec<RowId> = rows.iter().filter_map(key_of).collect();
+        let mut rows = shape.rows(rows);
         if !more {
             let Some(late) = self.late(database, memory).await? else {
                 // Too many to be late commits: rows were brought in with old keys. All of that is read anew.
-                return Ok(Read { rows, next: Cursor::after(memory.settled()).position(), more: true });
+                return Ok(Batch { rows, next: Cursor::after(memory.settled()).position(), more: true });
             };
             if !late.is_empty() {
-                let appeared = by_ids(database, &self.by_keys, &late).await?;
-                // Only what was really read counts as seen.
-                keys.extend(appeared.iter().filter_map(key_of));
-                rows.extend(appeared);
+                rows.extend(shape.rows(by_ids(database, &self.by_keys, &late).await?));
             }
         }
+        // Only what was really read counts as seen.
+        let keys: Vec<RowId> = rows.iter().map(|row| row.id).collect();
         let memory = memory.seen(&keys, Instant::now());
-        Ok(Read { rows, next: Cursor { memory: Arc::new(memory) }.position(), more })
+        Ok(Batch {
+            more: more && !rows.is_empty(),
+            rows,
+            next: Cursor { memory: Arc::new(memory) }.position(),
+        })
+    }
+
+    async fn page(
+        &self,
+        database: &Database,
+        after: Option<RowId>,
+        limit: usize,
+    ) -> Result<Vec<Row>, PlaceError> {
+        let limit = limit_param(limit);
+        match after {
+            None => database.fetch(&self.first, &[Param::Int(i64::MIN), limit]).await,
+            Some(id) => match after_param(database.engine(), id) {
+                Some(id) => database.fetch(&self.after, &[id, limit]).await,
+                None => Ok(Vec::new()),
+            },
+        }
     }
 
     /// Keys in the look-back that have not been seen; `None` if there are more than it holds.
     async fn late(&self, database: &Database, memory: &LookBack) -> Result<Option<Vec<RowId>>, PlaceError> {
         let Some((after, newest)) = memory.range() else { return Ok(Some(Vec::new())) };
-        let after = after.and_then(|id| id_param(database, id)).unwrap_or(Param::Int(i64::MIN));
-        let Some(newest) = id_param(database, newest) else { return Ok(Some(Vec::new())) };
+        let after = after.and_then(|id| after_param(database.engine(), id)).unwrap_or(Param::Int(i64::MIN));
+        let Some(newest) = after_param(database.engine(), newest) else { return Ok(Some(Vec::new())) };
         let most = LookBack::MOST * 2;
         let keys = database.fetch(&self.keys, &[after, newest, limit_param(most)]).await?;
         if keys.len() >= most {
             return Ok(None);
         }
-        Ok(Some(keys.iter().filter_map(key_of).filter(|id| !memory.has(*id)).collect()))
+        let key = |row: &Row| row[0].as_int().map(RowId);
+        Ok(Some(keys.iter().filter_map(key).filter(|id| !memory.has(*id)).collect()))
     }
-}
 
-/// The key stands first in every statement of the feed.
-fn key_of(row: &Row) -> Option<RowId> {
-    row.first()?.as_int().map(RowId)
+    /// Rows from places spread evenly over the ids.
+    pub(super) async fn sample(
+        &self,
+        database: &Database,
+        shape: &Shape,
+        limit: usize,
+    ) -> Result<Vec<SourceRow>, PlaceError> {
+        let smallest = self.extreme(database, &self.smallest).await?;
+        let largest = self.extreme(database, &self.largest).await?;
+        let (Some(low), Some(high)) = (smallest, largest) else { return Ok(Vec::new()) };
+        let mut rows: Vec<SourceRow> = Vec::new();
+        for part in 0..SAMPLES {
+            let ahead = (high - low) / SAMPLES as i128 * part as i128;
+            let behind = rows.last().map_or(i128::MIN, |row| row.id.0);
+            let after = RowId((low + ahead - 1).max(behind));
+            let wanted = (limit * (part + 1) / SAMPLES).saturating_sub(rows.len());
+            if wanted > 0 {
+                rows.extend(shape.rows(self.page(database, Some(after), wanted).await?));
+            }
+        }
+        Ok(rows)
+    }
+
+    async fn extreme(&self, database: &Database, statement: &Statement) -> Result<Option<i128>, PlaceError> {
+        let rows = database.fetch(statement, &[]).await?;
+        Ok(rows.first().and_then(|row| row[0].as_int()))
+    }
 }
 
 #[cfg(test)]

@@ -2,17 +2,21 @@
 
 mod insert;
 mod keys;
+mod open;
+mod probe;
+mod shape;
 mod sql;
 mod update;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::config::SourceConfig;
+pub use open::open;
+pub use probe::probe;
+
 use crate::model::{Column, Feed, Position, RowId, SourceRow};
-use crate::sql::{Database, PlaceError};
+use crate::sql::PlaceError;
 
 /// A source that can be walked by feeds and asked for single rows.
 #[async_trait]
@@ -23,6 +27,10 @@ pub trait Source: Send + Sync {
 
     /// Columns of the table in catalogue order; [`Source::fetch`] returns them all.
     fn columns(&self) -> &[Column];
+
+    /// Index into [`Source::columns`] of the column that the configuration means by `written`: exactly that name,
+    /// else, where the database does not tell them apart, that name in another case.
+    fn find(&self, written: &str) -> Option<usize>;
 
     /// Indexes into [`Source::columns`] of the values that [`Source::read`] returns, in that order.
     fn read_columns(&self) -> &[usize];
@@ -38,6 +46,9 @@ pub trait Source: Send + Sync {
 
     /// Whole rows by their integer key; rows that are gone are left out. Order is free.
     async fn fetch(&self, ids: &[RowId]) -> Result<Vec<SourceRow>, PlaceError>;
+
+    /// At most `limit` rows from ten places all over the table, each with the values of [`Source::read_columns`].
+    async fn sample(&self, limit: usize) -> Result<Vec<SourceRow>, PlaceError>;
 
     /// Looks at the catalogue again; an error says what is no longer as the task needs it. After an error of kind
     /// `Missing` the source must be opened anew: it goes on reading by the catalogue it was opened with.
@@ -56,16 +67,4 @@ pub struct Batch {
     pub next: Position,
     /// Whether more is known to wait behind `next` right now.
     pub more: bool,
-}
-
-/// Opens the source of a task. `mapped` are the source columns that any destination compares, as written.
-///
-/// # Errors
-/// The database cannot be reached, or table, columns, key or rights are not as the task needs them.
-pub async fn open(
-    config: &SourceConfig,
-    mapped: &[String],
-    database: Arc<Database>,
-) -> Result<Box<dyn Source>, PlaceError> {
-    Ok(Box::new(sql::SqlSource::open(config, mapped, database).await?))
 }

@@ -13,42 +13,45 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Position, Value, form};
 use crate::sql::clock::Now;
+use crate::sql::{Database, PlaceError, PlaceErrorKind};
 
+mod feed;
 mod time_form;
 
-pub(super) use time_form::TimeForm;
+pub(super) use feed::UpdateFeed;
+use time_form::TimeForm;
 
 /// Where the update feed is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Cursor {
+struct Cursor {
     /// End of the last finished window on the column's clock; null: before everything.
-    pub(super) end: Option<String>,
+    end: Option<String>,
     /// Seconds by which that clock was ahead of UTC then.
-    pub(super) zone: i64,
+    zone: i64,
     /// The window being read, if a page of it is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) page: Option<Page>,
+    page: Option<Page>,
 }
 
 /// A place inside a window.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Page {
+struct Page {
     /// End of the window on the column's clock: the highest time that is read.
-    pub(super) high: String,
+    high: String,
     /// What becomes of [`Cursor::end`] when the window is finished: now, when the window was begun.
-    pub(super) now: String,
+    now: String,
     /// Seconds by which the column's clock was ahead of UTC when the window was begun.
-    pub(super) zone: i64,
+    zone: i64,
     /// Time of the last row read, as its column holds it.
-    pub(super) time: Stored,
+    time: Stored,
     /// Key of the last row read.
-    pub(super) id: String,
+    id: String,
 }
 
 /// A value of the update column in a position.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Stored {
+enum Stored {
     Int(String),
     Real(String),
     Text(String),
@@ -56,7 +59,7 @@ pub(super) enum Stored {
 
 impl Stored {
     /// Keeps a value; `None` for what no update column holds.
-    pub(super) fn keep(value: &Value) -> Option<Self> {
+    fn keep(value: &Value) -> Option<Self> {
         let text = value.to_text()?.into_owned();
         match value {
             Value::Int(_) | Value::UInt(_) => Some(Self::Int(text)),
@@ -67,7 +70,7 @@ impl Stored {
     }
 
     /// The value again.
-    pub(super) fn value(&self) -> Option<Value> {
+    fn value(&self) -> Option<Value> {
         Some(match self {
             Self::Int(text) => Value::Int(text.parse().ok()?),
             Self::Real(text) => Value::F64(text.parse().ok()?),
@@ -78,11 +81,11 @@ impl Stored {
 
 /// What one window covers, on the column's clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Window {
+struct Window {
     /// Lowest time read; `None`: from the beginning.
-    pub(super) low: Option<NaiveDateTime>,
+    low: Option<NaiveDateTime>,
     /// Highest time read.
-    pub(super) high: NaiveDateTime,
+    high: NaiveDateTime,
 }
 
 /// After an outage of this length the clock may have been set forth and back in between.
@@ -93,22 +96,22 @@ const STEP: TimeDelta = TimeDelta::hours(2);
 
 impl Cursor {
     /// Nothing is read yet, everything will be.
-    pub(super) fn beginning() -> Self {
+    fn beginning() -> Self {
         Self::default()
     }
 
     /// Everything up to `now` on the column's clock is done.
-    pub(super) fn done(now: &Now) -> Self {
+    fn done(now: &Now) -> Self {
         Self { end: Some(form::moment_text(now.wall)), zone: now.offset().num_seconds(), page: None }
     }
 
     /// The next window begins at `time`, given the overlap it will be widened by.
-    pub(super) fn at(time: NaiveDateTime, overlap: TimeDelta, now: &Now) -> Self {
+    fn at(time: NaiveDateTime, overlap: TimeDelta, now: &Now) -> Self {
         Self { end: Some(form::moment_text(time + overlap)), ..Self::done(now) }
     }
 
     /// Reads a position; `None` if it is not one of ours.
-    pub(super) fn read(position: &Position) -> Option<Self> {
+    fn read(position: &Position) -> Option<Self> {
         let cursor: Self = serde_json::from_str(position.as_str()).ok()?;
         if let Some(end) = &cursor.end {
             form::parse_moment(end)?;
@@ -123,12 +126,12 @@ impl Cursor {
     }
 
     /// As it is stored.
-    pub(super) fn position(&self) -> Position {
+    fn position(&self) -> Position {
         Position::new(serde_json::to_string(self).expect("strings and numbers always serialise"))
     }
 
     /// The window to be read next, seen from `now`.
-    pub(super) fn window(&self, overlap: TimeDelta, now: &Now) -> Window {
+    fn window(&self, overlap: TimeDelta, now: &Now) -> Window {
         let Some(end) = self.end.as_deref().and_then(form::parse_moment) else {
             return Window { low: None, high: now.wall };
         };
@@ -146,7 +149,7 @@ impl Cursor {
     }
 
     /// The cursor after a page that ended with a row at (`time`, `id`) inside `window`.
-    pub(super) fn paged(&self, window: &Window, now: &Now, time: Stored, id: i128) -> Self {
+    fn paged(&self, window: &Window, now: &Now, time: Stored, id: i128) -> Self {
         let page = Page {
             high: form::moment_text(window.high),
             now: form::moment_text(now.wall),
@@ -160,12 +163,12 @@ impl Cursor {
 
 impl Page {
     /// The cursor after a further page of the same window.
-    pub(super) fn advanced(&self, cursor: &Cursor, time: Stored, id: i128) -> Cursor {
+    fn advanced(&self, cursor: &Cursor, time: Stored, id: i128) -> Cursor {
         Cursor { page: Some(Self { time, id: id.to_string(), ..self.clone() }), ..cursor.clone() }
     }
 
     /// The cursor after the last page of the window.
-    pub(super) fn finished(&self) -> Cursor {
+    fn finished(&self) -> Cursor {
         Cursor { end: Some(self.now.clone()), zone: self.zone, page: None }
     }
 }
@@ -174,7 +177,7 @@ impl Page {
 ///
 /// Where the two can be told apart for certain it is one of them; over a change of the wall clock it may be the
 /// beginning of the earlier window.
-pub(super) fn earlier(a: &Cursor, b: &Cursor, overlap: TimeDelta, time: &TimeForm) -> Cursor {
+fn earlier(a: &Cursor, b: &Cursor, overlap: TimeDelta, time: &TimeForm) -> Cursor {
     if a == b {
         return a.clone();
     }
@@ -201,6 +204,15 @@ pub(super) fn earlier(a: &Cursor, b: &Cursor, overlap: TimeDelta, time: &TimeFor
     };
     let first = if end(a) <= end(b) { a } else { b };
     Cursor { page: None, ..first.clone() }
+}
+
+/// The error for a position that another feed, or another program, has written.
+pub(super) fn foreign(database: &Database, position: &Position) -> PlaceError {
+    let message = format!(
+        "the saved position {:?} is none of this feed; start the task anew (--restart)",
+        position.as_str()
+    );
+    PlaceError::new(PlaceErrorKind::Other, database.place(), message)
 }
 
 #[cfg(test)]

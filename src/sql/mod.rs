@@ -14,6 +14,7 @@ mod decode;
 mod dialect;
 mod error;
 mod nodelay;
+pub mod probe;
 mod run;
 pub(crate) mod select;
 pub(crate) mod statement;

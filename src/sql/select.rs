@@ -132,3 +132,7 @@ fn name(table: &Table, column: usize) -> String {
 fn reads(table: &Table, columns: &[usize]) -> Vec<Read> {
     columns.iter().map(|column| table.details[*column].read).collect()
 }
+
+#[cfg(test)]
+#[path = "select/tests.rs"]
+mod tests;

@@ -16,5 +16,6 @@ mod late;
 mod lifecycle;
 mod matrix;
 mod servers;
+mod sql;
 mod support;
 mod tidy;

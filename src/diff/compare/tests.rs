@@ -109,7 +109,7 @@ fn a_verdict_names_the_pairs() {
     let rules = [ColumnRule::new((0, &int), (1, &int)), ColumnRule::new((1, &int), (2, &int))];
     let (key, one, two) = (Value::Int(9), Value::Int(1), Value::Int(2));
     let source = [one.clone(), two.clone()];
-    assert_eq!(compare(&rules, &source, &[key.clone(), one.clone(), two.clone()]), Verdict::Same);
+    assert_eq!(compare(&rules, &source, &[key.clone(), one.clone(), two]), Verdict::Same);
     assert_eq!(compare(&rules, &source, &[key, one, Value::Null]), Verdict::Differs(vec![1]));
 }
 

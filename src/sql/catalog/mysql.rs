@@ -44,7 +44,8 @@ async fn find(database: &Database, written: &str) -> Result<(String, String, boo
         };
         // The catalogue compares without case; a server that tells `Order` from `order` shows both.
         let exact = rows.iter().find(|row| text(&row[1]) == name);
-        if let Some(row) = exact.or(if rows.len() == 1 { rows.first() } else { None }) {
+        let only = rows.first().filter(|_| rows.len() == 1);
+        if let Some(row) = exact.or(only) {
             return Ok((text(&row[0]).to_owned(), text(&row[1]).to_owned(), text(&row[2]).contains("VIEW")));
         }
     }

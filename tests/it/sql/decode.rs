@@ -11,7 +11,7 @@ async fn corpus(db: &Db, id_type: &str, cases: &[(&str, &str, Class, Value)]) {
     let literals: Vec<&str> = cases.iter().map(|case| case.1).collect();
     db.run(format!("CREATE TABLE corpus (id {id_type} PRIMARY KEY, {})", columns.join(", "))).await;
     db.run(format!("INSERT INTO corpus VALUES (1, {})", literals.join(", "))).await;
-    db.run(format!("INSERT INTO corpus (id) VALUES (2)")).await;
+    db.run("INSERT INTO corpus (id) VALUES (2)").await;
     let source = open(&source_config(db, "corpus", "id"), &[], db).await.unwrap();
     let row = only_row(&*source).await;
     for (i, (kind, literal, class, wanted)) in cases.iter().enumerate() {

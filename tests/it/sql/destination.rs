@@ -237,13 +237,16 @@ async fn several_rows_of_one_key_are_all_returned() {
     }
 }
 
+/// Makes the n-th key.
+type MakeKey = fn(u32) -> Value;
+
 /// Look-ups follow the index, whatever the key's type: 20 lists of 1000 over 50 000 rows take well under what as many
 /// scans of the table would.
 #[tokio::test]
 async fn look_ups_use_the_index() {
     for engine in ENGINES {
         let Some(db) = Db::new(engine).await else { continue };
-        let kinds: &[(&str, fn(u32) -> Value)] = match engine {
+        let kinds: &[(&str, MakeKey)] = match engine {
             Engine::MySql => &[
                 ("VARCHAR(40) CHARACTER SET latin1 COLLATE latin1_general_cs", |n| text(&format!("key{n}"))),
                 ("VARCHAR(40)", |n| text(&format!("key{n}"))),

@@ -139,8 +139,11 @@ async fn the_key_must_be_an_integer_no_two_rows_share() {
     }
 }
 
-/// Time columns of each engine: (type, how a time is written into it).
-fn time_columns(engine: Engine) -> Vec<(&'static str, fn(&str) -> String)> {
+/// How a time is written into a column.
+type Write = fn(&str) -> String;
+
+/// Time columns of each engine.
+fn time_columns(engine: Engine) -> Vec<(&'static str, Write)> {
     fn quoted(t: &str) -> String {
         format!("'{t}'")
     }

@@ -4,6 +4,7 @@ mod decode;
 mod destination;
 mod errors;
 mod feeds;
+mod probe;
 mod session;
 mod zones;
 
@@ -92,6 +93,7 @@ pub fn destination_config(db: &Db, table: &str, by: &str, columns: &[&str]) -> D
             then: Then::Every(Duration::from_secs(600)),
         },
         verify: None,
+        callbacks: true,
     }
 }
 

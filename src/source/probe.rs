@@ -1,0 +1,111 @@
+//! A look at a source before the start.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+
+use super::shape::Shape;
+use super::update::UpdateFeed;
+use crate::config::SourceConfig;
+use crate::sql::Database;
+use crate::sql::probe::{self, Checked};
+
+/// A clock that differs by more is worth a word.
+const TOLERATED: TimeDelta = TimeDelta::minutes(5);
+
+/// No mistake about zones makes more than this.
+const ANY_ZONE: TimeDelta = TimeDelta::hours(26);
+
+/// Looks at everything a task needs of its source and tells all that was found, good and bad.
+pub async fn probe(config: &SourceConfig, mapped: &[String], database: &Arc<Database>) -> Vec<Checked> {
+    let mut found = Vec::new();
+    let Some(table) = probe::place(database, &config.table, &mut found).await else { return found };
+    let shape = match Shape::new(&table, config, mapped) {
+        Ok(shape) => shape,
+        Err(problems) => {
+            found.extend(problems.into_iter().map(|problem| Checked::problem("columns", problem)));
+            return found;
+        }
+    };
+    let id = &table.columns[shape.id];
+    found.push(Checked::good("columns", format!("all {} are there", shape.read.len())));
+    found.push(Checked::good("id", format!("rows are walked by {:?} ({})", id.name, id.declared)));
+    found.push(probe::index(&table, shape.id, "the insert feed reads by it"));
+    if let Some(update) = UpdateFeed::new(&table, &shape, config) {
+        let column = shape.update.expect("an update feed has a column");
+        found.push(probe::index(&table, column, "the update feed reads by it"));
+        found.push(match update.ahead(database).await {
+            Ok(ahead) => clock(ahead, &table.columns[column].name, config),
+            Err(error) => Checked::problem("clock", error.to_string()),
+        });
+    }
+    found
+}
+
+fn clock(ahead: Option<TimeDelta>, column: &str, config: &SourceConfig) -> Checked {
+    let Some(ahead) = ahead else {
+        return Checked::good("clock", format!("{column:?} holds no time yet to compare the clock with"));
+    };
+    let zone =
+        config.zone.map_or_else(|| "the server's default zone".to_owned(), |zone| format!("zone {zone}"));
+    let minutes = ahead.num_minutes().abs();
+    if ahead > TOLERATED {
+        let message = format!(
+            "the newest {column:?} lies {minutes} minutes ahead of the database's clock ({zone}): such rows are read \
+             only when that time has come; set \"zone\" to the zone that {column:?} is written in"
+        );
+        return Checked::warning("clock", message);
+    }
+    if -ahead > TOLERATED && -ahead < ANY_ZONE {
+        let message = format!(
+            "the newest {column:?} is {minutes} minutes old by the database's clock ({zone}); if rows are being \
+             written right now, set \"zone\" to the zone that {column:?} is written in"
+        );
+        return Checked::warning("clock", message);
+    }
+    Checked::good("clock", format!("{column:?} agrees with the database's clock ({zone})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::probe::Level;
+
+    #[test]
+    fn clocks_more_than_five_minutes_apart_are_told() {
+        let config = crate::config::SourceConfig {
+            dsn: crate::config::Dsn {
+                engine: crate::config::Engine::Sqlite,
+                host: String::new(),
+                port: 0,
+                socket: None,
+                user: String::new(),
+                password: None,
+                database: String::new(),
+                tls: crate::config::Tls::Off,
+                ca: None,
+                connect_timeout: std::time::Duration::ZERO,
+            },
+            table: "t".into(),
+            id: None,
+            by_column: "id".into(),
+            insert: None,
+            update: None,
+            zone: Some(chrono_tz::Asia::Shanghai),
+        };
+        let level = |minutes| clock(Some(TimeDelta::minutes(minutes)), "u", &config).level;
+        for (minutes, wanted) in [
+            (0, Level::Good),
+            (5, Level::Good),
+            (6, Level::Warning),
+            (480, Level::Warning),
+            (-5, Level::Good),
+            (-480, Level::Warning),
+            (-60 * 24 * 30, Level::Good),
+        ] {
+            assert_eq!(level(minutes), wanted, "{minutes}");
+        }
+        assert!(clock(Some(TimeDelta::hours(8)), "u", &config).message.contains("480 minutes ahead"));
+        assert_eq!(clock(None, "u", &config).level, Level::Good);
+    }
+}

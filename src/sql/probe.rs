@@ -1,0 +1,111 @@
+//! What a look at a place before the start has found, as data: `check --connect` prints it.
+
+use super::catalog::Table;
+use super::statement::{Param, Read, Statement};
+use super::{Database, PlaceError};
+use crate::config::Engine;
+
+/// How bad something found is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// As it should be.
+    Good,
+    /// Works, but slowly or perhaps not as meant.
+    Warning,
+    /// The task cannot run like this.
+    Problem,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// How bad it is.
+    pub level: Level,
+    /// What was looked at, in a word: `connection`, `table`, `columns`, `id`, `index`, `charset`, `clock`.
+    pub subject: &'static str,
+    /// What was found and, unless it is good, what to do; one line.
+    pub message: String,
+}
+
+impl Checked {
+    /// As it should be.
+    pub fn good(subject: &'static str, message: impl Into<String>) -> Self {
+        Self { level: Level::Good, subject, message: message.into() }
+    }
+
+    /// Worth a look.
+    pub fn warning(subject: &'static str, message: impl Into<String>) -> Self {
+        Self { level: Level::Warning, subject, message: message.into() }
+    }
+
+    /// In the way.
+    pub fn problem(subject: &'static str, message: impl Into<String>) -> Self {
+        Self { level: Level::Problem, subject, message: message.into() }
+    }
+}
+
+/// A text that loses something on every connection that is not fully Unicode.
+const PROBE: &str = "é中😀";
+
+/// Reaches the database, sends a text there and back, and finds the table. Without the table there is no more to
+/// look at.
+pub(crate) async fn place(database: &Database, table: &str, found: &mut Vec<Checked>) -> Option<Table> {
+    if let Err(error) = database.ping().await {
+        found.push(Checked::problem("connection", error.to_string()));
+        return None;
+    }
+    found.push(Checked::good("connection", format!("{} answers", database.place())));
+    found.push(match echoes(database).await {
+        Ok(true) => Checked::good("charset", "text arrives as it was sent"),
+        Ok(false) => {
+            let message =
+                format!("{PROBE:?} does not come back as it was sent; check the server's character sets");
+            Checked::problem("charset", message)
+        }
+        Err(error) => Checked::problem("charset", error.to_string()),
+    });
+    match Table::resolve(database, table).await {
+        Ok(table) => {
+            let kind = if table.view { "view" } else { "table" };
+            let message = format!("{kind} {:?}, {} readable columns", table.full_name(), table.columns.len());
+            found.push(Checked::good("table", message));
+            Some(table)
+        }
+        Err(error) => {
+            found.push(Checked::problem("table", error.to_string()));
+            None
+        }
+    }
+}
+
+async fn echoes(database: &Database) -> Result<bool, PlaceError> {
+    let sql = match database.engine() {
+        Engine::MySql => "SELECT CAST(? AS CHAR)",
+        Engine::Postgres => "SELECT $1::text",
+        Engine::Sqlite => "SELECT ?",
+    };
+    let rows = database.fetch(&Statement::new(sql, [Read::Text]), &[Param::text(PROBE)]).await?;
+    Ok(rows.first().and_then(|row| row[0].to_text()).as_deref() == Some(PROBE))
+}
+
+/// Whether an index leads with a column that rows are read or found by.
+pub(crate) fn index(table: &Table, column: usize, purpose: &str) -> Checked {
+    let (name, full_name) = (&table.columns[column].name, table.full_name());
+    if table.view {
+        return Checked::warning(
+            "index",
+            format!(
+                "{full_name:?} is a view: make sure that it finds rows by {name:?} through an index ({purpose})"
+            ),
+        );
+    }
+    if table.has_index(&[column]) {
+        return Checked::good("index", format!("{name:?} of {full_name:?} leads an index ({purpose})"));
+    }
+    Checked::warning(
+        "index",
+        format!(
+            "no index of {full_name:?} begins with {name:?} ({purpose}): every look reads the whole table; add one"
+        ),
+    )
+}
