@@ -21,6 +21,7 @@ use crate::model::{Feed, RowId, TaskName};
 use crate::notify::{self, NotifyError};
 use crate::scan::{Begin, begin};
 use crate::sql::PlaceError;
+use crate::sql::probe::{Checked, Level};
 use crate::store::local::LocalStore;
 use crate::store::{Cursor, Store, StoreError};
 
@@ -251,6 +252,15 @@ async fn first_look(places: &Places, cursors: &[Cursor], strict: bool) -> Result
                     warn!(task = %task.config.name, error = %chain(&e), "a database cannot be reached yet, it is waited for");
                 }
                 Ok(Err(e)) => problems.push((task.config.name.clone(), e)),
+            }
+        }
+        if problems.is_empty() {
+            // What is legal but slow or doubtful is said once, at the start.
+            let probed = tokio::time::timeout(FIRST_LOOK, task.probe()).await.unwrap_or_default();
+            for (place, found) in probed {
+                for Checked { message, .. } in found.iter().filter(|c| c.level == Level::Warning) {
+                    warn!(task = %task.config.name, place, remark = message, "remark on a place");
+                }
             }
         }
         (able, problems)

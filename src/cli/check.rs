@@ -1,12 +1,120 @@
-//! `cupid check`: every problem of the file, and of the places.
+//! `cupid check`: every problem of the file, and with `--connect` of the places and of the rows in them.
 
 use std::process::ExitCode;
 
-use crate::config::Loaded;
+use super::exit;
+use crate::base::chain::chain;
+use crate::config::{DestinationConfig, Loaded};
+use crate::engine::{Places, Sample, TaskPlaces};
+use crate::sql::probe::{Checked, Level};
 
-/// Prints it.
-pub(super) async fn check(loaded: &Loaded, _connect: bool, _samples: usize) -> ExitCode {
+/// Prints what is found; `connect` is the number of rows to compare per destination.
+pub(super) async fn check(loaded: &Loaded, connect: Option<usize>) -> ExitCode {
     print!("{}", loaded.render_warnings(super::dispatch::colours()));
     println!("{}: no problems in the file", loaded.config.path.display());
-    ExitCode::SUCCESS
+    let Some(samples) = connect else { return ExitCode::SUCCESS };
+    let places = Places::new(&loaded.config);
+    let mut problems = 0;
+    for task in &places.tasks {
+        problems += check_task(task, samples).await;
+    }
+    places.close().await;
+    if problems == 0 {
+        println!(
+            "\nready; next: `cupid -c FILE --dry-run` finds and counts differences without calling anybody"
+        );
+        ExitCode::SUCCESS
+    } else {
+        println!("\n{problems} problem(s) in the places: see above");
+        ExitCode::from(exit::CONFIG)
+    }
+}
+
+async fn check_task(task: &TaskPlaces, samples: usize) -> usize {
+    println!("\ntask {}", task.config.name);
+    let mut problems = 0;
+    for (place, found) in task.probe().await {
+        println!("  {place}");
+        for checked in &found {
+            println!("    {}", line(checked));
+        }
+        problems += found.iter().filter(|c| c.level == Level::Problem).count();
+    }
+    if problems > 0 {
+        return problems;
+    }
+    for (index, destination) in task.config.destinations.iter().enumerate() {
+        match task.sample(index, samples).await {
+            Ok(sample) => print!("{}", table(destination, &sample)),
+            Err(e) => {
+                println!("  sample of {}: problem: {}", destination.name, chain(&e));
+                problems += 1;
+            }
+        }
+    }
+    problems
+}
+
+fn line(checked: &Checked) -> String {
+    let word = match checked.level {
+        Level::Good => "ok",
+        Level::Warning => "warning",
+        Level::Problem => "problem",
+    };
+    format!("{word:<8} {}: {}", checked.subject, checked.message)
+}
+
+/// Agree, missing and differs for the rows, then for each compared column.
+fn table(destination: &DestinationConfig, sample: &Sample) -> String {
+    let c = sample.counts;
+    let mut lines = vec![format!(
+        "  sample of {}: {} rows compared: {} agree, {} missing, {} differ",
+        destination.name, c.rows, c.same, c.missing, c.differs
+    )];
+    if c.ambiguous > 0 {
+        lines.push(format!("    {} rows have several copies with the same key (ambiguous)", c.ambiguous));
+    }
+    if c.not_comparable > 0 {
+        lines.push(format!("    {} rows have no key (NULL) and cannot be compared", c.not_comparable));
+    }
+    let names: Vec<String> = destination.columns.iter().map(|(src, des)| format!("{src} → {des}")).collect();
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max("column".len());
+    lines.push(format!("    {:<width$}  {:>8}  {:>8}  {:>8}", "column", "agree", "missing", "differs"));
+    for (name, differs) in names.iter().zip(&sample.by_column) {
+        let agree = c.same + c.differs - differs;
+        lines.push(format!("    {name:<width$}  {agree:>8}  {:>8}  {differs:>8}", c.missing));
+    }
+    if c.rows > 0 && c.missing == c.rows {
+        lines.push(
+            "    every row of the sample is missing: is this the right table, and does \"byColumn\" name the same thing \
+             on both sides?"
+                .to_owned(),
+        );
+    }
+    lines.join("\n") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::engine::Counts;
+
+    #[test]
+    fn a_sample_is_shown_by_column() {
+        let file = r#"{ "src": { "dsn": "sqlite:a.db", "table": "t", "byColumn": "k" },
+            "des": [ { "name": "crm", "dsn": "sqlite:b.db", "table": "t", "byColumn": "k",
+                       "columns": { "k": "k", "name": "full_name" },
+                       "callbackNotification": { "url": "127.0.0.1:1/" } } ] }"#;
+        let loaded = config::parse(file, std::path::Path::new("/etc/c.json"), &|_| None).unwrap();
+        let counts = Counts { rows: 20, same: 17, missing: 1, differs: 2, ..Counts::default() };
+        let sample = Sample { counts, by_column: vec![0, 2] };
+        let shown = table(&loaded.config.tasks[0].destinations[0], &sample);
+        let expected = "  sample of crm: 20 rows compared: 17 agree, 1 missing, 2 differ
+    column               agree   missing   differs
+    k → k                   19         1         0
+    name → full_name        17         1         2
+";
+        assert_eq!(shown, expected);
+    }
 }

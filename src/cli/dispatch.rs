@@ -48,7 +48,7 @@ async fn dispatch(args: Args) -> ExitCode {
     };
     match args.command {
         None => run::run(loaded, &args).await,
-        Some(Command::Check { connect, samples }) => check::check(&loaded, connect, samples).await,
+        Some(Command::Check { connect, samples }) => check::check(&loaded, connect.then_some(samples)).await,
         Some(Command::Explain) => {
             print!("{}", config::explain(&loaded));
             ExitCode::SUCCESS

@@ -48,6 +48,15 @@ pub(super) struct Compared {
     pub(super) counts: Counts,
 }
 
+/// What a comparison of some rows showed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sample {
+    /// Rows by verdict.
+    pub counts: Counts,
+    /// For each compared column, in the order of the configuration, the rows in which it differs.
+    pub by_column: Vec<u64>,
+}
+
 /// One key at both sides, just read.
 #[derive(Debug)]
 pub(super) struct Looked {
@@ -111,7 +120,7 @@ impl Pair {
         destination: &DestinationName,
         rows: &[SourceRow],
     ) -> Result<Compared, PlaceError> {
-        let mut counts = Counts { rows: rows.len() as u64, ..Counts::default() };
+        let mut counts = Counts::default();
         let mut findings = Vec::new();
         let keys: Vec<Option<Key>> =
             rows.iter().map(|row| self.key_form.key(&row.values[self.read.key])).collect();
@@ -119,31 +128,16 @@ impl Pair {
         let copies = self.look_up(asked.map(|(row, _)| &row.values[self.read.key])).await?;
         for (row, key) in rows.iter().zip(keys) {
             let Some(key) = key else {
-                counts.not_comparable += 1;
+                counts.see(&Verdict::NotComparable);
                 continue;
             };
             let (verdict, fingerprint) = Self::judge(&self.read, &row.values, copies.get(&key));
+            counts.see(&verdict);
             let kind = match verdict {
-                Verdict::Same => {
-                    counts.same += 1;
-                    continue;
-                }
-                Verdict::NotComparable => {
-                    counts.not_comparable += 1;
-                    continue;
-                }
-                Verdict::Missing => {
-                    counts.missing += 1;
-                    DeliveryKind::Missing
-                }
-                Verdict::Differs(_) => {
-                    counts.differs += 1;
-                    DeliveryKind::Differs
-                }
-                Verdict::Ambiguous(_) => {
-                    counts.ambiguous += 1;
-                    DeliveryKind::Ambiguous
-                }
+                Verdict::Same | Verdict::NotComparable => continue,
+                Verdict::Missing => DeliveryKind::Missing,
+                Verdict::Differs(_) => DeliveryKind::Differs,
+                Verdict::Ambiguous(_) => DeliveryKind::Ambiguous,
             };
             let finding = Finding {
                 task: task.clone(),
@@ -156,6 +150,26 @@ impl Pair {
             findings.push(finding);
         }
         Ok(Compared { findings, counts })
+    }
+
+    /// Compares up to `limit` rows from all over the source; nothing comes of it but counts.
+    pub(super) async fn sample(&self, limit: usize) -> Result<Sample, PlaceError> {
+        let rows = self.source.sample(limit).await?;
+        let key = |row: &SourceRow| self.key_form.key(&row.values[self.read.key]);
+        let asked = rows.iter().filter(|row| key(row).is_some()).map(|row| &row.values[self.read.key]);
+        let copies = self.look_up(asked).await?;
+        let mut sample = Sample { by_column: vec![0; self.read.rules.len()], ..Sample::default() };
+        for row in &rows {
+            let verdict = match key(row) {
+                Some(key) => Self::judge(&self.read, &row.values, copies.get(&key)).0,
+                None => Verdict::NotComparable,
+            };
+            if let Verdict::Differs(columns) = &verdict {
+                columns.iter().for_each(|column| sample.by_column[*column] += 1);
+            }
+            sample.counts.see(&verdict);
+        }
+        Ok(sample)
     }
 
     /// Reads both sides again for single keys, in the order given.

@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
-use super::pair::Pair;
+use super::pair::{Pair, Sample};
 use crate::config::{Config, Dsn, TaskConfig};
 use crate::destination::{self, Destination};
 use crate::source::{self, Source};
+use crate::sql::probe::Checked;
 use crate::sql::{Database, Limits, PlaceError};
 
 /// The databases of all tasks; tasks that name the same place share its connections.
@@ -84,12 +85,7 @@ impl TaskPlaces {
         if let Some(source) = &*slot {
             return Ok(source.clone());
         }
-        let mut columns: Vec<String> = Vec::new();
-        for (column, _) in self.config.destinations.iter().flat_map(|d| &d.columns) {
-            if !columns.contains(column) {
-                columns.push(column.clone());
-            }
-        }
+        let columns = self.compared_columns();
         let opened: Arc<dyn Source> =
             source::open(&self.config.source, &columns, self.source_database.clone()).await?.into();
         *slot = Some(opened.clone());
@@ -116,6 +112,35 @@ impl TaskPlaces {
         let pair = Arc::new(Pair::new(source, opened, &self.config.source.by_column, &config.columns)?);
         *slot = Some(pair.clone());
         Ok(pair)
+    }
+
+    /// Looks at everything the task needs of its places and tells all that was found, by place.
+    pub async fn probe(&self) -> Vec<(String, Vec<Checked>)> {
+        let source = &self.config.source;
+        let name = format!("source {} {}", source.dsn.place(), source.table);
+        let found = source::probe(source, &self.compared_columns(), &self.source_database).await;
+        let mut places = vec![(name, found)];
+        for (config, database) in self.config.destinations.iter().zip(&self.destination_databases) {
+            let name = format!("destination {}: {} {}", config.name, config.dsn.place(), config.table);
+            places.push((name, destination::probe(config, database).await));
+        }
+        places
+    }
+
+    /// Compares up to `rows` rows spread over the source with one destination.
+    pub async fn sample(&self, destination: usize, rows: usize) -> Result<Sample, PlaceError> {
+        self.pair(destination).await?.sample(rows).await
+    }
+
+    /// The source columns that any destination compares.
+    fn compared_columns(&self) -> Vec<String> {
+        let mut columns: Vec<String> = Vec::new();
+        for (column, _) in self.config.destinations.iter().flat_map(|d| &d.columns) {
+            if !columns.contains(column) {
+                columns.push(column.clone());
+            }
+        }
+        columns
     }
 
     /// Forgets what was opened, after a failure that may mean the catalogue has changed.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Feed, Finding, Position, RunId};
+use crate::model::{Feed, Finding, Position, RunId, Verdict};
 use crate::sql::PlaceError;
 
 /// One read of one feed, for one or more destinations.
@@ -95,6 +95,18 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Counts one row.
+    pub fn see(&mut self, verdict: &Verdict) {
+        self.rows += 1;
+        *match verdict {
+            Verdict::Same => &mut self.same,
+            Verdict::Missing => &mut self.missing,
+            Verdict::Differs(_) => &mut self.differs,
+            Verdict::Ambiguous(_) => &mut self.ambiguous,
+            Verdict::NotComparable => &mut self.not_comparable,
+        } += 1;
+    }
+
     /// Adds what another look saw.
     pub fn add(&mut self, other: Self) {
         self.rows += other.rows;
