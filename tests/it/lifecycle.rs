@@ -253,3 +253,72 @@ async fn a_dry_run_finds_and_sends_nothing() {
     daemon.stop().await;
     assert_eq!((receiver.count(), receiver.connections()), (0, 0));
 }
+
+/// A second signal does not wait for open calls.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_signal_ends_at_once() {
+    let pair = Pair::new(Engine::Sqlite).await.expect("SQLite is always there");
+    pair.fill_source(1..=3).await;
+    let receiver = Receiver::with(async |_| Answer::Hang).await;
+    let site = Site::new(&with(pair.inserts(&receiver.url()), json!({ "stop": "8s" })));
+    for signal in ["TERM", "INT", "QUIT"] {
+        let called = receiver.count();
+        let mut daemon = site.start();
+        daemon.until("a call is open", LIMIT, || receiver.count() > called && receiver.open() > 0).await;
+        let began = std::time::Instant::now();
+        daemon.signal(signal);
+        daemon.wait_output("stopping").await;
+        daemon.signal(signal);
+        daemon.wait().await;
+        assert!(began.elapsed() < STOP_LIMIT, "{signal}: {:?}\n{}", began.elapsed(), daemon.output());
+    }
+}
+
+/// HUP looks at the file and says what it found; the daemon goes on either way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hup_checks_the_file_and_the_daemon_goes_on() {
+    let pair = Pair::new(Engine::Sqlite).await.expect("SQLite is always there");
+    let receiver = Receiver::answering(200).await;
+    let site = Site::new(&with(pair.inserts(&receiver.url()), json!({ "verify": false })));
+    let mut daemon = site.start();
+    for id in 1..=2 {
+        pair.fill_source(id..=id).await;
+        daemon.until("it works", LIMIT, || ids_of(&receiver.calls()).contains(&id)).await;
+        let lines = daemon.output().lines().count();
+        daemon.signal("HUP");
+        daemon
+            .until("the look is logged", LIMIT, || {
+                std::fs::read_to_string(site.path("output")).unwrap().lines().count() > lines
+            })
+            .await;
+        std::fs::write(&site.config, "{ \"src\": nonsense }").unwrap();
+    }
+    daemon.wait_output("ERROR").await;
+    pair.fill_source(3..=3).await;
+    daemon.until("it goes on", LIMIT, || ids_of(&receiver.calls()).contains(&3)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn systemd_is_told_when_it_is_ready_and_when_it_stops() {
+    let pair = Pair::new(Engine::Sqlite).await.expect("SQLite is always there");
+    let receiver = Receiver::answering(200).await;
+    let mut site = Site::new(&pair.inserts(&receiver.url()));
+    let address = site.path("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&address).unwrap();
+    socket.set_read_timeout(Some(LIMIT)).unwrap();
+    site.env("NOTIFY_SOCKET", address.display().to_string());
+    let mut daemon = site.start();
+    let mut told = async |word: &str| {
+        let mut buffer = [0; 1000];
+        loop {
+            let n = tokio::task::block_in_place(|| socket.recv(&mut buffer)).expect("systemd is told");
+            if String::from_utf8_lossy(&buffer[..n]).lines().any(|l| l == word) {
+                return;
+            }
+        }
+    };
+    told("READY=1").await;
+    daemon.signal("TERM");
+    told("STOPPING=1").await;
+    assert!(daemon.wait().await.success());
+}

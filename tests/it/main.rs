@@ -6,6 +6,7 @@
 #![expect(clippy::print_stderr, reason = "what a test measured belongs in its output")]
 #![expect(unreachable_pub, reason = "one binary; `pub` separates what helpers offer from what they hide")]
 
+mod alerts;
 mod bad_input;
 mod cli;
 mod delivery;
@@ -15,6 +16,7 @@ mod heavy;
 mod late;
 mod lifecycle;
 mod matrix;
+mod rows;
 mod servers;
 mod sql;
 mod support;
