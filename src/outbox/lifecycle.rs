@@ -123,7 +123,7 @@ pub fn after_look(d: &Delivery, seen: Seen, policy: &Policy, now: UnixMs) -> Nex
 /// Acknowledged, the source stands still, and the copy still differs: only the last look counts as a failure.
 fn still_different(d: &Delivery, verify: Duration, policy: &Policy, now: UnixMs) -> Next {
     let acked = d.acked_at.unwrap_or(now);
-    if look_distance(d.looks, verify) < verify {
+    if now < acked.saturating_add(ms(verify)) {
         let looks = d.looks + 1;
         let due = acked.saturating_add(ms(look_distance(looks, verify)));
         return Next::Settle { to: Transition { looks, ..keep(d) }, due: due.max(now), note: None };

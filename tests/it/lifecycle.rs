@@ -308,7 +308,7 @@ async fn systemd_is_told_when_it_is_ready_and_when_it_stops() {
     socket.set_read_timeout(Some(LIMIT)).unwrap();
     site.env("NOTIFY_SOCKET", address.display().to_string());
     let mut daemon = site.start();
-    let mut told = async |word: &str| {
+    let told = async |word: &str| {
         let mut buffer = [0; 1000];
         loop {
             let n = tokio::task::block_in_place(|| socket.recv(&mut buffer)).expect("systemd is told");

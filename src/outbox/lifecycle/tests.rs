@@ -121,13 +121,24 @@ fn looks_grow_to_the_limit_and_only_the_last_one_fails() {
 }
 
 #[test]
+fn looks_that_findings_brought_forward_do_not_fail_it_early() {
+    let mut d = acknowledged();
+    for now in (NOW + 10)..(NOW + 100) {
+        let Next::Settle { to, due, .. } = after_look(&d, DIFFERS, &policy(), now) else { panic!() };
+        assert_eq!(to.state, State::Verify);
+        assert!(due > now && due <= NOW + 30_000);
+        d.looks = to.looks;
+    }
+}
+
+#[test]
 fn an_unhealed_copy_gets_a_new_message_later_and_later() {
     let mut pauses = Vec::new();
     let mut d = acknowledged();
     for _ in 0..5 {
-        d.looks = 30;
-        let Next::Settle { to, due, .. } = after_look(&d, DIFFERS, &policy(), NOW) else { panic!() };
-        pauses.push((due - NOW) / 1000);
+        let last = NOW + 30_000;
+        let Next::Settle { to, due, .. } = after_look(&d, DIFFERS, &policy(), last) else { panic!() };
+        pauses.push((due - last) / 1000);
         assert!(to.renew);
         let again = Delivery { state: to.state, renew: to.renew, unhealed: to.unhealed, ..d.clone() };
         assert_eq!(after_look(&again, DIFFERS, &policy(), due), Next::Send { revision: d.revision + 1 });

@@ -115,13 +115,16 @@ async fn record(
         return Ok(Recorded::Known);
     }
     let dead = State::parse(&state) == Some(State::Dead);
+    // A delivery that only waits to be seen healed is looked at now: the source may have moved on, and the new version
+    // must not wait for the next look at the old one.
     let reopened = if finding.kind == DeliveryKind::Ambiguous { State::Dead } else { State::Main };
     let next =
         if dead || finding.kind == DeliveryKind::Ambiguous { reopened.as_str() } else { state.as_str() };
     sqlx::query(
         "UPDATE delivery SET fingerprint = ?2, kind = CASE WHEN ?3 THEN kind ELSE ?4 END, row_id = ?5, seen_at = ?6,
              dirty = dirty OR ?3, state = CASE WHEN ?3 THEN state ELSE ?7 END,
-             tries = CASE WHEN ?8 THEN 0 ELSE tries END, due = CASE WHEN ?8 THEN ?6 ELSE due END
+             tries = CASE WHEN ?8 THEN 0 ELSE tries END,
+             due = CASE WHEN ?8 OR state = 'verify' THEN ?6 ELSE due END
          WHERE seq = ?1",
     )
     .bind(seq)
