@@ -100,12 +100,3 @@ async fn the_log_is_a_file_too() {
         assert!(!log.contains(&format!("name {id}")), "no row contents");
     }
 }
-
-/// `demo` shows the whole loop by itself and ends well only if all agree in the end.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_demo_ends_with_agreement() {
-    let site = Site::with_text("{}");
-    let ran = tokio::task::block_in_place(|| site.run(&["demo", "--for", "5s"]));
-    assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(ran.stdout.contains("config") && ran.stdout.contains("heal"), "{}", ran.stdout);
-}

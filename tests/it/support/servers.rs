@@ -368,7 +368,10 @@ impl Home {
             .stdin(Stdio::null())
             .output()
             .unwrap();
-        assert!(out.status.success(), "{argv:?}: {out:?}");
+        if !out.status.success() {
+            let _ = fs::remove_dir_all(&self.dir);
+            panic!("{argv:?}: {out:?}");
+        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "the two callers are next door")]
