@@ -16,6 +16,8 @@ use crate::admin;
 const LOOK: Duration = Duration::from_millis(20);
 /// How long it may take to start or to stop.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest path of a Unix socket, in bytes, that every system takes.
+const LONGEST_SOCKET: usize = 103;
 /// Variables by which a service manager would lead it elsewhere.
 const FOREIGN: [&str; 3] = ["STATE_DIRECTORY", "LOGS_DIRECTORY", "NOTIFY_SOCKET"];
 
@@ -58,6 +60,10 @@ impl Daemon {
     ///
     /// Has to be called on the main thread: the kernel watches the thread that starts a process.
     pub(super) async fn start(config: &Path, database: &Path) -> Result<Self> {
+        let socket = admin::path_beside(database);
+        if socket.as_os_str().len() > LONGEST_SOCKET {
+            bail!("{} is too long for a socket's path; set TMPDIR to a shorter folder", socket.display());
+        }
         let errors = config.with_file_name("errors.txt");
         let mut command = Command::new(std::env::current_exe()?);
         for name in FOREIGN {
@@ -68,7 +74,7 @@ impl Daemon {
         command.process_group(0);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&errors)?);
         let child = command.spawn().context("cupid cannot be started")?;
-        let mut daemon = Self { child, socket: admin::path_beside(database), errors, ended: None };
+        let mut daemon = Self { child, socket, errors, ended: None };
         let began = Instant::now();
         while daemon.said().await.is_none() {
             daemon.must_run()?;
