@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
+use super::file;
 use crate::admin;
 
 /// How often is looked whether it has come or gone.
@@ -79,7 +80,7 @@ impl Daemon {
         while daemon.said().await.is_none() {
             daemon.must_run()?;
             if began.elapsed() > PATIENCE {
-                bail!("cupid does not answer on {}; see the log", daemon.socket.display());
+                bail!("cupid does not answer on {}; see {}", daemon.socket.display(), daemon.log().display());
             }
             tokio::time::sleep(LOOK).await;
         }
@@ -97,7 +98,11 @@ impl Daemon {
     pub(super) fn must_run(&mut self) -> Result<()> {
         let Some(status) = self.gone()? else { return Ok(()) };
         let said = std::fs::read_to_string(&self.errors).unwrap_or_default();
-        bail!("cupid has ended by itself ({status}); see the log. {}", said.trim())
+        bail!("cupid has ended by itself ({status}); see {}\n{}", self.log().display(), said.trim())
+    }
+
+    fn log(&self) -> PathBuf {
+        self.errors.with_file_name(file::LOG)
     }
 
     fn gone(&mut self) -> Result<Option<ExitStatus>> {
