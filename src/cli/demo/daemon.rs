@@ -10,12 +10,15 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
+use super::file;
 use crate::admin;
 
 /// How often is looked whether it has come or gone.
 const LOOK: Duration = Duration::from_millis(20);
 /// How long it may take to start or to stop.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest path of a Unix socket, in bytes, that every system takes.
+const LONGEST_SOCKET: usize = 103;
 /// Variables by which a service manager would lead it elsewhere.
 const FOREIGN: [&str; 3] = ["STATE_DIRECTORY", "LOGS_DIRECTORY", "NOTIFY_SOCKET"];
 
@@ -58,6 +61,10 @@ impl Daemon {
     ///
     /// Has to be called on the main thread: the kernel watches the thread that starts a process.
     pub(super) async fn start(config: &Path, database: &Path) -> Result<Self> {
+        let socket = admin::path_beside(database);
+        if socket.as_os_str().len() > LONGEST_SOCKET {
+            bail!("{} is too long for a socket's path; set TMPDIR to a shorter folder", socket.display());
+        }
         let errors = config.with_file_name("errors.txt");
         let mut command = Command::new(std::env::current_exe()?);
         for name in FOREIGN {
@@ -68,12 +75,12 @@ impl Daemon {
         command.process_group(0);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&errors)?);
         let child = command.spawn().context("cupid cannot be started")?;
-        let mut daemon = Self { child, socket: admin::path_beside(database), errors, ended: None };
+        let mut daemon = Self { child, socket, errors, ended: None };
         let began = Instant::now();
         while daemon.said().await.is_none() {
             daemon.must_run()?;
             if began.elapsed() > PATIENCE {
-                bail!("cupid does not answer on {}; see the log", daemon.socket.display());
+                bail!("cupid does not answer on {}; see {}", daemon.socket.display(), daemon.log().display());
             }
             tokio::time::sleep(LOOK).await;
         }
@@ -91,7 +98,11 @@ impl Daemon {
     pub(super) fn must_run(&mut self) -> Result<()> {
         let Some(status) = self.gone()? else { return Ok(()) };
         let said = std::fs::read_to_string(&self.errors).unwrap_or_default();
-        bail!("cupid has ended by itself ({status}); see the log. {}", said.trim())
+        bail!("cupid has ended by itself ({status}); see {}\n{}", self.log().display(), said.trim())
+    }
+
+    fn log(&self) -> PathBuf {
+        self.errors.with_file_name(file::LOG)
     }
 
     fn gone(&mut self) -> Result<Option<ExitStatus>> {

@@ -8,6 +8,9 @@ use super::tables::{TABLES, Table};
 /// Milliseconds between two looks.
 const INTERVAL: u32 = 500;
 
+/// Folder of the log, beside the file.
+pub(super) const LOG: &str = "log";
+
 /// The file; paths in it are relative to its folder.
 pub(super) fn text(receiver: SocketAddr) -> String {
     let mut tasks = String::new();
@@ -19,7 +22,7 @@ pub(super) fn text(receiver: SocketAddr) -> String {
 // `cupid explain -c FILE` prints what every setting comes to, `cupid schema` all keys there are.
 {{
   "name": "demo",
-  "logDir": "log",
+  "logDir": "{LOG}",
 
   "connections": {{
     "shop": {{ "dsn": "sqlite:shop.db" }},

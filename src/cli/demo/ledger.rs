@@ -12,9 +12,9 @@ use super::tables::{TABLES, TableNo};
 
 /// Stories kept for the picture.
 const STORIES: usize = 200;
-/// How long a row rests after a callback. cupid looks again a second after it, and what is spoiled anew before that
-/// look belongs to the same delivery: the numbers could not be compared.
-const REST: Duration = Duration::from_secs(4);
+/// How long a row rests after a callback. cupid looks again a second after it, later on a busy machine, and what is
+/// spoiled anew before that look belongs to the same delivery: the numbers could not be compared.
+const REST: Duration = Duration::from_secs(15);
 
 /// How the copier spoils a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,6 +20,7 @@ mod picture;
 mod play;
 mod receiver;
 mod shop;
+mod slots;
 mod summary;
 mod tables;
 

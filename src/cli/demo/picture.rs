@@ -5,14 +5,11 @@ use std::time::{Duration, Instant};
 
 use super::daemon::Said;
 use super::ledger::{Counts, Story};
+use super::slots::Slots;
 use super::tables::{Agreement, TABLES};
 
 /// Cells of the bar.
 const BAR: u64 = 40;
-/// Stories shown at a time, each in a line of its own…
-const SLOTS: usize = 6;
-/// …and left there for so long after its end, to be read.
-const STAY: Duration = Duration::from_millis(2500);
 /// Pause between two lines if there is no terminal.
 const LINE: Duration = Duration::from_secs(2);
 
@@ -84,7 +81,7 @@ impl Screen {
     pub(super) fn new() -> Self {
         let out = std::io::stdout();
         let terminal = out.is_terminal() && std::env::var_os("TERM").is_none_or(|t| t != "dumb");
-        let paint = Paint(terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()));
+        let paint = Paint(terminal && std::env::var_os("NO_COLOR").is_none());
         Self { out, terminal, paint, drawn: 0, said_at: None, slots: Slots::default() }
     }
 
@@ -143,40 +140,9 @@ impl Drop for Screen {
     }
 }
 
-/// Which stories are shown: each keeps its line until it has ended and could be read.
-#[derive(Debug, Default)]
-struct Slots {
-    lines: [Option<u64>; SLOTS],
-    ended: [Option<Instant>; SLOTS],
-}
-
-impl Slots {
-    fn step<'a>(&mut self, stories: &'a [Story]) -> Vec<Option<&'a Story>> {
-        let find = |number: u64| stories.iter().find(|s| s.number == number);
-        for at in 0..SLOTS {
-            match self.lines[at].map(find) {
-                Some(Some(story)) if story.healed.is_none() => continue,
-                Some(Some(_)) => {
-                    let since = *self.ended[at].get_or_insert_with(Instant::now);
-                    if since.elapsed() < STAY {
-                        continue;
-                    }
-                }
-                Some(None) | None => {}
-            }
-            let fresh = |s: &&Story| s.healed.is_none() && !self.lines.contains(&Some(s.number));
-            if let Some(story) = stories.iter().rev().find(fresh) {
-                self.lines[at] = Some(story.number);
-                self.ended[at] = None;
-            }
-        }
-        self.lines.iter().map(|line| line.and_then(find)).collect()
-    }
-}
-
 fn block(view: &View, shown: &[Option<&Story>], paint: Paint) -> Vec<String> {
     let (counts, said, all) = (&view.counts, &view.said, view.agreement);
-    let full = if all.rows == 0 { BAR } else { all.agree * BAR / all.rows };
+    let full = (all.agree * BAR).checked_div(all.rows).unwrap_or(BAR);
     let cells = |n: u64, cell: &str| cell.repeat(usize::try_from(n).unwrap_or(0));
     let bar = format!("{}{}", paint.good(&cells(full, "█")), paint.bad(&cells(BAR - full, "░")));
     let label = |name: &str| paint.faint(&format!("  {name:<10}"));
@@ -199,7 +165,7 @@ fn block(view: &View, shown: &[Option<&Story>], paint: Paint) -> Vec<String> {
         format!("{}{:>5} differences found{}", label("cupid"), said.found, only_late(counts.late)),
         format!("{}{:>5} made{}", label("callbacks"), said.calls, refused(said.failed)),
         format!(
-            "{}{} copies seen to agree again{}",
+            "{}{} seen to agree again{}",
             label("healed"),
             paint.good(&format!("{:>5}", said.healed)),
             times(counts, ", ")
@@ -262,7 +228,7 @@ fn tell(story: &Story, paint: Paint) -> String {
 fn line(view: &View) -> String {
     let (counts, said, all) = (&view.counts, &view.said, view.agreement);
     format!(
-        "{:>4} s  {} of {} rows agree, {} changes, {} spoiled, {} found, {} healed",
+        "{:>4} s  {}/{} agree, {} changes, {} spoiled, {} found, {} healed",
         view.elapsed.as_secs(),
         all.agree,
         all.rows,
@@ -277,6 +243,7 @@ fn line(view: &View) -> String {
 mod tests {
     use super::*;
     use crate::cli::demo::ledger::{Ledger, Spoil};
+    use crate::cli::demo::slots::SLOTS;
 
     const NARROWEST: usize = 80;
 
@@ -321,24 +288,5 @@ mod tests {
         assert!(!plain.contains('\x1b'));
         assert!(plain.contains("→ refused, called again") && plain.contains("customer 10003"), "{plain}");
         assert!(block(&view, &shown, Paint(true)).join("\n").contains("\x1b[32m"));
-    }
-
-    #[test]
-    fn a_story_keeps_its_line_until_it_was_read() {
-        let ledger = Ledger::default();
-        let spoil = |id| assert!(ledger.changed(0, id, true) && ledger.spoiled(0, id, "v", Spoil::LostRow));
-        let mut slots = Slots::default();
-        spoil(1);
-        assert_eq!(slots.step(&ledger.stories())[0].map(|s| s.id), Some(1));
-        (2..20).for_each(spoil);
-        let ids = |slots: &mut Slots| -> Vec<i64> {
-            slots.step(&ledger.stories()).into_iter().flatten().map(|s| s.id).collect()
-        };
-        let first = ids(&mut slots);
-        assert_eq!((first.len(), first[0]), (SLOTS, 1));
-        ledger.repaired(0);
-        assert_eq!(ids(&mut slots), first, "it stays to be read");
-        slots.ended[0] = Instant::now().checked_sub(STAY);
-        assert_ne!(ids(&mut slots)[0], 1, "and makes room");
     }
 }

@@ -71,9 +71,7 @@ async fn play(length: Option<Duration>) -> Result<bool> {
     let ledger = Arc::new(Ledger::default());
     let receiver = Receiver::new(databases.clone(), ledger.clone(), Dice::new(SEED + 1)).run(listener);
     let daemon = tokio::select! {
-        daemon = Daemon::start(&config, &state) => {
-            daemon.with_context(|| format!("the log is in {}", folder.join("log").display()))?
-        }
+        daemon = Daemon::start(&config, &state) => daemon?,
         _ = requests.next() => {
             screen.say("stopped before it had begun")?;
             return Ok(true);

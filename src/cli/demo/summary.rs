@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::ledger::Ledger;
+use super::ledger::{Counts, Ledger};
 use super::picture::{Paint, View, times};
 
 /// Spoiled rows named at most.
@@ -16,7 +16,6 @@ pub(super) fn result(view: &View, ledger: &Ledger, paint: Paint) -> String {
     let mut row = |name: &str, number: u64, what: &str| {
         let _ = writeln!(out, "  {name:<20}{number:>6}   {what}");
     };
-    let late = said.found.saturating_sub(counts.spoiled());
     row(
         "changes written",
         counts.inserts + counts.updates,
@@ -27,7 +26,7 @@ pub(super) fn result(view: &View, ledger: &Ledger, paint: Paint) -> String {
         counts.spoiled(),
         &format!("{} dropped, {} mangled", counts.dropped, counts.mangled),
     );
-    row("found by cupid", said.found, &found(counts.spoiled(), late));
+    row("found by cupid", said.found, &found(counts, said.found));
     row("callbacks", said.calls, &refused(said.failed));
     row("seen healed", said.healed, &times(counts, "right again "));
     if said.open > 0 {
@@ -47,18 +46,22 @@ pub(super) fn result(view: &View, ledger: &Ledger, paint: Paint) -> String {
     out
 }
 
-fn found(spoiled: u64, late: u64) -> String {
-    match late {
-        0 => "exactly these".to_owned(),
-        1 => format!("these {spoiled}, and 1 copy that was only late"),
-        n => format!("these {spoiled}, and {n} copies that were only late"),
+/// Which of all differences found were spoiled on purpose.
+fn found(counts: &Counts, all: u64) -> String {
+    let (these, spoiled) = (counts.found, counts.spoiled());
+    let these =
+        if these == spoiled { format!("these {spoiled}") } else { format!("{these} of these {spoiled}") };
+    match all.saturating_sub(counts.found) {
+        0 => these,
+        1 => format!("{these}, and 1 copy that was only late"),
+        late => format!("{these}, and {late} copies that were only late"),
     }
 }
 
 fn refused(failed: u64) -> String {
     match failed {
         0 => "none refused by the receiver".to_owned(),
-        n => format!("{n} refused by the receiver on purpose, and made again"),
+        n => format!("{n} refused by the receiver and made again"),
     }
 }
 
@@ -109,6 +112,7 @@ fn quoted(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::demo::daemon::Said;
     use crate::cli::demo::ledger::Spoil;
     use crate::cli::demo::tables::Agreement;
 
@@ -124,6 +128,29 @@ mod tests {
             text.contains("1 of 3 rows do not agree") && text.contains("orders 5: new row dropped"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn found_is_held_against_spoiled() {
+        let counts = Counts { dropped: 40, mangled: 19, found: 59, ..Counts::default() };
+        assert_eq!(found(&counts, 59), "these 59");
+        assert_eq!(found(&counts, 60), "these 59, and 1 copy that was only late");
+        assert_eq!(
+            found(&Counts { found: 57, ..counts }, 59),
+            "57 of these 59, and 2 copies that were only late"
+        );
+    }
+
+    #[test]
+    fn lines_fit_the_narrowest_terminal() {
+        let counts = Counts { heal_times: vec![std::time::Duration::from_secs(100)], ..Counts::default() };
+        let said = Said { found: 1234, calls: 1234, failed: 1234, healed: 1234, open: 12 };
+        let view = View { counts, said, ..View::default() };
+        let way = way_on(Path::new("/tmp/cupid-demo-1234567/config.json"), Paint(false));
+        let own = way.replace(&program(), "./target/release/cupid");
+        for line in result(&view, &Ledger::default(), Paint(false)).lines().chain(own.lines()) {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
     }
 
     #[test]

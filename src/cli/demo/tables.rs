@@ -143,7 +143,7 @@ impl Databases {
         let mut transaction = self.shop.begin().await?;
         for (table, row) in rows {
             let table = &TABLES[*table];
-            upsert(table.name, table.columns.map(|c| c.0), row, &mut *transaction).await?;
+            upsert(table.name, table.columns.map(|c| c.0), row, &mut transaction).await?;
         }
         Ok(transaction.commit().await?)
     }
@@ -153,7 +153,7 @@ impl Databases {
         let mut transaction = self.copy.begin().await?;
         for (table, row) in rows {
             let table = &TABLES[*table];
-            upsert(table.copy, table.columns.map(|c| c.1), row, &mut *transaction).await?;
+            upsert(table.copy, table.columns.map(|c| c.1), row, &mut transaction).await?;
         }
         Ok(transaction.commit().await?)
     }
