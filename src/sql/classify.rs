@@ -39,6 +39,7 @@ const AGAIN: &str = "it is tried again";
 const LESS: &str = "add an index on the column that is read by, or raise the statement time limit";
 const RIGHTS: &str = "check user, password and the right to SELECT";
 const NAMES: &str = "check the names in the configuration against the database";
+const TLS: &str = "check the server's certificate and the TLS setting of the dsn";
 const VALUE: &str = "a bound value was refused";
 
 /// Classifies a driver error.
@@ -53,6 +54,10 @@ pub(super) fn class(engine: Engine, error: &sqlx::Error) -> Class {
             Engine::Postgres => postgres(e.code().as_deref().unwrap_or_default()),
             Engine::Sqlite => sqlite(e.code().and_then(|code| code.parse().ok()).unwrap_or(0)),
         },
+        // The TLS library reports through the stream.
+        sqlx::Error::Io(e) if e.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
+            Class::lost(Other, TLS)
+        }
         sqlx::Error::Io(e) => match e.kind() {
             io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionAborted
@@ -63,9 +68,7 @@ pub(super) fn class(engine: Engine, error: &sqlx::Error) -> Class {
             }
             _ => Class::lost(Unreachable, WAIT),
         },
-        sqlx::Error::Tls(_) => {
-            Class::lost(Other, "check the server's certificate and the TLS setting of the dsn")
-        }
+        sqlx::Error::Tls(_) => Class::lost(Other, TLS),
         sqlx::Error::Configuration(_) => Class::lost(Other, "check the dsn"),
         sqlx::Error::WorkerCrashed => Class::lost(Transient, AGAIN),
         // Half-read packets and the like: the state of the connection is unknown.

@@ -6,6 +6,7 @@ mod errors;
 mod feeds;
 mod probe;
 mod session;
+mod tls;
 mod zones;
 
 use std::path::PathBuf;

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use cupid::config::Engine;
-use sqlx::{ConnectOptions, Executor};
+use futures_util::TryStreamExt;
+use sqlx::{ConnectOptions, Executor, Row};
 
 use super::super::support::db::ENGINES;
 use super::{Db, database, open, source_config};
@@ -114,7 +115,7 @@ async fn reading_rate() {
         }
         let mapped = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
         let source = open(&source_config(&db, "t", "id"), &mapped, &db).await.unwrap();
-        for _ in 0..2 {
+        for _ in 0..3 {
             let began = Instant::now();
             let (mut at, mut count) = (source.start(cupid::model::Feed::Insert, None).await.unwrap(), 0);
             loop {
@@ -125,8 +126,51 @@ async fn reading_rate() {
                     break;
                 }
             }
-            let rate = count as f64 / began.elapsed().as_secs_f64();
-            println!("{engine}: {count} rows of 10 columns, {rate:.0} rows/s");
+            let ours = f64::from(u32::try_from(count).unwrap()) / began.elapsed().as_secs_f64();
+            let alone = driver_alone(&db).await.map_or(String::new(), |rate| {
+                format!("; the driver alone {rate:.0} rows/s, ratio {:.2}", ours / rate)
+            });
+            println!("{engine}: {count} rows of 10 columns, {ours:.0} rows/s{alone}");
+        }
+    }
+}
+
+/// Rows per second when the driver reads the same pages and nothing is kept of them.
+async fn driver_alone(db: &Db) -> Option<f64> {
+    let server = db.server.as_ref()?;
+    let (began, mut after, mut count, mut bytes) = (Instant::now(), -1_i32, 0_u32, 0);
+    let mut mysql = None;
+    let mut postgres = None;
+    if db.engine == Engine::MySql {
+        mysql = Some(server.mysql_options(&db.name).connect().await.unwrap());
+    } else {
+        postgres = Some(server.postgres_options(&db.name).connect().await.unwrap());
+    }
+    loop {
+        let mut page = 0;
+        if let Some(connection) = &mut mysql {
+            let sql = "SELECT id, a, b, c, d, e, f, g, h, i FROM t WHERE id > ? ORDER BY id LIMIT 10000";
+            let mut rows = sqlx::query(sql).bind(after).fetch(connection);
+            while let Some(row) = rows.try_next().await.unwrap() {
+                after = row.try_get_unchecked(0).unwrap();
+                bytes += (0..10).map(|i| row.try_get_unchecked::<&[u8], _>(i).unwrap().len()).sum::<usize>();
+                page += 1;
+            }
+        }
+        if let Some(connection) = &mut postgres {
+            let sql = "SELECT id, a, b, c, d, e::text, f, g::text, h::text, i FROM t WHERE id > $1 ORDER BY id LIMIT 10000";
+            let mut rows = sqlx::query(sql).bind(after).fetch(connection);
+            while let Some(row) = rows.try_next().await.unwrap() {
+                after = row.try_get_unchecked(0).unwrap();
+                bytes +=
+                    (0..10).map(|i| row.try_get_raw(i).unwrap().as_bytes().unwrap().len()).sum::<usize>();
+                page += 1;
+            }
+        }
+        count += page;
+        if page == 0 {
+            assert!(bytes > 0);
+            return Some(f64::from(count) / began.elapsed().as_secs_f64());
         }
     }
 }
