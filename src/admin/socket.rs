@@ -29,6 +29,14 @@ pub fn path_beside(database: &Path) -> PathBuf {
 pub struct ControlSocket {
     listener: UnixListener,
     control: ControlHandle,
+    path: PathBuf,
+}
+
+impl Drop for ControlSocket {
+    fn drop(&mut self) {
+        // The lock is still held: nobody else's socket can stand here.
+        let _ = std::fs::remove_file(&self.path);
+    }
 }
 
 impl ControlSocket {
@@ -44,7 +52,7 @@ impl ControlSocket {
         }
         let listener = UnixListener::bind(&path)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-        Ok(Self { listener, control })
+        Ok(Self { listener, control, path })
     }
 
     /// Answers until the stop.

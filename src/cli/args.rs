@@ -12,7 +12,7 @@ use crate::config;
 const EXAMPLES: &str = "\
 Examples:
   cupid demo                             see it at work, nothing else is needed
-  cupid -c config.json --dry-run         look and report, send nothing: the first step
+  cupid -c config.json -s 1 --dry-run    look and report, send nothing: the first step
   cupid check -c config.json --connect   is everything as the configuration says?
   cupid -c config.json -s 1              run, the insert feed starts at id 1 (or where it stopped)
   cupid stop -c config.json              end the daemon of this configuration and wait for it

@@ -21,7 +21,7 @@ pub(super) async fn check(loaded: &Loaded, connect: Option<usize>) -> ExitCode {
     places.close().await;
     if problems == 0 {
         println!(
-            "\nready; next: `cupid -c FILE --dry-run` finds and counts differences without calling anybody"
+            "\nready; next: `cupid -c FILE -s 1 --dry-run` finds and counts differences without calling anybody"
         );
         ExitCode::SUCCESS
     } else {
