@@ -218,9 +218,8 @@ async fn odd_keys_are_found() {
                 id += 1;
                 let key = src.literal(Some(&format!("{text}{suffix}")));
                 src.run(format!("INSERT INTO t VALUES ({id}, {key}, 'v')")).await;
-                match at_copy {
-                    Some(v) => des.run(format!("INSERT INTO t VALUES ({id}, {key}, '{v}')")).await,
-                    None => {}
+                if let Some(v) = at_copy {
+                    des.run(format!("INSERT INTO t VALUES ({id}, {key}, '{v}')")).await;
                 }
                 if at_copy != Some("v") {
                     expected.push((id, if at_copy.is_none() { 1 } else { 2 }));
