@@ -131,7 +131,7 @@ impl UpdateFeed {
             let rows = self.next_page(database, time, page, limit).await?;
             let full = rows.len() >= limit;
             let rows = shape.rows(rows);
-            let next = match self.last(&rows, full) {
+            let next = match self.end(database, &rows, full)? {
                 Some((time, id)) => page.advanced(&cursor, time, id),
                 None => page.finished(),
             };
@@ -142,17 +142,30 @@ impl UpdateFeed {
         let rows = self.first_page(database, time, &window, limit).await?;
         let full = rows.len() >= limit;
         let rows = shape.rows(rows);
-        let next = match self.last(&rows, full) {
+        let next = match self.end(database, &rows, full)? {
             Some((time, id)) => cursor.paged(&window, &now, time, id),
             None => Cursor::done(&now),
         };
         Ok(Batch { more: full, rows, next: next.position() })
     }
 
-    /// Where a full page ends.
-    fn last(&self, rows: &[SourceRow], full: bool) -> Option<(Stored, i128)> {
-        let row = rows.last().filter(|_| full)?;
-        Some((Stored::keep(&row.values[self.place])?, row.id.0))
+    /// Where the next page begins, if this one was full.
+    fn end(
+        &self,
+        database: &Database,
+        rows: &[SourceRow],
+        full: bool,
+    ) -> Result<Option<PageEnd>, PlaceError> {
+        if !full {
+            return Ok(None);
+        }
+        // Going on without a place to begin at would skip the rest of the window.
+        page_end(rows, self.place).map(Some).ok_or_else(|| {
+            let name = &self.column.name;
+            let message =
+                format!("none of {} rows in a page has a time in {name:?} and an integer id", rows.len());
+            PlaceError::new(PlaceErrorKind::Other, database.place(), message)
+        })
     }
 
     async fn first_page(
@@ -205,5 +218,29 @@ impl UpdateFeed {
         // Only a position inside a window needs the notation, and then it is known.
         let time = self.time.get().unwrap_or(&TimeForm::Day);
         earlier(&x, &y, self.overlap, time).position()
+    }
+}
+
+/// Update time and id of a row.
+type PageEnd = (Stored, i128);
+
+/// The last row of a page that can be gone on from. Rows behind it whose time is unreadable are read again with the
+/// next page.
+fn page_end(rows: &[SourceRow], place: usize) -> Option<PageEnd> {
+    rows.iter().rev().find_map(|row| Some((Stored::keep(&row.values[place])?, row.id.0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_ends_where_the_next_can_begin() {
+        let row = |id, time: Value| SourceRow { id: RowId(id), values: vec![Value::Null, time] };
+        let bad = Value::Bytes([0xff].into());
+        let rows = [row(1, Value::text("a")), row(2, Value::Int(5)), row(3, bad.clone())];
+        assert_eq!(page_end(&rows, 1), Some((Stored::Int("5".to_owned()), 2)));
+        assert_eq!(page_end(&[row(3, bad)], 1), None);
+        assert_eq!(page_end(&[], 1), None);
     }
 }
