@@ -29,6 +29,9 @@ pub const USER: &str = "tester";
 /// Its password.
 pub const PASSWORD: &str = "tester-password";
 
+const NO_MARIADB: &str = "MariaDB is not installed (mariadbd, mariadb-install-db)";
+const NO_POSTGRES: &str = "PostgreSQL is not installed (postgres, initdb)";
+
 const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// A database server to test against.
@@ -185,20 +188,21 @@ impl Server {
 /// The MariaDB (or MySQL) all tests share; `None` after a loud skip.
 pub async fn mysql() -> Option<Arc<Server>> {
     static SHARED: OnceCell<Option<Arc<Server>>> = OnceCell::const_new();
-    SHARED
+    let shared = SHARED
         .get_or_init(|| async {
             if let Ok(url) = std::env::var("CUPID_TEST_MYSQL") {
                 return Some(Arc::new(Server::from_url(Engine::MySql, &url, false)));
             }
-            if find("mariadbd").is_none()
-                && let Some(foreign) = foreign_mysql()
-            {
-                return Some(foreign);
+            if find("mariadbd").is_none() {
+                return foreign_mysql();
             }
             start_mysql(&[], &[]).await.map(Arc::new)
         })
-        .await
-        .clone()
+        .await;
+    if shared.is_none() {
+        skip(NO_MARIADB);
+    }
+    shared.clone()
 }
 
 /// A MySQL the developer has, if `CUPID_TEST_MYSQL_DSN` (a URL, `mysql://user:password@host:port/`) names one. The MySQL
@@ -211,21 +215,25 @@ pub fn foreign_mysql() -> Option<Arc<Server>> {
 /// The PostgreSQL all tests share; `None` after a loud skip.
 pub async fn postgres() -> Option<Arc<Server>> {
     static SHARED: OnceCell<Option<Arc<Server>>> = OnceCell::const_new();
-    SHARED
+    let shared = SHARED
         .get_or_init(|| async {
             if let Ok(url) = std::env::var("CUPID_TEST_POSTGRES") {
                 return Some(Arc::new(Server::from_url(Engine::Postgres, &url, false)));
             }
+            find("initdb")?;
             start_postgres(&[], &[]).await.map(Arc::new)
         })
-        .await
-        .clone()
+        .await;
+    if shared.is_none() {
+        skip(NO_POSTGRES);
+    }
+    shared.clone()
 }
 
 /// Starts a MariaDB of one's own with more `options` and environment; `None` after a loud skip.
 pub async fn start_mysql(options: &[&str], env: &[(&str, &str)]) -> Option<Server> {
     let (Some(daemon), Some(install)) = (find("mariadbd"), find("mariadb-install-db")) else {
-        skip("MariaDB is not installed (mariadbd, mariadb-install-db)");
+        skip(NO_MARIADB);
         return None;
     };
     for attempt in 0.. {
@@ -280,7 +288,7 @@ pub async fn start_mysql(options: &[&str], env: &[(&str, &str)]) -> Option<Serve
 /// Starts a PostgreSQL of one's own with more `-c` settings (`name=value`) and environment; `None` after a loud skip.
 pub async fn start_postgres(settings: &[&str], env: &[(&str, &str)]) -> Option<Server> {
     let (Some(daemon), Some(initdb)) = (find("postgres"), find("initdb")) else {
-        skip("PostgreSQL is not installed (postgres, initdb)");
+        skip(NO_POSTGRES);
         return None;
     };
     for attempt in 0.. {
