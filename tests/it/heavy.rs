@@ -25,22 +25,7 @@ const PEAK_RSS: u64 = 40 * 1024;
 async fn two_hundred_thousand_rows_with_four_hundred_differences() {
     const ROWS: i64 = 200_000;
     let Some(pair) = Pair::new(Engine::MySql).await else { return };
-    for db in [&pair.src, &pair.des] {
-        let t = db.quote(TABLE);
-        db.run(format!(
-            "INSERT INTO {t} (id, number, name, phone)
-             SELECT seq, concat('n', seq), concat('name ', seq), concat('+86 ', seq) FROM seq_1_to_{ROWS}"
-        ))
-        .await;
-    }
-    let lost: Vec<i64> = (0..200).map(|i| 1 + i * 997).collect();
-    let spoilt: Vec<i64> = (0..200).map(|i| 500 + i * 991).collect();
-    pair.lose(&lost).await;
-    pair.spoil(&spoilt).await;
-    let mut different: Vec<i64> = lost.iter().chain(&spoilt).copied().collect();
-    different.sort_unstable();
-    different.dedup();
-    assert_eq!(different.len(), 400);
+    let different = plant(&pair, ROWS).await;
 
     // A receiver that only answers, told once; then one that repairs.
     let deaf = Receiver::answering(200).await;
@@ -57,6 +42,27 @@ async fn two_hundred_thousand_rows_with_four_hundred_differences() {
     let config = pair.inserts(&repairer.url());
     all_of_them(&pair, &repairer, &config, &different, ROWS + 2, "repairing").await;
     assert_eq!(pair.differences().await, [0_i64; 0]);
+}
+
+/// Fills both sides of a MariaDB with equal rows and makes 400 of them different.
+async fn plant(pair: &Pair, rows: i64) -> Vec<i64> {
+    for db in [&pair.src, &pair.des] {
+        let t = db.quote(TABLE);
+        db.run(format!(
+            "INSERT INTO {t} (id, number, name, phone)
+             SELECT seq, concat('n', seq), concat('name ', seq), concat('+86 ', seq) FROM seq_1_to_{rows}"
+        ))
+        .await;
+    }
+    let lost: Vec<i64> = (0..200).map(|i| 1 + i * 997).collect();
+    let spoilt: Vec<i64> = (0..200).map(|i| 500 + i * 991).collect();
+    pair.lose(&lost).await;
+    pair.spoil(&spoilt).await;
+    let mut different: Vec<i64> = lost.iter().chain(&spoilt).copied().collect();
+    different.sort_unstable();
+    different.dedup();
+    assert_eq!(different.len(), 400);
+    different
 }
 
 async fn all_of_them(
@@ -88,6 +94,80 @@ async fn all_of_them(
     if is_release() {
         assert!(peak <= PEAK_RSS, "peak {peak} KiB");
     }
+}
+
+/// A benchmark, not a test: the catch-up of the daemon beside cupid-go's way, in one run. For numbers that mean
+/// something: `cargo test --release --test it -- --ignored --nocapture catch_up`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a benchmark"]
+async fn catch_up_beside_one_query_per_row() {
+    const ROWS: i64 = 200_000;
+    let Some(pair) = Pair::new(Engine::MySql).await else { return };
+    let different = plant(&pair, ROWS).await;
+    // Both find everything in the buffer pool.
+    assert_eq!(pair.differences().await.len(), different.len());
+
+    let began = Instant::now();
+    let found = one_query_per_row(&pair, ROWS).await;
+    let slow = began.elapsed();
+    assert_eq!(found, different);
+
+    let receiver = Receiver::answering(200).await;
+    let site = Site::new(&with(pair.inserts(&receiver.url()), json!({ "verify": false })));
+    let began = Instant::now();
+    let mut daemon = site.start();
+    daemon.until("all differences are called back", LIMIT, || receiver.count() >= different.len()).await;
+    daemon.wait_output("caught up").await;
+    let fast = began.elapsed();
+    let ratio = slow.as_secs_f64() / fast.as_secs_f64();
+    eprintln!(
+        "catch-up over {ROWS} rows with 400 differences: one query per row {slow:.1?} (finding only), cupid {fast:.1?} \
+         (start, finding and 400 durable callbacks): {ratio:.1} times as fast"
+    );
+    if is_release() {
+        assert!(ratio >= 10.0, "{ratio:.1}");
+    }
+}
+
+/// cupid-go's way: for each id one SELECT at the source, then one at the destination; prepared, pooled, and with as many
+/// workers as make it fastest on this machine's cores.
+async fn one_query_per_row(pair: &Pair, rows: i64) -> Vec<i64> {
+    const WORKERS: i64 = 8;
+    let pool = async |db: &Db| {
+        let options = db.server.as_ref().expect("a server").mysql_options(&db.name);
+        let most = u32::try_from(WORKERS).unwrap();
+        sqlx::mysql::MySqlPoolOptions::new().max_connections(most).connect_with(options).await.unwrap()
+    };
+    let (src, des) = (pool(&pair.src).await, pool(&pair.des).await);
+    let mut workers = JoinSet::new();
+    for worker in 0..WORKERS {
+        let (src, des) = (src.clone(), des.clone());
+        workers.spawn(async move {
+            type Row = (String, Option<String>, Option<String>);
+            let mut found = Vec::new();
+            for id in (1 + worker..=rows).step_by(usize::try_from(WORKERS).unwrap()) {
+                let row: Option<Row> = sqlx::query_as("SELECT number, name, phone FROM `user` WHERE id = ?")
+                    .bind(id)
+                    .fetch_optional(&src)
+                    .await
+                    .unwrap();
+                let Some(row) = row else { continue };
+                let copy: Option<Row> =
+                    sqlx::query_as("SELECT number, name, phone FROM `user` WHERE number = ?")
+                        .bind(&row.0)
+                        .fetch_optional(&des)
+                        .await
+                        .unwrap();
+                if copy.as_ref() != Some(&row) {
+                    found.push(id);
+                }
+            }
+            found
+        });
+    }
+    let mut found = workers.join_all().await.concat();
+    found.sort_unstable();
+    found
 }
 
 /// Rows that are there from the start; only these are updated.
