@@ -13,5 +13,6 @@ mod heavy;
 mod lifecycle;
 mod matrix;
 mod servers;
+mod store;
 mod support;
 mod tidy;

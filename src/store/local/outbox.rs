@@ -10,19 +10,56 @@ use crate::model::{
 };
 use crate::store::{ClaimRequest, Prepared, Settlement};
 
+pub(super) const NEXT_DUE: &str = "SELECT min(due) FROM delivery
+    WHERE task = ?1 AND destination = ?2 AND ended_at IS NULL AND claimed_until IS NULL AND state <> 'dead'";
+
+/// A claim begins with a clean slate (`found` is NULL): its look will see whatever was found before it.
+pub(super) const CLAIM: &str = "UPDATE delivery
+    SET claimed_until = ?5, claims = claims + 1
+    WHERE seq IN (
+        SELECT seq FROM delivery
+        WHERE task = ?1 AND destination = ?2 AND ended_at IS NULL AND claimed_until IS NULL AND state <> 'dead'
+            AND due <= ?3
+        ORDER BY due, seq LIMIT ?4)
+    RETURNING seq, CAST(due AS INTEGER) AS due, id, task, destination, key, row_id, kind, state, revision, tries,
+        attempts, body, sent, fingerprint, looks, unhealed, renew, found_at, acked_at, claims";
+
+/// A message that nobody has answered yet is not one that a copy is verified by.
+pub(super) const PREPARE: &str = "UPDATE delivery
+    SET kind = ?3, revision = ?4, body = ?5, sent = ?6, fingerprint = ?7, attempts = ?8, calling = ?9, renew = 0,
+        acked_at = NULL, state = CASE state WHEN 'verify' THEN 'main' ELSE state END
+    WHERE id = ?1 AND claims = ?2 AND claimed_until IS NOT NULL";
+
+/// ?4: the state asked for is an end; what was found since the claim keeps it open. A dead one comes back afresh, and
+/// what was seen healed needs a new message, which a receiver that drops known ones does not drop.
+pub(super) const SETTLE: &str = "UPDATE delivery
+    SET state = CASE WHEN back THEN 'main' ELSE ?3 END,
+        ended_at = CASE WHEN ?4 AND NOT back THEN ?5 END,
+        due = CASE WHEN back THEN ?5 ELSE ?6 END,
+        tries = CASE WHEN back AND NOT ?4 THEN 0 ELSE ?7 END,
+        unhealed = CASE WHEN back AND NOT ?4 THEN 0 ELSE ?9 END,
+        renew = CASE WHEN back AND ?3 = 'healed' THEN 1 ELSE ?10 END, looks = ?8, acked_at = ?11, note = ?12, fingerprint = coalesce(found, ?13, fingerprint),
+        found = NULL, calling = 0, claimed_until = NULL
+    FROM (SELECT seq AS at, found IS NOT NULL
+              AND (?4 OR (?3 = 'dead' AND found <> coalesce(?13, fingerprint))) AS back
+          FROM delivery WHERE id = ?1 AND claims = ?2 AND claimed_until IS NOT NULL)
+    WHERE seq = at RETURNING seq";
+
+pub(super) const RELEASE: &str = "UPDATE delivery
+    SET claimed_until = NULL, calling = 0, fingerprint = coalesce(found, fingerprint), found = NULL,
+        due = max(due, ?3), note = coalesce(?4, note)
+    WHERE id = ?1 AND claims = ?2 AND claimed_until IS NOT NULL";
+
+pub(super) const EXPIRE: &str = "UPDATE delivery
+    SET claimed_until = NULL, calling = 0, fingerprint = coalesce(found, fingerprint), found = NULL
+    WHERE claimed_until IS NOT NULL AND claimed_until <= ?1";
+
 pub(super) async fn next_due(
     pool: &SqlitePool,
     task: &TaskName,
     destination: &DestinationName,
 ) -> Result<Option<UnixMs>, sqlx::Error> {
-    let row = sqlx::query(
-        "SELECT min(due) FROM delivery
-         WHERE task = ?1 AND destination = ?2 AND ended_at IS NULL AND claimed_until IS NULL AND state <> 'dead'",
-    )
-    .bind(task.as_str())
-    .bind(destination.as_str())
-    .fetch_one(pool)
-    .await?;
+    let row = sqlx::query(NEXT_DUE).bind(task.as_str()).bind(destination.as_str()).fetch_one(pool).await?;
     row.try_get(0)
 }
 
@@ -31,22 +68,14 @@ pub(super) async fn claim(
     request: &ClaimRequest,
 ) -> Result<Vec<Delivery>, sqlx::Error> {
     let until = request.now.saturating_add(i64::try_from(request.lease.as_millis()).unwrap_or(i64::MAX));
-    let rows = sqlx::query(
-        "UPDATE delivery SET claimed_until = ?5 WHERE seq IN (
-             SELECT seq FROM delivery
-             WHERE task = ?1 AND destination = ?2 AND ended_at IS NULL AND claimed_until IS NULL AND state <> 'dead'
-                 AND due <= ?3
-             ORDER BY due, seq LIMIT ?4)
-         RETURNING seq, due, id, task, destination, key, row_id, kind, state, revision, tries, attempts, body, sent,
-             fingerprint, looks, unhealed, renew, found_at, acked_at",
-    )
-    .bind(request.task.as_str())
-    .bind(request.destination.as_str())
-    .bind(request.now)
-    .bind(i64::try_from(request.limit).unwrap_or(i64::MAX))
-    .bind(until)
-    .fetch_all(&mut *connection)
-    .await?;
+    let rows = sqlx::query(CLAIM)
+        .bind(request.task.as_str())
+        .bind(request.destination.as_str())
+        .bind(request.now)
+        .bind(i64::try_from(request.limit).unwrap_or(i64::MAX))
+        .bind(until)
+        .fetch_all(&mut *connection)
+        .await?;
     let mut claimed = Vec::with_capacity(rows.len());
     for row in rows {
         let order: (i64, i64) = (row.try_get("due")?, row.try_get("seq")?);
@@ -105,34 +134,36 @@ fn decode(row: &SqliteRow) -> Result<Delivery, sqlx::Error> {
         renew: row.try_get("renew")?,
         found_at: row.try_get("found_at")?,
         acked_at: row.try_get("acked_at")?,
+        claim: row.try_get("claims")?,
     })
 }
 
 pub(super) async fn prepare(
     connection: &mut SqliteConnection,
     messages: &[Prepared],
-) -> Result<(), sqlx::Error> {
+) -> Result<Vec<DeliveryId>, sqlx::Error> {
+    let mut held = Vec::with_capacity(messages.len());
     for m in messages {
         let kind = m.sent.kind.number();
         let mut sent = vec![u8::try_from(kind).unwrap_or(u8::MAX)];
         sent.extend_from_slice(&m.sent.row);
-        sqlx::query(
-            "UPDATE delivery SET kind = ?2, revision = ?3, body = ?4, sent = ?5, fingerprint = ?6, attempts = ?7,
-                 renew = 0, dirty = 0, calling = ?8
-             WHERE id = ?1",
-        )
-        .bind(m.id.0.as_bytes().as_slice())
-        .bind(kind)
-        .bind(m.revision)
-        .bind(&*m.body)
-        .bind(sent)
-        .bind(m.fingerprint.as_slice())
-        .bind(m.attempt)
-        .bind(m.now)
-        .execute(&mut *connection)
-        .await?;
+        let prepared = sqlx::query(PREPARE)
+            .bind(m.id.0.as_bytes().as_slice())
+            .bind(m.claim)
+            .bind(kind)
+            .bind(m.revision)
+            .bind(&*m.body)
+            .bind(sent)
+            .bind(m.fingerprint.as_slice())
+            .bind(m.attempt)
+            .bind(m.now)
+            .execute(&mut *connection)
+            .await?;
+        if prepared.rows_affected() > 0 {
+            held.push(m.id);
+        }
     }
-    Ok(())
+    Ok(held)
 }
 
 pub(super) async fn settle(
@@ -140,31 +171,32 @@ pub(super) async fn settle(
     settlements: &[Settlement],
 ) -> Result<(), sqlx::Error> {
     for s in settlements {
-        let ended = !s.to.state.is_open();
-        // A difference that arrived while this one was worked on must be looked at before anything ends.
-        let row = sqlx::query(
-            "UPDATE delivery SET
-                 state = CASE WHEN dirty AND ?3 THEN 'main' ELSE ?2 END,
-                 ended_at = CASE WHEN ?3 AND NOT dirty THEN ?4 END,
-                 due = CASE WHEN dirty AND ?3 THEN ?4 ELSE ?5 END,
-                 tries = ?6, looks = ?7, unhealed = ?8, renew = ?9, acked_at = ?10, note = ?11,
-                 dirty = 0, calling = 0, claimed_until = NULL
-             WHERE id = ?1 RETURNING seq",
-        )
-        .bind(s.id.0.as_bytes().as_slice())
-        .bind(s.to.state.as_str())
-        .bind(ended)
-        .bind(s.now)
-        .bind(s.due)
-        .bind(s.to.tries)
-        .bind(s.to.looks)
-        .bind(s.to.unhealed)
-        .bind(s.to.renew)
-        .bind(s.to.acked_at)
-        .bind(s.note.as_deref())
-        .fetch_optional(&mut *connection)
-        .await?;
-        if let (Some(row), Some(attempt)) = (row, &s.attempt) {
+        let id = s.id.0.as_bytes().as_slice();
+        let mut row = sqlx::query(SETTLE)
+            .bind(id)
+            .bind(s.claim)
+            .bind(s.to.state.as_str())
+            .bind(!s.to.state.is_open())
+            .bind(s.now)
+            .bind(s.due)
+            .bind(s.to.tries)
+            .bind(s.to.looks)
+            .bind(s.to.unhealed)
+            .bind(s.to.renew)
+            .bind(s.to.acked_at)
+            .bind(s.note.as_deref())
+            .bind(s.seen.as_ref().map(<[u8; 16]>::as_slice))
+            .fetch_optional(&mut *connection)
+            .await?;
+        let Some(attempt) = &s.attempt else { continue };
+        if row.is_none() {
+            // The claim is over. What was answered is evidence all the same.
+            row = sqlx::query("SELECT seq FROM delivery WHERE id = ?1")
+                .bind(id)
+                .fetch_optional(&mut *connection)
+                .await?;
+        }
+        if let Some(row) = row {
             log_attempt(connection, row.try_get(0)?, attempt).await?;
         }
     }
@@ -200,19 +232,18 @@ async fn log_attempt(
 
 pub(super) async fn release(
     connection: &mut SqliteConnection,
-    ids: &[DeliveryId],
+    claims: &[(DeliveryId, i64)],
     due: UnixMs,
     note: Option<&str>,
 ) -> Result<(), sqlx::Error> {
-    for id in ids {
-        sqlx::query(
-            "UPDATE delivery SET claimed_until = NULL, due = max(due, ?2), note = coalesce(?3, note) WHERE id = ?1",
-        )
-        .bind(id.0.as_bytes().as_slice())
-        .bind(due)
-        .bind(note)
-        .execute(&mut *connection)
-        .await?;
+    for (id, claim) in claims {
+        sqlx::query(RELEASE)
+            .bind(id.0.as_bytes().as_slice())
+            .bind(*claim)
+            .bind(due)
+            .bind(note)
+            .execute(&mut *connection)
+            .await?;
     }
     Ok(())
 }
@@ -222,17 +253,10 @@ pub(super) async fn expire(connection: &mut SqliteConnection, now: UnixMs) -> Re
     sqlx::query(
         "INSERT OR REPLACE INTO attempt (delivery, number, revision, began, took_ms, outcome)
          SELECT seq, attempts, revision, calling, 0, 'unknown' FROM delivery
-         WHERE claimed_until IS NOT NULL AND claimed_until < ?1 AND calling <> 0",
+         WHERE claimed_until IS NOT NULL AND claimed_until <= ?1 AND calling <> 0",
     )
     .bind(now)
     .execute(&mut *connection)
     .await?;
-    let given_back = sqlx::query(
-        "UPDATE delivery SET claimed_until = NULL, calling = 0
-         WHERE claimed_until IS NOT NULL AND claimed_until < ?1",
-    )
-    .bind(now)
-    .execute(connection)
-    .await?;
-    Ok(given_back.rows_affected())
+    Ok(sqlx::query(EXPIRE).bind(now).execute(connection).await?.rows_affected())
 }
