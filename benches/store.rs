@@ -3,7 +3,6 @@
 //! `cargo bench --bench store` prints operations a second. Every number includes `synchronous=FULL`.
 #![expect(clippy::unwrap_used, reason = "a benchmark stops at the first thing it did not expect")]
 #![expect(clippy::print_stdout, reason = "what was measured is what it is for")]
-#![expect(missing_docs, reason = "criterion-free benchmark binary")]
 
 use std::path::PathBuf;
 use std::sync::Arc;
