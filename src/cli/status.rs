@@ -1,5 +1,6 @@
 //! `cupid status`: what the daemon does and what waits, from its socket; from the state file if none runs.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
@@ -8,8 +9,8 @@ use super::exit;
 use crate::admin;
 use crate::base::clock::Clock;
 use crate::config::Config;
-use crate::store::Store;
 use crate::store::local::{LocalStore, holder};
+use crate::store::{LaneCount, Store, StoreError};
 
 /// Prints it.
 pub(super) async fn status(config: &Config, as_json: bool) -> ExitCode {
@@ -21,7 +22,7 @@ pub(super) async fn status(config: &Config, as_json: bool) -> ExitCode {
     let answer = match live {
         Some(answer) => answer,
         None if !database.exists() => json!({ "waiting": [] }),
-        None => match LocalStore::view(&database).counts().await {
+        None => match waiting(&database).await {
             Ok(counts) => {
                 let waiting: Vec<Value> = counts
                     .iter()
@@ -44,6 +45,10 @@ pub(super) async fn status(config: &Config, as_json: bool) -> ExitCode {
         println!("{}", text(config, &answer, Clock::system().now()));
     }
     ExitCode::SUCCESS
+}
+
+async fn waiting(database: &Path) -> Result<Vec<LaneCount>, StoreError> {
+    LocalStore::view(database).await?.counts().await
 }
 
 /// One line for each destination, and one for each trouble.

@@ -69,7 +69,7 @@ impl Lane {
                     calls.push(self.attempt(next, &stop).boxed());
                 } else {
                     let stale = std::iter::once(next).chain(ready.drain(..).map(|(_, r)| r));
-                    self.give_back(stale.map(|r| r.delivery.id).collect(), Duration::ZERO, None).await;
+                    self.give_back(stale.map(|r| claim(&r.delivery)).collect(), Duration::ZERO, None).await;
                 }
             }
             if refill.is_none() && ready.is_empty() && calls.len() < concurrency {
@@ -99,7 +99,8 @@ impl Lane {
             }
         }
         drop(refill);
-        self.give_back(ready.into_iter().map(|(_, r)| r.delivery.id).collect(), Duration::ZERO, None).await;
+        self.give_back(ready.into_iter().map(|(_, r)| claim(&r.delivery)).collect(), Duration::ZERO, None)
+            .await;
         while calls.next().await.is_some() {}
     }
 
@@ -141,7 +142,7 @@ impl Lane {
             });
             return Ok(Refill::Nothing(pause));
         }
-        let ids: Vec<DeliveryId> = claimed.iter().map(|d| d.id).collect();
+        let claims = claimed.iter().map(claim).collect();
         match self.look(claimed).await {
             Ok(sorted) => {
                 for s in &sorted.settled {
@@ -153,7 +154,7 @@ impl Lane {
                 Ok(Refill::Ready(sorted.ready))
             }
             Err((error, pause)) => {
-                self.give_back(ids, pause, Some(error)).await;
+                self.give_back(claims, pause, Some(error)).await;
                 Ok(Refill::Nothing(pause))
             }
         }
@@ -203,12 +204,12 @@ impl Lane {
         }
     }
 
-    async fn give_back(&self, ids: Vec<DeliveryId>, pause: Duration, note: Option<String>) {
-        if ids.is_empty() {
+    async fn give_back(&self, claims: Vec<(DeliveryId, i64)>, pause: Duration, note: Option<String>) {
+        if claims.is_empty() {
             return;
         }
         let due = self.clock.now().saturating_add(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX));
-        if let Err(e) = self.store.release(ids, due, note).await {
+        if let Err(e) = self.store.release(claims, due, note).await {
             // The lease gives them back by itself.
             self.status.store_failed(&e);
         }
@@ -217,10 +218,18 @@ impl Lane {
     /// One attempt from the durable message to the durable result.
     async fn attempt(&self, ready: Ready, stop: &Stop) {
         let Ready { delivery, prepared, message } = ready;
-        if let Err(e) = self.store.prepare(vec![prepared.clone()]).await {
-            self.status.store_failed(&e);
-            self.give_back(vec![delivery.id], Duration::from_secs(1), None).await;
-            return;
+        match self.store.prepare(vec![prepared.clone()]).await {
+            Ok(held) if held.is_empty() => {
+                // Too slow: somebody else has it, or will.
+                debug!(task = %delivery.task, delivery = %delivery.id, "a claim ran out before its call");
+                return;
+            }
+            Ok(_) => {}
+            Err(e) => {
+                self.status.store_failed(&e);
+                self.give_back(vec![claim(&delivery)], Duration::from_secs(1), None).await;
+                return;
+            }
         }
         let began = self.clock.now();
         let (outcome, took) = tokio::select! {
@@ -249,7 +258,9 @@ impl Lane {
         let attempt = Attempt { number: prepared.attempt, revision: prepared.revision, began, took, outcome };
         let settlement = Settlement {
             id: delivery.id,
+            claim: delivery.claim,
             to: answered.to,
+            seen: None,
             due: answered.due,
             attempt: Some(attempt),
             note,
@@ -292,6 +303,10 @@ impl Lane {
             }
         }
     }
+}
+
+fn claim(d: &Delivery) -> (DeliveryId, i64) {
+    (d.id, d.claim)
 }
 
 /// What the receiver is expected to accept within two seconds.

@@ -45,7 +45,9 @@ pub(super) async fn look(
             }
             (Next::Settle { to, due, note }, _) => {
                 let note = note.map(str::to_owned);
-                sorted.settled.push(Settlement { id: delivery.id, to, due, attempt: None, note, now });
+                let seen = matches!(seen, Seen::Disagrees(_) | Seen::Ambiguous).then_some(looked.fingerprint);
+                let (id, claim) = (delivery.id, delivery.claim);
+                sorted.settled.push(Settlement { id, claim, to, seen, due, attempt: None, note, now });
             }
             (Next::Send { .. }, _) => unreachable!("only a copy that disagrees is called back"),
         }
@@ -83,6 +85,7 @@ fn ready(
     let attempt = delivery.attempts + 1;
     let prepared = Prepared {
         id: delivery.id,
+        claim: delivery.claim,
         revision,
         body: bytes.clone(),
         sent,

@@ -159,8 +159,10 @@ pub struct Delivery {
     pub unhealed: u32,
     /// When it was found, Unix ms.
     pub found_at: i64,
-    /// When the last attempt was acknowledged, Unix ms.
+    /// When the message that was prepared last was acknowledged, Unix ms; `None`: it was not.
     pub acked_at: Option<i64>,
+    /// Which of its claims this is. What is written under an earlier one has no effect.
+    pub claim: i64,
 }
 
 /// One try of a delivery, for the history.

@@ -147,7 +147,10 @@ pub fn after_attempt(d: &Delivery, outcome: &AttemptOutcome, policy: &Policy, no
     let open = |to, due| Answered { to, due, entered_slow: false };
     match outcome {
         // Interrupted by our own end: spends no try, comes again with the same id.
-        AttemptOutcome::Unknown => open(Transition { renew: false, ..keep(d) }, now),
+        AttemptOutcome::Unknown => {
+            let state = if d.state == State::Verify { State::Main } else { d.state };
+            open(Transition { state, renew: false, acked_at: None, ..keep(d) }, now)
+        }
         AttemptOutcome::Accepted { .. } => {
             let to = Transition { tries: 0, looks: 0, renew: false, acked_at: Some(now), ..keep(d) };
             match policy.verify {
@@ -160,7 +163,8 @@ pub fn after_attempt(d: &Delivery, outcome: &AttemptOutcome, policy: &Policy, no
         }
         AttemptOutcome::Failed { .. } => {
             let tries = d.tries + 1;
-            let to = Transition { tries, renew: false, ..keep(d) };
+            // That an older message was acknowledged says nothing about this one.
+            let to = Transition { tries, renew: false, acked_at: None, ..keep(d) };
             if tries <= policy.retry.tries {
                 let due = now.saturating_add(ms(policy.retry.delay));
                 return open(Transition { state: State::Retry, ..to }, due);

@@ -3,8 +3,14 @@
 //! The rule the whole program rests on: a cursor and everything found on the way to it are committed in one
 //! transaction ([`Store::commit_scan`]). A crash therefore repeats work, and never skips any.
 //!
-//! Claims carry an owner and a deadline although today one process owns the state: a store shared by several nodes
+//! Claims have a number and a deadline although today one process owns the state: a store shared by several nodes
 //! needs them, and gets the same trait.
+//!
+//! **What is found while somebody works on a delivery.** Whoever claims looks at both sides after the claim, so a look
+//! knows everything that was committed before the claim, and nothing that was committed later. Therefore a claim
+//! starts with a clean slate, every finding committed after it is remembered until the claim is settled, whether or
+//! not it says something new, and a claimed delivery during which anything was found does not end: it goes back to
+//! `main` and is looked at again. Making a message durable changes nothing about that.
 
 mod error;
 pub mod local;
@@ -77,14 +83,19 @@ pub struct ClaimRequest {
     pub lease: Duration,
 }
 
-/// What a claimed delivery becomes. A delivery that a scan marked dirty meanwhile goes to `main` instead, whatever
-/// is asked for here, unless it is seen healed.
+/// What a claimed delivery becomes. If something was found since the claim, it does not end, and if what was found is
+/// another difference, it does not become `dead` either: it goes to `main` instead and is due at once. Where else it
+/// was sent to, it is looked at again before anything is called, so it goes there.
 #[derive(Clone, Debug)]
 pub struct Settlement {
     /// Which one.
     pub id: DeliveryId,
-    /// Its state, counters and digests from now on.
+    /// [`Delivery::claim`] under which this was decided. Once that is over, only the attempt is recorded.
+    pub claim: i64,
+    /// Its state and counters from now on.
     pub to: Transition,
+    /// Digest of the difference, if a look that saw one led here.
+    pub seen: Option<[u8; 16]>,
     /// When it is due again, Unix ms; of no meaning for ended ones.
     pub due: UnixMs,
     /// The attempt that led here, for the history.
@@ -117,6 +128,8 @@ pub struct Transition {
 pub struct Prepared {
     /// Which delivery.
     pub id: DeliveryId,
+    /// [`Delivery::claim`] under which it is sent.
+    pub claim: i64,
     /// Revision of the message.
     pub revision: i64,
     /// Its bytes.
@@ -161,22 +174,24 @@ pub trait Store: Send + Sync {
     /// Hands out due deliveries of one lane, oldest due first.
     async fn claim(&self, request: ClaimRequest) -> Result<Vec<Delivery>, StoreError>;
 
-    /// Makes messages durable that are about to be sent.
-    async fn prepare(&self, messages: Vec<Prepared>) -> Result<(), StoreError>;
+    /// Makes messages durable that are about to be sent; from then on they count as not acknowledged. Returns whose
+    /// claim still held: the other messages must not be sent.
+    async fn prepare(&self, messages: Vec<Prepared>) -> Result<Vec<DeliveryId>, StoreError>;
 
-    /// Records what became of claimed deliveries.
+    /// Records what became of claimed deliveries. May be repeated by a caller that got no answer.
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), StoreError>;
 
-    /// Gives claims back unchanged, due again at `due`; `note` says why, if it is worth keeping.
+    /// Gives claims back (see [`Delivery::claim`]) unchanged, due again at `due` but not earlier than before; `note`
+    /// says why, if it is worth keeping. A message that was prepared has not been sent.
     async fn release(
         &self,
-        ids: Vec<DeliveryId>,
+        claims: Vec<(DeliveryId, i64)>,
         due: UnixMs,
         note: Option<String>,
     ) -> Result<(), StoreError>;
 
-    /// Gives back claims whose lease has run out, and those of a process that is gone (`now` = `i64::MAX`). Attempts
-    /// that were open are recorded as unknown. Returns how many.
+    /// Gives back claims whose lease is over at `now`, and with `i64::MAX` all of them, as those of a process that is
+    /// gone. Attempts that were open are recorded as unknown. Returns how many.
     async fn expire_claims(&self, now: UnixMs) -> Result<u64, StoreError>;
 
     /// When the next delivery of a lane is due, Unix ms; `None`: none waits.
@@ -192,8 +207,8 @@ pub trait Store: Send + Sync {
     /// Ended deliveries by state, and all attempts made: totals for summaries.
     async fn totals(&self) -> Result<Totals, StoreError>;
 
-    /// Deletes ended deliveries, attempts and runs that ended before `before`; at most `limit` deliveries. Returns
-    /// how many.
+    /// Deletes deliveries and runs that ended before `before`, and attempts that began before it, also those of open
+    /// deliveries; at most `limit` deliveries and as many other attempts. Returns how many deliveries.
     async fn prune(&self, before: UnixMs, limit: usize) -> Result<u64, StoreError>;
 
     /// Checkpoints and closes. Later calls fail.

@@ -19,5 +19,6 @@ mod matrix;
 mod rows;
 mod servers;
 mod sql;
+mod store;
 mod support;
 mod tidy;

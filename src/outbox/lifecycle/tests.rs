@@ -27,6 +27,7 @@ fn delivery(state: State) -> Delivery {
         unhealed: 0,
         found_at: NOW,
         acked_at: None,
+        claim: 1,
     }
 }
 
@@ -184,6 +185,27 @@ fn our_own_stop_spends_no_try_and_keeps_the_message() {
     let d = Delivery { tries: 2, state: State::Retry, renew: false, ..delivery(State::Retry) };
     let answered = after_attempt(&d, &AttemptOutcome::Unknown, &policy(), NOW);
     assert_eq!((answered.to.tries, answered.to.state, answered.to.renew), (2, State::Retry, false));
+}
+
+/// Acknowledged, changed at the source, sent anew, and that failed: the newer message has still to be delivered.
+#[test]
+fn an_acknowledgement_does_not_outlive_its_message() {
+    for (verify, outcome) in [
+        (None, REFUSED),
+        (None, AttemptOutcome::Unknown),
+        (policy().verify, REFUSED),
+        (policy().verify, AttemptOutcome::Unknown),
+    ] {
+        let policy = Policy { verify, ..policy() };
+        let state = if verify.is_some() { State::Verify } else { State::Main };
+        let d = Delivery { state, ..acknowledged() };
+        assert_eq!(after_look(&d, MOVED, &policy, NOW), Next::Send { revision: 2 });
+        let Answered { to, .. } = after_attempt(&d, &outcome, &policy, NOW);
+        let Seen::Disagrees(sent) = MOVED else { panic!() };
+        let (state, tries, renew, acked_at) = (to.state, to.tries, to.renew, to.acked_at);
+        let d = Delivery { state, tries, renew, acked_at, revision: 2, sent: Some(sent), ..d };
+        assert_eq!(after_look(&d, MOVED, &policy, NOW), Next::Send { revision: 2 }, "{outcome:?} {verify:?}");
+    }
 }
 
 #[test]

@@ -7,13 +7,17 @@ use crate::base::clock::UnixMs;
 use crate::model::{DestinationName, State, TaskName};
 use crate::store::{LaneCount, Totals};
 
+pub(super) const COUNTS: &str = "SELECT task, destination, state, count(*), min(found_at) FROM delivery
+    WHERE ended_at IS NULL GROUP BY task, destination, state ORDER BY task, destination, state";
+
+pub(super) const ENDED_BEFORE: &str = "DELETE FROM delivery
+    WHERE seq IN (SELECT seq FROM delivery WHERE ended_at < ?1 ORDER BY ended_at LIMIT ?2) RETURNING revision";
+
+pub(super) const ATTEMPTS_BEFORE: &str = "DELETE FROM attempt
+    WHERE (delivery, number) IN (SELECT delivery, number FROM attempt WHERE began < ?1 ORDER BY began LIMIT ?2)";
+
 pub(super) async fn counts(pool: &SqlitePool) -> Result<Vec<LaneCount>, sqlx::Error> {
-    let rows = sqlx::query(
-        "SELECT task, destination, state, count(*), min(found_at) FROM delivery
-         WHERE ended_at IS NULL GROUP BY task, destination, state ORDER BY task, destination, state",
-    )
-    .fetch_all(pool)
-    .await?;
+    let rows = sqlx::query(COUNTS).fetch_all(pool).await?;
     let mut counts = Vec::with_capacity(rows.len());
     for row in rows {
         let state: String = row.try_get(2)?;
@@ -54,14 +58,22 @@ pub(super) async fn prune(
     before: UnixMs,
     limit: usize,
 ) -> Result<u64, sqlx::Error> {
-    let deleted = sqlx::query(
-        "DELETE FROM delivery WHERE seq IN (
-             SELECT seq FROM delivery WHERE ended_at < ?1 ORDER BY ended_at LIMIT ?2)",
-    )
-    .bind(before)
-    .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query("DELETE FROM run WHERE ended_at < ?1").bind(before).execute(connection).await?;
-    Ok(deleted.rows_affected())
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    sqlx::query(ATTEMPTS_BEFORE).bind(before).bind(limit).execute(&mut *connection).await?;
+    sqlx::query("DELETE FROM run WHERE ended_at < ?1").bind(before).execute(&mut *connection).await?;
+    let deleted = sqlx::query(ENDED_BEFORE).bind(before).bind(limit).fetch_all(&mut *connection).await?;
+    let mut greatest = 0;
+    for row in &deleted {
+        greatest = row.try_get(0).unwrap_or(0).max(greatest);
+    }
+    if greatest > 0 {
+        sqlx::query(
+            "INSERT INTO mark (name, value) VALUES ('revision', ?1)
+             ON CONFLICT DO UPDATE SET value = max(value, ?1)",
+        )
+        .bind(greatest)
+        .execute(connection)
+        .await?;
+    }
+    Ok(deleted.len() as u64)
 }

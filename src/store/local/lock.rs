@@ -3,11 +3,15 @@
 //! SQLite's own exclusive mode is not used: the command line reads the state while a daemon runs.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::store::{StoreError, StoreErrorKind};
+
+/// How long somebody else may have the lock before that is taken for a daemon.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// The held lock; given back when dropped, or when the process dies.
 #[derive(Debug)]
@@ -56,26 +60,34 @@ fn read_pid(file: &mut File) -> Option<i32> {
     text.trim().parse().ok()
 }
 
+fn held(file: &mut File, database: &Path) -> StoreError {
+    let who = read_pid(file).map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
+    StoreError::new(
+        StoreErrorKind::Locked,
+        format!(
+            "{who} already runs on this state ({}); stop it first (`cupid stop -c FILE`), or give this configuration \
+             another `name` or `state`",
+            database.display()
+        ),
+    )
+}
+
 impl Lock {
     /// Takes the lock of `database`, or says who holds it.
-    pub fn acquire(database: &Path) -> Result<Self, StoreError> {
+    pub async fn acquire(database: &Path) -> Result<Self, StoreError> {
         let path = path_of(database);
         let mut file = open(&path)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let who = read_pid(&mut file)
-                    .map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
-                return Err(StoreError::new(
-                    StoreErrorKind::Locked,
-                    format!(
-                        "{who} already runs on this state ({}); stop it first (`cupid stop -c FILE`), or give this \
-                         configuration another `name` or `state`",
-                        database.display()
-                    ),
-                ));
+        let began = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                // Whoever asks for the holder takes the lock for an instant.
+                Err(TryLockError::WouldBlock) if began.elapsed() < PATIENCE => {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                Err(TryLockError::WouldBlock) => return Err(held(&mut file, database)),
+                Err(TryLockError::Error(e)) => return Err(unwritable(&path, e)),
             }
-            Err(TryLockError::Error(e)) => return Err(unwritable(&path, e)),
         }
         let write = |file: &mut File| {
             file.set_len(0)?;
@@ -97,8 +109,13 @@ impl Drop for Lock {
 
 /// Who holds the state of `database`; `None`: nobody. Does not create anything.
 pub fn holder(database: &Path) -> Option<Holder> {
-    let mut file = OpenOptions::new().read(true).write(true).open(path_of(database)).ok()?;
-    match file.try_lock() {
+    let mut file = match File::open(path_of(database)) {
+        Ok(file) => file,
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return None,
+        // It is there and cannot be asked: better take it for held than write beside a daemon.
+        Err(_) => return Some(Holder { pid: None }),
+    };
+    match file.try_lock_shared() {
         Ok(()) => None,
         Err(_) => Some(Holder { pid: read_pid(&mut file) }),
     }

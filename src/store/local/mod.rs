@@ -1,9 +1,13 @@
 //! The state of one process: an SQLite database and a lock file in the state folder.
 
+mod check;
 mod history;
 mod lock;
 mod open;
 mod outbox;
+#[cfg(test)]
+mod plans;
+mod repeat;
 mod scan;
 mod schema;
 mod writer;

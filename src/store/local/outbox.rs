@@ -1,8 +1,14 @@
 //! Claims, messages and what becomes of them.
 
-use sqlx::Row;
-use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
+use std::collections::HashSet;
+use std::sync::LazyLock;
 
+use sqlx::Row;
+use sqlx::query::Query;
+use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqlitePool, SqliteRow};
+use uuid::Uuid;
+
+use super::repeat::Repeated;
 use crate::base::clock::UnixMs;
 use crate::model::{
     Attempt, AttemptOutcome, Delivery, DeliveryId, DeliveryKind, DestinationName, Key, RowId, Sent, State,
@@ -10,19 +16,61 @@ use crate::model::{
 };
 use crate::store::{ClaimRequest, Prepared, Settlement};
 
+pub(super) const NEXT_DUE: &str = "SELECT min(due) FROM delivery
+    WHERE task = ?1 AND destination = ?2 AND ended_at IS NULL AND claimed_until IS NULL AND state <> 'dead'";
+
+/// A claim begins with a clean slate (`found` is NULL): its look will see whatever was found before it.
+pub(super) const CLAIM: &str = "UPDATE delivery
+    SET claimed_until = ?5, claims = claims + 1
+    WHERE seq IN (
+        SELECT seq FROM delivery
+        WHERE task = ?1 AND destination = ?2 AND ended_at IS NULL AND claimed_until IS NULL AND state <> 'dead'
+            AND due <= ?3
+        ORDER BY due, seq LIMIT ?4)
+    RETURNING seq, CAST(due AS INTEGER) AS due, id, task, destination, key, row_id, kind, state, revision, tries,
+        attempts, body, sent, fingerprint, looks, unhealed, renew, found_at, acked_at, claims";
+
+/// A message that nobody has answered yet is not one that a copy is verified by.
+pub(super) const PREPARE: &str = "UPDATE delivery
+    SET kind = ?3, revision = ?4, body = ?5, sent = ?6, fingerprint = ?7, attempts = ?8, calling = ?9, renew = 0,
+        acked_at = NULL, state = CASE state WHEN 'verify' THEN 'main' ELSE state END
+    WHERE id = ?1 AND claims = ?2 AND claimed_until IS NOT NULL RETURNING id, claims";
+
+/// ?4: the state asked for is an end; what was found since the claim keeps it open. A dead one comes back afresh, and
+/// what was seen healed needs a new message, which a receiver that drops known ones does not drop.
+pub(super) const SETTLE: &str = "UPDATE delivery
+    SET state = CASE WHEN back THEN 'main' ELSE ?3 END,
+        ended_at = CASE WHEN ?4 AND NOT back THEN ?5 END,
+        due = CASE WHEN back THEN ?5 ELSE ?6 END,
+        tries = CASE WHEN back AND NOT ?4 THEN 0 ELSE ?7 END,
+        unhealed = CASE WHEN back AND NOT ?4 THEN 0 ELSE ?9 END,
+        renew = CASE WHEN back AND ?3 = 'healed' THEN 1 ELSE ?10 END, looks = ?8, acked_at = ?11, note = ?12, fingerprint = coalesce(found, ?13, fingerprint),
+        found = NULL, calling = 0, claimed_until = NULL
+    FROM (SELECT seq AS at, found IS NOT NULL
+              AND (?4 OR (?3 = 'dead' AND found <> coalesce(?13, fingerprint))) AS back
+          FROM delivery WHERE id = ?1 AND claims = ?2 AND claimed_until IS NOT NULL)
+    WHERE seq = at";
+
+/// Whether or not the claim still holds: what was answered is evidence. With the parameters of [`SETTLE`] before it.
+pub(super) const LOG: &str =
+    "INSERT OR REPLACE INTO attempt (delivery, number, revision, began, took_ms, outcome, status, detail)
+    SELECT seq, ?14, ?15, ?16, ?17, ?18, ?19, ?20 FROM delivery WHERE id = ?1 AND ?14 IS NOT NULL";
+
+pub(super) const RELEASE: &str = "UPDATE delivery
+    SET claimed_until = NULL, calling = 0, fingerprint = coalesce(found, fingerprint), found = NULL,
+        due = max(due, ?3), note = coalesce(?4, note)
+    WHERE id = ?1 AND claims = ?2 AND claimed_until IS NOT NULL";
+
+pub(super) const EXPIRE: &str = "UPDATE delivery
+    SET claimed_until = NULL, calling = 0, fingerprint = coalesce(found, fingerprint), found = NULL
+    WHERE claimed_until IS NOT NULL AND claimed_until <= ?1";
+
 pub(super) async fn next_due(
     pool: &SqlitePool,
     task: &TaskName,
     destination: &DestinationName,
 ) -> Result<Option<UnixMs>, sqlx::Error> {
-    let row = sqlx::query(
-        "SELECT min(due) FROM delivery
-         WHERE task = ?1 AND destination = ?2 AND ended_at IS NULL AND claimed_until IS NULL AND state <> 'dead'",
-    )
-    .bind(task.as_str())
-    .bind(destination.as_str())
-    .fetch_one(pool)
-    .await?;
+    let row = sqlx::query(NEXT_DUE).bind(task.as_str()).bind(destination.as_str()).fetch_one(pool).await?;
     row.try_get(0)
 }
 
@@ -31,22 +79,14 @@ pub(super) async fn claim(
     request: &ClaimRequest,
 ) -> Result<Vec<Delivery>, sqlx::Error> {
     let until = request.now.saturating_add(i64::try_from(request.lease.as_millis()).unwrap_or(i64::MAX));
-    let rows = sqlx::query(
-        "UPDATE delivery SET claimed_until = ?5 WHERE seq IN (
-             SELECT seq FROM delivery
-             WHERE task = ?1 AND destination = ?2 AND ended_at IS NULL AND claimed_until IS NULL AND state <> 'dead'
-                 AND due <= ?3
-             ORDER BY due, seq LIMIT ?4)
-         RETURNING seq, due, id, task, destination, key, row_id, kind, state, revision, tries, attempts, body, sent,
-             fingerprint, looks, unhealed, renew, found_at, acked_at",
-    )
-    .bind(request.task.as_str())
-    .bind(request.destination.as_str())
-    .bind(request.now)
-    .bind(i64::try_from(request.limit).unwrap_or(i64::MAX))
-    .bind(until)
-    .fetch_all(&mut *connection)
-    .await?;
+    let rows = sqlx::query(CLAIM)
+        .bind(request.task.as_str())
+        .bind(request.destination.as_str())
+        .bind(request.now)
+        .bind(i64::try_from(request.limit).unwrap_or(i64::MAX))
+        .bind(until)
+        .fetch_all(&mut *connection)
+        .await?;
     let mut claimed = Vec::with_capacity(rows.len());
     for row in rows {
         let order: (i64, i64) = (row.try_get("due")?, row.try_get("seq")?);
@@ -73,6 +113,10 @@ fn digest(bytes: Vec<u8>) -> Result<[u8; 16], sqlx::Error> {
     bytes.try_into().map_err(|_| sqlx::Error::Decode("a digest has 16 bytes".into()))
 }
 
+fn uuid(bytes: Vec<u8>) -> Result<Uuid, sqlx::Error> {
+    Uuid::from_slice(&bytes).map_err(|_| sqlx::Error::Decode("the id cannot be read".into()))
+}
+
 /// One byte for the kind, then the digest of the row.
 fn sent(bytes: &[u8]) -> Result<Sent, sqlx::Error> {
     let unreadable = || sqlx::Error::Decode("what was sent cannot be read".into());
@@ -83,11 +127,10 @@ fn sent(bytes: &[u8]) -> Result<Sent, sqlx::Error> {
 
 fn decode(row: &SqliteRow) -> Result<Delivery, sqlx::Error> {
     let unreadable = |what: &str| sqlx::Error::Decode(format!("{what} cannot be read").into());
-    let id: Vec<u8> = row.try_get("id")?;
     let row_id: String = row.try_get("row_id")?;
     let state: String = row.try_get("state")?;
     Ok(Delivery {
-        id: DeliveryId(uuid::Uuid::from_slice(&id).map_err(|_| unreadable("the id"))?),
+        id: DeliveryId(uuid(row.try_get("id")?)?),
         task: TaskName::new(row.try_get::<String, _>("task")?),
         destination: DestinationName::new(row.try_get::<String, _>("destination")?),
         key: Key::new(row.try_get::<Vec<u8>, _>("key")?),
@@ -105,114 +148,104 @@ fn decode(row: &SqliteRow) -> Result<Delivery, sqlx::Error> {
         renew: row.try_get("renew")?,
         found_at: row.try_get("found_at")?,
         acked_at: row.try_get("acked_at")?,
+        claim: row.try_get("claims")?,
     })
 }
 
+/// Returns the claims that held.
 pub(super) async fn prepare(
     connection: &mut SqliteConnection,
-    messages: &[Prepared],
-) -> Result<(), sqlx::Error> {
-    for m in messages {
-        let kind = m.sent.kind.number();
-        let mut sent = vec![u8::try_from(kind).unwrap_or(u8::MAX)];
-        sent.extend_from_slice(&m.sent.row);
-        sqlx::query(
-            "UPDATE delivery SET kind = ?2, revision = ?3, body = ?4, sent = ?5, fingerprint = ?6, attempts = ?7,
-                 renew = 0, dirty = 0, calling = ?8
-             WHERE id = ?1",
-        )
-        .bind(m.id.0.as_bytes().as_slice())
-        .bind(kind)
-        .bind(m.revision)
-        .bind(&*m.body)
-        .bind(sent)
-        .bind(m.fingerprint.as_slice())
-        .bind(m.attempt)
-        .bind(m.now)
-        .execute(&mut *connection)
-        .await?;
+    messages: &[&Prepared],
+) -> Result<HashSet<(DeliveryId, i64)>, sqlx::Error> {
+    static TEXTS: LazyLock<Repeated> = LazyLock::new(|| Repeated::new(PREPARE, 9));
+    let mut held = HashSet::with_capacity(messages.len());
+    for (text, piece) in TEXTS.pieces(messages) {
+        let mut query = sqlx::query(text);
+        for m in piece {
+            let kind = m.sent.kind.number();
+            let mut sent = vec![u8::try_from(kind).unwrap_or(u8::MAX)];
+            sent.extend_from_slice(&m.sent.row);
+            query = query
+                .bind(m.id.0.as_bytes().as_slice())
+                .bind(m.claim)
+                .bind(kind)
+                .bind(m.revision)
+                .bind(&*m.body)
+                .bind(sent)
+                .bind(m.fingerprint.as_slice())
+                .bind(m.attempt)
+                .bind(m.now);
+        }
+        for row in query.fetch_all(&mut *connection).await? {
+            held.insert((DeliveryId(uuid(row.try_get(0)?)?), row.try_get(1)?));
+        }
     }
-    Ok(())
+    Ok(held)
 }
 
 pub(super) async fn settle(
     connection: &mut SqliteConnection,
-    settlements: &[Settlement],
+    settlements: &[&Settlement],
 ) -> Result<(), sqlx::Error> {
-    for s in settlements {
-        let ended = !s.to.state.is_open();
-        // A difference that arrived while this one was worked on must be looked at before anything ends.
-        let row = sqlx::query(
-            "UPDATE delivery SET
-                 state = CASE WHEN dirty AND ?3 THEN 'main' ELSE ?2 END,
-                 ended_at = CASE WHEN ?3 AND NOT dirty THEN ?4 END,
-                 due = CASE WHEN dirty AND ?3 THEN ?4 ELSE ?5 END,
-                 tries = ?6, looks = ?7, unhealed = ?8, renew = ?9, acked_at = ?10, note = ?11,
-                 dirty = 0, calling = 0, claimed_until = NULL
-             WHERE id = ?1 RETURNING seq",
-        )
-        .bind(s.id.0.as_bytes().as_slice())
-        .bind(s.to.state.as_str())
-        .bind(ended)
-        .bind(s.now)
-        .bind(s.due)
-        .bind(s.to.tries)
-        .bind(s.to.looks)
-        .bind(s.to.unhealed)
-        .bind(s.to.renew)
-        .bind(s.to.acked_at)
-        .bind(s.note.as_deref())
-        .fetch_optional(&mut *connection)
-        .await?;
-        if let (Some(row), Some(attempt)) = (row, &s.attempt) {
-            log_attempt(connection, row.try_get(0)?, attempt).await?;
+    static TEXTS: LazyLock<Repeated> = LazyLock::new(|| Repeated::new(&format!("{SETTLE}; {LOG}"), 20));
+    for (text, piece) in TEXTS.pieces(settlements) {
+        let mut query = sqlx::query(text);
+        for s in piece {
+            query = query
+                .bind(s.id.0.as_bytes().as_slice())
+                .bind(s.claim)
+                .bind(s.to.state.as_str())
+                .bind(!s.to.state.is_open())
+                .bind(s.now)
+                .bind(s.due)
+                .bind(s.to.tries)
+                .bind(s.to.looks)
+                .bind(s.to.unhealed)
+                .bind(s.to.renew)
+                .bind(s.to.acked_at)
+                .bind(s.note.as_deref())
+                .bind(s.seen.as_ref().map(<[u8; 16]>::as_slice));
+            query = bind_attempt(query, s.attempt.as_ref());
         }
+        query.execute(&mut *connection).await?;
     }
     Ok(())
 }
 
-async fn log_attempt(
-    connection: &mut SqliteConnection,
-    seq: i64,
-    attempt: &Attempt,
-) -> Result<(), sqlx::Error> {
-    let (outcome, status, detail) = match &attempt.outcome {
-        AttemptOutcome::Accepted { status } => ("accepted", Some(*status), None),
-        AttemptOutcome::Failed { class, status, detail } => (class.as_str(), *status, Some(detail.as_str())),
-        AttemptOutcome::Unknown => ("unknown", None, None),
+type Bound<'q> = Query<'q, Sqlite, SqliteArguments>;
+
+fn bind_attempt<'q>(query: Bound<'q>, attempt: Option<&'q Attempt>) -> Bound<'q> {
+    let (outcome, status, detail) = match attempt.map(|a| &a.outcome) {
+        Some(AttemptOutcome::Accepted { status }) => (Some("accepted"), Some(*status), None),
+        Some(AttemptOutcome::Failed { class, status, detail }) => {
+            (Some(class.as_str()), *status, Some(detail.as_str()))
+        }
+        Some(AttemptOutcome::Unknown) => (Some("unknown"), None, None),
+        None => (None, None, None),
     };
-    sqlx::query(
-        "INSERT OR REPLACE INTO attempt (delivery, number, revision, began, took_ms, outcome, status, detail)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-    )
-    .bind(seq)
-    .bind(attempt.number)
-    .bind(attempt.revision)
-    .bind(attempt.began)
-    .bind(i64::try_from(attempt.took.as_millis()).unwrap_or(i64::MAX))
-    .bind(outcome)
-    .bind(status)
-    .bind(detail)
-    .execute(connection)
-    .await?;
-    Ok(())
+    query
+        .bind(attempt.map(|a| a.number))
+        .bind(attempt.map(|a| a.revision))
+        .bind(attempt.map(|a| a.began))
+        .bind(attempt.map(|a| i64::try_from(a.took.as_millis()).unwrap_or(i64::MAX)))
+        .bind(outcome)
+        .bind(status)
+        .bind(detail)
 }
 
 pub(super) async fn release(
     connection: &mut SqliteConnection,
-    ids: &[DeliveryId],
+    claims: &[(DeliveryId, i64)],
     due: UnixMs,
     note: Option<&str>,
 ) -> Result<(), sqlx::Error> {
-    for id in ids {
-        sqlx::query(
-            "UPDATE delivery SET claimed_until = NULL, due = max(due, ?2), note = coalesce(?3, note) WHERE id = ?1",
-        )
-        .bind(id.0.as_bytes().as_slice())
-        .bind(due)
-        .bind(note)
-        .execute(&mut *connection)
-        .await?;
+    static TEXTS: LazyLock<Repeated> = LazyLock::new(|| Repeated::new(RELEASE, 4));
+    for (text, piece) in TEXTS.pieces(claims) {
+        let mut query = sqlx::query(text);
+        for (id, claim) in piece {
+            query = query.bind(id.0.as_bytes().as_slice()).bind(*claim).bind(due).bind(note);
+        }
+        query.execute(&mut *connection).await?;
     }
     Ok(())
 }
@@ -222,17 +255,10 @@ pub(super) async fn expire(connection: &mut SqliteConnection, now: UnixMs) -> Re
     sqlx::query(
         "INSERT OR REPLACE INTO attempt (delivery, number, revision, began, took_ms, outcome)
          SELECT seq, attempts, revision, calling, 0, 'unknown' FROM delivery
-         WHERE claimed_until IS NOT NULL AND claimed_until < ?1 AND calling <> 0",
+         WHERE claimed_until IS NOT NULL AND claimed_until <= ?1 AND calling <> 0",
     )
     .bind(now)
     .execute(&mut *connection)
     .await?;
-    let given_back = sqlx::query(
-        "UPDATE delivery SET claimed_until = NULL, calling = 0
-         WHERE claimed_until IS NOT NULL AND claimed_until < ?1",
-    )
-    .bind(now)
-    .execute(connection)
-    .await?;
-    Ok(given_back.rows_affected())
+    Ok(sqlx::query(EXPIRE).bind(now).execute(connection).await?.rows_affected())
 }

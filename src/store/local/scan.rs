@@ -1,7 +1,8 @@
 //! Cursors, and the transaction that moves them together with what was found.
 
 use sqlx::Row;
-use sqlx::sqlite::{SqliteConnection, SqlitePool};
+use sqlx::query::Query;
+use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqlitePool};
 
 use crate::model::{DeliveryKind, DestinationName, Feed, Finding, Position, RowId, State, TaskName};
 use crate::store::{Committed, Cursor, ScanCommit};
@@ -89,55 +90,98 @@ enum Recorded {
     Changed,
 }
 
+pub(super) const OPEN: &str =
+    "SELECT seq, state, fingerprint, row_id, claimed_until IS NOT NULL, found FROM delivery
+    WHERE task = ?1 AND destination = ?2 AND key = ?3 AND ended_at IS NULL";
+
+pub(super) const LAST: &str = "SELECT state, fingerprint FROM delivery
+    WHERE task = ?1 AND destination = ?2 AND key = ?3 AND ended_at IS NOT NULL ORDER BY seq DESC LIMIT 1";
+
+/// Revisions of a key go on where the last delivery ended, and never below those of deliveries that were deleted: a
+/// clock that was set back may have made the last one the first to be deleted.
+pub(super) const BEGIN: &str =
+    "INSERT INTO delivery (task, destination, key, id, row_id, kind, state, due, found_at, seen_at, fingerprint, run,
+        note, revision)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?8, ?9, ?10, ?11, max(
+        coalesce((SELECT max(revision) FROM delivery
+                  WHERE task = ?1 AND destination = ?2 AND key = ?3 AND ended_at IS NOT NULL), 0),
+        coalesce((SELECT value FROM mark WHERE name = 'revision'), 0)))";
+
+const AMBIGUOUS: &str = "several rows carry this key; it is never called back";
+
 /// At most one open delivery per (task, destination, key): a newer finding updates it.
 async fn record(
     connection: &mut SqliteConnection,
     commit: &ScanCommit,
     finding: &Finding,
 ) -> Result<Recorded, sqlx::Error> {
-    let open = sqlx::query(
-        "SELECT seq, state, fingerprint, claimed_until IS NOT NULL FROM delivery
-         WHERE task = ?1 AND destination = ?2 AND key = ?3 AND ended_at IS NULL",
-    )
-    .bind(finding.task.as_str())
-    .bind(finding.destination.as_str())
-    .bind(finding.key.as_bytes())
-    .fetch_optional(&mut *connection)
-    .await?;
+    let open = of_key(OPEN, finding).fetch_optional(&mut *connection).await?;
     let Some(open) = open else { return begin(connection, commit, finding).await };
 
     let seq: i64 = open.try_get(0)?;
-    let state: String = open.try_get(1)?;
-    let fingerprint: Vec<u8> = open.try_get(2)?;
-    let claimed: bool = open.try_get(3)?;
-    if fingerprint == finding.fingerprint {
+    let dead = State::parse(open.try_get(1)?) == Some(State::Dead);
+    let known = open.try_get::<Vec<u8>, _>(2)? == finding.fingerprint;
+    let row_id = finding.row.to_string();
+    let moved = open.try_get::<String, _>(3)? != row_id;
+    if open.try_get(4)? {
+        let found: Option<Vec<u8>> = open.try_get(5)?;
+        let said = found.as_deref() == Some(finding.fingerprint.as_slice());
+        if moved || !said {
+            // Whoever works on it may have looked before this came to be, also if it is what was there at first.
+            sqlx::query("UPDATE delivery SET found = ?2, row_id = ?3, seen_at = ?4 WHERE seq = ?1")
+                .bind(seq)
+                .bind(finding.fingerprint.as_slice())
+                .bind(row_id)
+                .bind(commit.now)
+                .execute(connection)
+                .await?;
+        }
+        return Ok(if said || (known && found.is_none()) { Recorded::Known } else { Recorded::Changed });
+    }
+    if known {
         // Writing "seen again" for each of a million open rows at each look would cost more than it tells.
+        if moved {
+            sqlx::query("UPDATE delivery SET row_id = ?2 WHERE seq = ?1")
+                .bind(seq)
+                .bind(row_id)
+                .execute(connection)
+                .await?;
+        }
         return Ok(Recorded::Known);
     }
-    let dead = State::parse(&state) == Some(State::Dead);
-    // A delivery that only waits to be seen healed is looked at now: the source may have moved on, and the new version
-    // must not wait for the next look at the old one.
-    let reopened = if finding.kind == DeliveryKind::Ambiguous { State::Dead } else { State::Main };
-    let next =
-        if dead || finding.kind == DeliveryKind::Ambiguous { reopened.as_str() } else { state.as_str() };
+    let ambiguous = finding.kind == DeliveryKind::Ambiguous;
+    let next = match (ambiguous, dead) {
+        (true, _) => Some((State::Dead, Some(AMBIGUOUS))),
+        (false, true) => Some((State::Main, None)),
+        (false, false) => None,
+    };
+    // A delivery that only waits to be seen healed is looked at now: the source may have moved on, and the new
+    // version must not wait for the next look at the old one.
     sqlx::query(
-        "UPDATE delivery SET fingerprint = ?2, kind = CASE WHEN ?3 THEN kind ELSE ?4 END, row_id = ?5, seen_at = ?6,
-             dirty = dirty OR ?3, state = CASE WHEN ?3 THEN state ELSE ?7 END,
-             tries = CASE WHEN ?8 THEN 0 ELSE tries END,
-             due = CASE WHEN ?8 OR state = 'verify' THEN ?6 ELSE due END
+        "UPDATE delivery SET fingerprint = ?2, kind = ?3, row_id = ?4, seen_at = ?5, state = coalesce(?6, state),
+             note = CASE WHEN ?6 IS NULL THEN note ELSE ?7 END, due = CASE WHEN ?8 OR state = 'verify' THEN ?5 ELSE due END,
+             tries = CASE WHEN ?8 THEN 0 ELSE tries END, looks = CASE WHEN ?8 THEN 0 ELSE looks END,
+             unhealed = CASE WHEN ?8 THEN 0 ELSE unhealed END
          WHERE seq = ?1",
     )
     .bind(seq)
     .bind(finding.fingerprint.as_slice())
-    .bind(claimed)
     .bind(finding.kind.number())
-    .bind(finding.row.to_string())
+    .bind(row_id)
     .bind(commit.now)
-    .bind(next)
-    .bind(dead && !claimed)
+    .bind(next.map(|(state, _)| state.as_str()))
+    .bind(next.and_then(|(_, note)| note))
+    .bind(dead && !ambiguous)
     .execute(connection)
     .await?;
     Ok(Recorded::Changed)
+}
+
+fn of_key<'q>(sql: &'static str, finding: &'q Finding) -> Query<'q, Sqlite, SqliteArguments> {
+    sqlx::query(sql)
+        .bind(finding.task.as_str())
+        .bind(finding.destination.as_str())
+        .bind(finding.key.as_bytes())
 }
 
 async fn begin(
@@ -145,46 +189,25 @@ async fn begin(
     commit: &ScanCommit,
     finding: &Finding,
 ) -> Result<Recorded, sqlx::Error> {
-    let last = sqlx::query(
-        "SELECT state, fingerprint, revision FROM delivery
-         WHERE task = ?1 AND destination = ?2 AND key = ?3 AND ended_at IS NOT NULL ORDER BY seq DESC LIMIT 1",
-    )
-    .bind(finding.task.as_str())
-    .bind(finding.destination.as_str())
-    .bind(finding.key.as_bytes())
-    .fetch_optional(&mut *connection)
-    .await?;
-    let mut revision = 0_i64;
-    if let Some(last) = last {
-        let state: String = last.try_get(0)?;
-        let fingerprint: Vec<u8> = last.try_get(1)?;
-        revision = last.try_get(2)?;
+    if let Some(last) = of_key(LAST, finding).fetch_optional(&mut *connection).await? {
         // What was handed over or closed by a person is not said again; what was healed and differs anew is.
-        let remembers = matches!(State::parse(&state), Some(State::Delivered | State::Closed));
-        if remembers && fingerprint == finding.fingerprint {
+        let remembers = matches!(State::parse(last.try_get(0)?), Some(State::Delivered | State::Closed));
+        if remembers && last.try_get::<Vec<u8>, _>(1)? == finding.fingerprint {
             return Ok(Recorded::Known);
         }
     }
     let ambiguous = finding.kind == DeliveryKind::Ambiguous;
     let state = if ambiguous { State::Dead } else { State::Main };
-    sqlx::query(
-        "INSERT INTO delivery (id, task, destination, key, row_id, kind, state, due, revision, fingerprint, run, note,
-                               found_at, seen_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?8, ?8)",
-    )
-    .bind(uuid::Uuid::now_v7().as_bytes().as_slice())
-    .bind(finding.task.as_str())
-    .bind(finding.destination.as_str())
-    .bind(finding.key.as_bytes())
-    .bind(finding.row.to_string())
-    .bind(finding.kind.number())
-    .bind(state.as_str())
-    .bind(commit.now)
-    .bind(revision)
-    .bind(finding.fingerprint.as_slice())
-    .bind(commit.run.0.as_bytes().as_slice())
-    .bind(ambiguous.then_some("several rows carry this key; it is never called back"))
-    .execute(connection)
-    .await?;
+    of_key(BEGIN, finding)
+        .bind(uuid::Uuid::now_v7().as_bytes().as_slice())
+        .bind(finding.row.to_string())
+        .bind(finding.kind.number())
+        .bind(state.as_str())
+        .bind(commit.now)
+        .bind(finding.fingerprint.as_slice())
+        .bind(commit.run.0.as_bytes().as_slice())
+        .bind(ambiguous.then_some(AMBIGUOUS))
+        .execute(connection)
+        .await?;
     Ok(Recorded::Opened)
 }

@@ -6,7 +6,13 @@ pub(super) const APPLICATION_ID: i64 = 0x6375_7064;
 /// Each entry lifts the schema by one version, in one transaction.
 pub(super) const MIGRATIONS: &[&str] = &[V1];
 
-/// Times are Unix milliseconds. `claimed_until` NULL: nobody works on it.
+/// Times are Unix milliseconds. `claimed_until` NULL: nobody works on it; `claims` is the number of the current or last
+/// claim. `found`: digest of the difference found last since the claim began. `calling`: when the open call began, or 0.
+///
+/// `delivery_state` contains `ended_at`, which is always NULL there, so that counting need not read the rows.
+///
+/// `mark` holds single numbers. `revision`: greatest revision of all deliveries that were deleted; every new delivery
+/// starts there, so that the revisions of a key grow even when nothing of the key is left.
 const V1: &str = "
 CREATE TABLE cursor (
     task TEXT NOT NULL,
@@ -30,8 +36,9 @@ CREATE TABLE delivery (
     state TEXT NOT NULL,
     due INTEGER NOT NULL,
     claimed_until INTEGER,
+    claims INTEGER NOT NULL DEFAULT 0,
     calling INTEGER NOT NULL DEFAULT 0,
-    dirty INTEGER NOT NULL DEFAULT 0,
+    found BLOB,
     revision INTEGER NOT NULL DEFAULT 0,
     tries INTEGER NOT NULL DEFAULT 0,
     attempts INTEGER NOT NULL DEFAULT 0,
@@ -53,7 +60,7 @@ CREATE INDEX delivery_key ON delivery (task, destination, key, seq) WHERE ended_
 CREATE INDEX delivery_due ON delivery (task, destination, due, seq)
     WHERE ended_at IS NULL AND claimed_until IS NULL AND state <> 'dead';
 CREATE INDEX delivery_claimed ON delivery (claimed_until) WHERE claimed_until IS NOT NULL;
-CREATE INDEX delivery_state ON delivery (task, destination, state, found_at) WHERE ended_at IS NULL;
+CREATE INDEX delivery_state ON delivery (task, destination, state, found_at, ended_at) WHERE ended_at IS NULL;
 CREATE INDEX delivery_ended ON delivery (ended_at) WHERE ended_at IS NOT NULL;
 
 CREATE TABLE attempt (
@@ -66,6 +73,13 @@ CREATE TABLE attempt (
     status INTEGER,
     detail TEXT,
     PRIMARY KEY (delivery, number)
+) WITHOUT ROWID;
+
+CREATE INDEX attempt_began ON attempt (began);
+
+CREATE TABLE mark (
+    name TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
 ) WITHOUT ROWID;
 
 CREATE TABLE run (

@@ -1,33 +1,50 @@
 //! The one writer. Calls that arrive while a transaction commits share the next one (group commit), so the price of a
 //! durable write is divided among all who wait for it.
+//!
+//! Transactions are plain statements: sqlx counts open transactions itself, and its count is wrong for ever when SQLite
+//! has rolled one back on its own, as it does when a disk is full.
 
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 
+use futures_util::FutureExt;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, Executor};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::open::classify;
-use super::{history, outbox, scan};
+use super::check::classify;
+use super::{Lock, history, outbox, scan};
 use crate::base::clock::UnixMs;
 use crate::model::{Delivery, DeliveryId, Feed, TaskName};
 use crate::store::{ClaimRequest, Committed, Prepared, ScanCommit, Settlement, StoreError, StoreErrorKind};
 
 /// Calls that may share one transaction.
 const GROUP: usize = 64;
+/// Most releases kept for later; the leases give back what is beyond them.
+const OWED: usize = 1024;
 
 /// A change of the state. Applied inside a transaction that others may share; must be repeatable after a rollback.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Write {
     Scan(ScanCommit),
     Forget { task: TaskName, feed: Option<Feed> },
     Claim(ClaimRequest),
     Prepare(Vec<Prepared>),
     Settle(Vec<Settlement>),
-    Release { ids: Vec<DeliveryId>, due: UnixMs, note: Option<String> },
+    Release { claims: Vec<(DeliveryId, i64)>, due: UnixMs, note: Option<String> },
     Expire { now: UnixMs },
     Prune { before: UnixMs, limit: usize },
+}
+
+impl Write {
+    fn settlements(&self) -> &[Settlement] {
+        if let Self::Settle(settlements) = self { settlements } else { &[] }
+    }
+
+    fn messages(&self) -> &[Prepared] {
+        if let Self::Prepare(messages) = self { messages } else { &[] }
+    }
 }
 
 /// What a [`Write`] answers.
@@ -36,6 +53,7 @@ pub(super) enum Wrote {
     Done,
     Committed(Committed),
     Deliveries(Vec<Delivery>),
+    Prepared(Vec<DeliveryId>),
     Count(u64),
 }
 
@@ -46,6 +64,10 @@ impl Wrote {
 
     pub(super) fn deliveries(self) -> Vec<Delivery> {
         if let Self::Deliveries(d) = self { d } else { Vec::new() }
+    }
+
+    pub(super) fn prepared(self) -> Vec<DeliveryId> {
+        if let Self::Prepared(ids) = self { ids } else { Vec::new() }
     }
 
     pub(super) fn count(self) -> u64 {
@@ -64,9 +86,10 @@ pub(super) struct Writer {
 
 impl Writer {
     #[expect(clippy::disallowed_methods, reason = "ends with the store that owns it; close() waits for it")]
-    pub(super) fn start(connection: SqliteConnection, path: &Path) -> Self {
+    pub(super) fn start(connection: SqliteConnection, path: &Path, lock: Lock) -> Self {
         let (sender, receiver) = mpsc::channel(1024);
-        let task = tokio::spawn(run(connection, path.to_owned(), receiver));
+        let desk = Desk { connection, path: path.to_owned(), owed: Vec::new(), _lock: lock };
+        let task = tokio::spawn(desk.run(receiver));
         Self { queue: Mutex::new(Some(sender)), task: Mutex::new(Some(task)) }
     }
 
@@ -92,63 +115,175 @@ impl Writer {
     }
 }
 
-async fn run(mut connection: SqliteConnection, path: PathBuf, mut queue: mpsc::Receiver<(Write, Reply)>) {
-    let mut group = Vec::with_capacity(GROUP);
-    while queue.recv_many(&mut group, GROUP).await > 0 {
-        match apply_all(&mut connection, &group).await {
-            Ok(answers) => {
-                for ((_, reply), answer) in group.drain(..).zip(answers) {
-                    let _ = reply.send(Ok(answer));
+/// The writing task.
+struct Desk {
+    connection: SqliteConnection,
+    path: PathBuf,
+    /// Claims to give back for callers that are gone or could not do it themselves.
+    owed: Vec<Write>,
+    // Dropped last: nobody else may begin before everything is written.
+    _lock: Lock,
+}
+
+impl Desk {
+    async fn run(mut self, mut queue: mpsc::Receiver<(Write, Reply)>) {
+        let mut group = Vec::with_capacity(GROUP);
+        while queue.recv_many(&mut group, GROUP).await > 0 {
+            // Nobody would get what these hand out.
+            group.retain(|(op, reply)| !(matches!(op, Write::Claim(_)) && reply.is_closed()));
+            let together = self.transact(group.iter().map(|(op, _)| op)).await;
+            match together {
+                Ok(answers) => {
+                    for ((op, reply), answer) in group.drain(..).zip(answers) {
+                        self.answer(op, reply, Ok(answer));
+                    }
+                }
+                // One of them cannot be applied: each alone, so that it harms only itself.
+                Err(_) => {
+                    for (op, reply) in group.drain(..) {
+                        let alone = self.transact(std::iter::once(&op)).await;
+                        self.answer(op, reply, alone.map(|mut answers| answers.remove(0)));
+                    }
                 }
             }
-            // One of them cannot be applied: each alone, so that it harms only itself.
-            Err(_) => {
-                for call in group.drain(..) {
-                    let result = apply_all(&mut connection, std::slice::from_ref(&call)).await;
-                    let answer = result.map(|mut answers| answers.remove(0)).map_err(|e| classify(&path, e));
-                    let _ = call.1.send(answer);
-                }
+            self.pay().await;
+        }
+        self.pay().await;
+        // A reader who does not come to an end must not hold up the stop; the next start works without this.
+        let _ = self.connection.execute("PRAGMA busy_timeout = 250").await;
+        let _ = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").await;
+        let _ = self.connection.close().await;
+    }
+
+    fn answer(&mut self, op: Write, reply: Reply, answer: Result<Wrote, StoreError>) {
+        let failed = answer.is_err();
+        match (reply.send(answer), op) {
+            (Err(Ok(Wrote::Deliveries(nobodys))), _) if !nobodys.is_empty() => {
+                let claims = nobodys.iter().map(|d| (d.id, d.claim)).collect();
+                self.owe(Write::Release { claims, due: UnixMs::MIN, note: None });
             }
+            (_, release @ Write::Release { .. }) if failed => self.owe(release),
+            _ => {}
         }
     }
-    let _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").await;
-    let _ = connection.close().await;
+
+    fn owe(&mut self, release: Write) {
+        if self.owed.len() < OWED {
+            self.owed.push(release);
+        }
+    }
+
+    async fn pay(&mut self) {
+        if self.owed.is_empty() {
+            return;
+        }
+        let owed = std::mem::take(&mut self.owed);
+        if self.transact(owed.iter()).await.is_err() {
+            self.owed = owed;
+        }
+    }
+
+    /// All of them, or none.
+    async fn transact(&mut self, ops: impl Iterator<Item = &Write>) -> Result<Vec<Wrote>, StoreError> {
+        let all = apply_all(&mut self.connection, ops);
+        let error = match AssertUnwindSafe(all).catch_unwind().await {
+            Ok(Ok(answers)) => return Ok(answers),
+            Ok(Err(e)) => classify(&self.path, e),
+            Err(_) => {
+                let message =
+                    "a change of the state panicked and was taken back; please report this with the log";
+                StoreError::new(StoreErrorKind::Other, message)
+            }
+        };
+        // Fails if SQLite has already done it.
+        let _ = sqlx::query("ROLLBACK").execute(&mut self.connection).await;
+        Err(error)
+    }
 }
 
 async fn apply_all(
     connection: &mut SqliteConnection,
-    calls: &[(Write, Reply)],
+    ops: impl Iterator<Item = &Write>,
 ) -> Result<Vec<Wrote>, sqlx::Error> {
-    let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
-    let mut answers = Vec::with_capacity(calls.len());
-    for (op, _) in calls {
-        answers.push(apply(&mut tx, op).await?);
+    let ops: Vec<&Write> = ops.collect();
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
+    // None of their callers has an answer yet, so there is no order between them: many of a kind are one.
+    let settlements: Vec<&Settlement> = ops.iter().flat_map(|op| op.settlements()).collect();
+    outbox::settle(connection, &settlements).await?;
+    let messages: Vec<&Prepared> = ops.iter().flat_map(|op| op.messages()).collect();
+    let held = outbox::prepare(connection, &messages).await?;
+    let mut answers = Vec::with_capacity(ops.len());
+    for op in ops {
+        answers.push(match op {
+            Write::Settle(_) => Wrote::Done,
+            Write::Prepare(messages) => {
+                let mine = messages.iter().filter(|m| held.contains(&(m.id, m.claim)));
+                Wrote::Prepared(mine.map(|m| m.id).collect())
+            }
+            Write::Scan(commit) => Wrote::Committed(scan::commit(connection, commit).await?),
+            Write::Forget { task, feed } => {
+                scan::forget(connection, task, *feed).await?;
+                Wrote::Done
+            }
+            Write::Claim(request) => Wrote::Deliveries(outbox::claim(connection, request).await?),
+            Write::Release { claims, due, note } => {
+                outbox::release(connection, claims, *due, note.as_deref()).await?;
+                Wrote::Done
+            }
+            Write::Expire { now } => Wrote::Count(outbox::expire(connection, *now).await?),
+            Write::Prune { before, limit } => {
+                Wrote::Count(history::prune(connection, *before, *limit).await?)
+            }
+        });
     }
-    tx.commit().await?;
+    sqlx::query("COMMIT").execute(connection).await?;
     Ok(answers)
 }
 
-async fn apply(connection: &mut SqliteConnection, op: &Write) -> Result<Wrote, sqlx::Error> {
-    Ok(match op {
-        Write::Scan(commit) => Wrote::Committed(scan::commit(connection, commit).await?),
-        Write::Forget { task, feed } => {
-            scan::forget(connection, task, *feed).await?;
-            Wrote::Done
-        }
-        Write::Claim(request) => Wrote::Deliveries(outbox::claim(connection, request).await?),
-        Write::Prepare(messages) => {
-            outbox::prepare(connection, messages).await?;
-            Wrote::Done
-        }
-        Write::Settle(settlements) => {
-            outbox::settle(connection, settlements).await?;
-            Wrote::Done
-        }
-        Write::Release { ids, due, note } => {
-            outbox::release(connection, ids, *due, note.as_deref()).await?;
-            Wrote::Done
-        }
-        Write::Expire { now } => Wrote::Count(outbox::expire(connection, *now).await?),
-        Write::Prune { before, limit } => Wrote::Count(history::prune(connection, *before, *limit).await?),
-    })
+#[cfg(test)]
+mod tests {
+    use sqlx::ConnectOptions;
+    use sqlx::sqlite::SqliteConnectOptions;
+
+    use super::super::schema;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_takes_back_what_it_interrupts_and_ends_nothing_else() {
+        let path = std::env::temp_dir().join(format!("cupid-writer-{}.db", std::process::id()));
+        let mut connection = SqliteConnectOptions::new().in_memory(true).connect().await.unwrap();
+        connection.execute(schema::MIGRATIONS[0]).await.unwrap();
+        let lock = Lock::acquire(&path).await.unwrap();
+        let mut desk = Desk { connection, path: path.clone(), owed: Vec::new(), _lock: lock };
+        let commit = ScanCommit {
+            run: crate::model::RunId(uuid::Uuid::nil()),
+            cursors: vec![crate::store::Cursor {
+                task: TaskName::new("t"),
+                destination: crate::model::DestinationName::new("d"),
+                feed: Feed::Insert,
+                position: crate::model::Position::new("p"),
+                identity: String::new(),
+                start_id: None,
+            }],
+            findings: Vec::new(),
+            now: 0,
+        };
+        let good = Write::Scan(commit);
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(|_| {}));
+        let bad = std::iter::once(&good).chain(std::iter::once_with(|| panic!("planted")));
+        let refused = desk.transact(bad).await;
+        std::panic::set_hook(hook);
+        assert!(refused.unwrap_err().to_string().contains("panicked"));
+        let cursors = async |desk: &mut Desk| {
+            sqlx::query_scalar::<_, i64>("SELECT count(*) FROM cursor")
+                .fetch_one(&mut desk.connection)
+                .await
+                .unwrap()
+        };
+        assert_eq!(cursors(&mut desk).await, 0);
+        desk.transact(std::iter::once(&good)).await.unwrap();
+        assert_eq!(cursors(&mut desk).await, 1);
+        let _ = std::fs::remove_file(path.with_extension("lock"));
+    }
 }

@@ -1,0 +1,51 @@
+//! What the durable state promises, whoever keeps it: `promises` and `model` ask any [`Store`], `local` asks what only
+//! files have (locks, damage, a process that is gone), `full` what a daemon does when there is no room.
+
+mod bed;
+mod full;
+mod local;
+mod model;
+mod promises;
+
+use bed::Local;
+
+/// Each promise is one test for each kind of store.
+macro_rules! kept_by_local {
+    ($($promise:ident)*) => {
+        $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $promise() {
+            promises::$promise(&Local::new()).await;
+        })*
+    };
+}
+
+kept_by_local! {
+    a_cursor_and_its_findings_become_durable_as_one
+    cursors_can_be_forgotten_by_task_and_feed
+    a_key_has_at_most_one_open_delivery
+    a_healed_key_that_differs_again_is_a_new_delivery
+    what_was_handed_over_is_not_said_again_unless_it_changed
+    a_dead_delivery_comes_back_for_another_difference_only
+    ambiguous_keys_wait_for_a_person
+    a_key_that_moved_to_another_row_is_looked_at_there
+    claims_are_exclusive_in_order_and_only_of_what_is_due
+    next_due_sees_what_waits_and_nothing_else
+    a_difference_found_between_claim_and_prepare_is_not_lost
+    a_difference_found_between_prepare_and_settle_is_not_lost
+    the_same_difference_found_again_after_the_look_is_not_lost
+    a_difference_found_before_the_claim_does_not_bring_it_back
+    dead_is_not_where_a_newer_difference_ends
+    dead_remembers_what_was_seen_last
+    what_stays_open_keeps_its_pace_when_a_difference_arrives
+    a_message_that_is_under_way_is_not_yet_acknowledged
+    a_crash_between_prepare_and_settle_keeps_id_bytes_and_tries
+    an_expired_claim_can_do_no_more_harm
+    released_claims_come_back_unchanged
+    leases_run_out_when_they_are_over
+    revisions_of_a_key_only_grow
+    attempts_are_numbered_through
+    retention_deletes_only_what_ended_long_ago
+    counts_and_totals_say_what_is_there
+    nothing_is_done_after_close
+    many_callers_at_once_get_their_own_answers
+}

@@ -1,0 +1,526 @@
+//! One function per promise of `cupid::store::Store`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cupid::model::{AttemptOutcome, DeliveryKind, Feed, Finding, Key, RowId, State, TaskName};
+use cupid::store::{ClaimRequest, Cursor, Prepared, ScanCommit, Settlement, Store, Transition};
+use futures_util::future::join_all;
+
+use super::bed::*;
+
+const S: i64 = 1000;
+const DAY: i64 = 86_400_000;
+
+pub async fn a_cursor_and_its_findings_become_durable_as_one(bed: &dyn Bed) {
+    let store = bed.open().await;
+    let mut commit = found(T0, [finding(1, 1), finding(2, 1)]);
+    commit.cursors = vec![cursor("a"), Cursor { feed: Feed::Update, ..cursor("b") }];
+    assert_eq!(store.commit_scan(commit).await.unwrap(), committed(2, 0, 0));
+    drop(store);
+
+    let store = bed.open().await;
+    let mut cursors = store.cursors().await.unwrap();
+    cursors.sort_by_key(|c| c.feed);
+    assert_eq!(cursors, [cursor("a"), Cursor { feed: Feed::Update, ..cursor("b") }]);
+    assert_eq!(open_states(&*store).await, [(State::Main, 2)]);
+    // A cursor moves, whatever its other facts were; ids keep all their digits.
+    let moved =
+        Cursor { start_id: Some(RowId(i128::from(u64::MAX))), identity: "there".into(), ..cursor("c") };
+    let commit = ScanCommit { cursors: vec![moved.clone()], ..found(T0, []) };
+    store.commit_scan(commit).await.unwrap();
+    assert!(store.cursors().await.unwrap().contains(&moved));
+}
+
+pub async fn cursors_can_be_forgotten_by_task_and_feed(bed: &dyn Bed) {
+    let store = bed.open().await;
+    let other = TaskName::new("other");
+    let of_other = Cursor { task: other.clone(), ..cursor("o") };
+    let update = Cursor { feed: Feed::Update, ..cursor("u") };
+    let cursors = vec![cursor("i"), update.clone(), of_other.clone()];
+    store.commit_scan(ScanCommit { cursors, ..found(T0, []) }).await.unwrap();
+    store.forget_cursors(&task(), Some(Feed::Insert)).await.unwrap();
+    let left = store.cursors().await.unwrap();
+    assert!(left.len() == 2 && left.contains(&update) && left.contains(&of_other), "{left:?}");
+    store.forget_cursors(&task(), None).await.unwrap();
+    assert_eq!(store.cursors().await.unwrap(), [of_other]);
+}
+
+pub async fn a_key_has_at_most_one_open_delivery(bed: &dyn Bed) {
+    let store = bed.open().await;
+    assert_eq!(store.commit_scan(found(T0, [finding(1, 1)])).await.unwrap(), committed(1, 0, 0));
+    assert_eq!(store.commit_scan(found(T0, [finding(1, 1)])).await.unwrap(), committed(0, 1, 0));
+    let missing = Finding { kind: DeliveryKind::Missing, ..finding(1, 2) };
+    assert_eq!(store.commit_scan(found(T0, [missing])).await.unwrap(), committed(0, 0, 1));
+    // Also within one commit, and never across keys, destinations or tasks.
+    let elsewhere = Finding { destination: destination("e"), ..finding(1, 2) };
+    let of_other = Finding { task: TaskName::new("other"), ..finding(1, 2) };
+    let longer = Finding { key: Key::new([1, 0]), ..finding(1, 2) };
+    let empty = Finding { key: Key::new([]), ..finding(1, 2) };
+    let all = [finding(1, 3), finding(1, 3), elsewhere, of_other, longer, empty];
+    assert_eq!(store.commit_scan(found(T0, all)).await.unwrap(), committed(4, 1, 1));
+    let got = store.claim(request(T0)).await.unwrap();
+    assert_eq!(got.len(), 3, "{got:?}");
+    assert_eq!(
+        (got[0].kind, got[0].fingerprint),
+        (DeliveryKind::Differs, [3; 16]),
+        "the newest finding counts"
+    );
+}
+
+pub async fn a_healed_key_that_differs_again_is_a_new_delivery(bed: &dyn Bed) {
+    let store = bed.open().await;
+    let first = claimed(&*store, T0, [finding(1, 1)]).await.remove(0);
+    end(&*store, &first, State::Healed, T0).await;
+    assert_eq!(store.commit_scan(found(T0 + S, [finding(1, 1)])).await.unwrap(), committed(1, 0, 0));
+    let second = claim_one(&*store, T0 + S).await;
+    assert_ne!(first.id, second.id);
+    assert_eq!((second.state, second.found_at, second.attempts), (State::Main, T0 + S, 0));
+}
+
+pub async fn what_was_handed_over_is_not_said_again_unless_it_changed(bed: &dyn Bed) {
+    let store = bed.open().await;
+    for state in [State::Delivered, State::Closed] {
+        let now = T0 + if state == State::Closed { S } else { 0 };
+        let d = claimed(&*store, now, [finding(1, state as u8)]).await.remove(0);
+        let p = message(&d, 1, 100 + state as u8, now);
+        prepare(&*store, p.clone()).await;
+        let done = Settlement {
+            attempt: Some(attempt(&p, AttemptOutcome::Accepted { status: 200 })),
+            ..settlement(&d, state, now)
+        };
+        settle(&*store, done).await;
+        // What counts is what the message was about, not what was found first.
+        let again = found(now, [finding(1, 100 + state as u8)]);
+        assert_eq!(store.commit_scan(again).await.unwrap(), committed(0, 1, 0), "{state:?}");
+        assert!(open_states(&*store).await.is_empty());
+    }
+    assert_eq!(store.commit_scan(found(T0, [finding(1, 9)])).await.unwrap(), committed(1, 0, 0));
+}
+
+pub async fn a_dead_delivery_comes_back_for_another_difference_only(bed: &dyn Bed) {
+    let store = bed.open().await;
+    let d = claimed(&*store, T0, [finding(1, 1)]).await.remove(0);
+    let mut dead = settlement(&d, State::Dead, T0);
+    dead.to = Transition { tries: 4, unhealed: 4, looks: 3, ..dead.to };
+    dead.note = Some("tries used up".to_owned());
+    settle(&*store, dead).await;
+    assert_eq!(store.commit_scan(found(T0, [finding(1, 1)])).await.unwrap(), committed(0, 1, 0));
+    assert_eq!(open_states(&*store).await, [(State::Dead, 1)]);
+    assert!(store.claim(request(i64::MAX)).await.unwrap().is_empty(), "a person decides");
+
+    assert_eq!(store.commit_scan(found(T0 + S, [finding(1, 2)])).await.unwrap(), committed(0, 0, 1));
+    assert!(store.claim(request(T0)).await.unwrap().is_empty(), "due when it was found");
+    let again = claim_one(&*store, T0 + S).await;
+    assert_eq!(again.id, d.id);
+    assert_eq!((again.state, again.tries, again.unhealed, again.looks), (State::Main, 0, 0, 0), "afresh");
+}
+
+pub async fn ambiguous_keys_wait_for_a_person(bed: &dyn Bed) {
+    let store = bed.open().await;
+    let several = |difference| Finding { kind: DeliveryKind::Ambiguous, ..finding(1, difference) };
+    store.commit_scan(found(T0, [several(1)])).await.unwrap();
+    assert_eq!(open_states(&*store).await, [(State::Dead, 1)]);
+    store.commit_scan(found(T0, [several(2)])).await.unwrap();
+    assert_eq!(open_states(&*store).await, [(State::Dead, 1)]);
+    // One of them was removed, the other one differs.
+    store.commit_scan(found(T0, [finding(1, 3)])).await.unwrap();
+    let d = claim_one(&*store, T0).await;
+    assert_eq!(d.kind, DeliveryKind::Differs);
+    store.release(vec![claim_of(&d)], T0, None).await.unwrap();
+    // And the other way round.
+    store.commit_scan(found(T0, [several(4)])).await.unwrap();
+    assert_eq!(open_states(&*store).await, [(State::Dead, 1)]);
+    assert!(store.claim(request(i64::MAX)).await.unwrap().is_empty());
+}
+
+pub async fn a_key_that_moved_to_another_row_is_looked_at_there(bed: &dyn Bed) {
+    let store = bed.open().await;
+    // Deleted and inserted again with the same values: the same difference, in another row of the source.
+    let moved = |row| Finding { row: RowId(row), ..finding(1, 1) };
+    store.commit_scan(found(T0, [moved(5)])).await.unwrap();
+    store.commit_scan(found(T0, [moved(9)])).await.unwrap();
+    let d = claim_one(&*store, T0).await;
+    assert_eq!(d.row, RowId(9), "where the row is now");
+    // While somebody looks at row 9 and sees that it is gone.
+    store.commit_scan(found(T0, [moved(11)])).await.unwrap();
+    end(&*store, &d, State::Healed, T0).await;
+    assert_eq!(claim_one(&*store, T0).await.row, RowId(11));
+}
+
+pub async fn claims_are_exclusive_in_order_and_only_of_what_is_due(bed: &dyn Bed) {
+    let store = bed.open().await;
+    for (key, at) in [(1, T0 + 2 * S), (2, T0 + S), (3, T0 + S), (4, T0 + 9 * S)] {
+        store.commit_scan(found(at, [finding(key, 1)])).await.unwrap();
+    }
+    let elsewhere = Finding { destination: destination("e"), ..finding(5, 1) };
+    store.commit_scan(found(T0, [elsewhere])).await.unwrap();
+    let keys = |list: &[cupid::model::Delivery]| list.iter().map(|d| d.key.as_bytes()[0]).collect::<Vec<_>>();
+    let two = store.claim(ClaimRequest { limit: 2, ..request(T0 + 3 * S) }).await.unwrap();
+    assert_eq!(keys(&two), [2, 3], "oldest due first, then in the order found");
+    assert_eq!(keys(&store.claim(request(T0 + 3 * S)).await.unwrap()), [1]);
+    assert!(store.claim(request(T0 + 3 * S)).await.unwrap().is_empty());
+    assert!(store.claim(ClaimRequest { limit: 0, ..request(i64::MAX) }).await.unwrap().is_empty());
+    // Many lanes at once never get the same one.
+    store.commit_scan(found(T0, (10..110).map(|key| finding(key, 1)))).await.unwrap();
+    let claims = (0..20).map(|_| store.claim(ClaimRequest { limit: 7, ..request(T0 + 3 * S) }));
+    let mut all: Vec<u8> = join_all(claims).await.into_iter().flat_map(|c| keys(&c.unwrap())).collect();
+    all.sort_unstable();
+    assert_eq!(all, (10..110).collect::<Vec<_>>());
+}
+
+pub async fn next_due_sees_what_waits_and_nothing_else(bed: &dyn Bed) {
+    let store = bed.open().await;
+    let next = async || store.next_due(&task(), &destination("d")).await.unwrap();
+    assert_eq!(next().await, None);
+    store.commit_scan(found(T0 + S, [finding(1, 1)])).await.unwrap();
+    store.commit_scan(found(T0, [finding(2, 1)])).await.unwrap();
+    assert_eq!(next().await, Some(T0));
+    let two = claim_one(&*store, T0).await;
+    assert_eq!(next().await, Some(T0 + S), "claimed ones do not wait");
+    end(&*store, &two, State::Healed, T0).await;
+    let one = claim_one(&*store, T0 + S).await;
+    end(&*store, &one, State::Dead, T0).await;
+    assert_eq!(next().await, None, "nor do ended and dead ones");
+}
+
+pub async fn a_difference_found_between_claim_and_prepare_is_not_lost(bed: &dyn Bed) {
+    for end_state in [State::Delivered, State::Healed] {
+        let store = bed.open().await;
+        let d = claimed(&*store, T0, [finding(1, 1)]).await.remove(0);
+        // The look read the old version, the message says the old version; this is the new one.
+        assert_eq!(store.commit_scan(found(T0, [finding(1, 2)])).await.unwrap(), committed(0, 0, 1));
+        prepare(&*store, message(&d, 1, 1, T0)).await;
+        end(&*store, &d, end_state, T0 + S).await;
+        let again = claim_one(&*store, T0 + S).await;
+        assert_eq!((again.id, again.state), (d.id, State::Main), "{end_state:?}");
+        end(&*store, &again, State::Healed, T0 + S).await;
+        assert!(open_states(&*store).await.is_empty(), "nothing was found after the second claim");
+    }
+}
+
+pub async fn a_difference_found_between_prepare_and_settle_is_not_lost(bed: &dyn Bed) {
+    for end_state in [State::Delivered, State::Healed] {
+        let store = bed.open().await;
+        let d = claimed(&*store, T0, [finding(1, 1)]).await.remove(0);
+        prepare(&*store, message(&d, 1, 1, T0)).await;
+        store.commit_scan(found(T0, [finding(1, 2)])).await.unwrap();
+        end(&*store, &d, end_state, T0 + S).await;
+        let again = claim_one(&*store, T0 + S).await;
+        assert_eq!((again.id, again.state), (d.id, State::Main), "{end_state:?}");
+        end(&*store, &again, State::Healed, T0 + S).await;
+    }
+}
+
+pub async fn the_same_difference_found_again_after_the_look_is_not_lost(bed: &dyn Bed) {
+    let store = bed.open().await;
+    // The look sees the copy agree; the copy is lost again, exactly as before; a scan finds that; then the look's
+    // result becomes durable.
+    let d = claimed(&*store, T0, [finding(1, 1)]).await.remove(0);
+    prepare(&*store, message(&d, 1, 1, T0)).await;
+    end(&*store, &d, State::Verify, T0).await;
+    let d = claim_one(&*store, T0).await;
+    store.commit_scan(found(T0, [finding(1, 1)])).await.unwrap();
+    let healed = settlement(&d, State::Healed, T0 + S);
+    let healed = Settlement { to: Transition { renew: false, ..healed.to }, ..healed };
+    settle(&*store, healed).await;
+    assert_eq!(open_states(&*store).await, [(State::Main, 1)]);
+    let again = claim_one(&*store, T0 + S).await;
+    assert_eq!((again.id, again.renew), (d.id, true), "a receiver knows the old message already");
+}
+
+pub async fn a_difference_found_before_the_claim_does_not_bring_it_back(bed: &dyn Bed) {
+    let store = bed.open().await;
+    let d = claimed(&*store, T0, [finding(1, 1)]).await.remove(0);
+    store.commit_scan(found(T0, [finding(1, 2)])).await.unwrap();
+    store.release(vec![claim_of(&d)], T0, None).await.unwrap();
+    // Whoever looks now looks after the second finding.
+    let d = claim_one(&*store, T0).await;
+    assert_eq!(d.fingerprint, [2; 16]);
+    end(&*store, &d, State::Healed, T0).await;
+    assert!(open_states(&*store).await.is_empty());
+}
+
+pub async fn dead_is_not_where_a_newer_difference_ends(bed: &dyn Bed) {
+    let store = bed.open().await;
+    let d = claimed(&*store, T0, [finding(1, 1)]).await.remove(0);
+    store.commit_scan(found(T0, [finding(1, 2)])).await.unwrap();
+    end(&*store, &d, State::Dead, T0).await;
+    let again = claim_one(&*store, T0).await;
+    assert_eq!((again.state, again.tries), (State::Main, 0));
+    // The same difference, seen again while the last try was made, is what the tries were used up on.
+    prepare(&*store, message(&again, 1, 2, T0)).await;
+    store.commit_scan(found(T0, [finding(1, 2)])).await.unwrap();
+    end(&*store, &again, State::Dead, T0).await;
+    assert_eq!(open_states(&*store).await, [(State::Dead, 1)]);
+}
+
+pub async fn dead_remembers_what_was_seen_last(bed: &dyn Bed) {
+    let store = bed.open().await;
+    let d = claimed(&*store, T0, [finding(1, 1)]).await.remove(0);
+    // The look saw something else than the scan: two rows where there had been one.
+    settle(&*store, Settlement { seen: Some([2; 16]), ..settlement(&d, State::Dead, T0) }).await;
+    assert_eq!(store.commit_scan(found(T0, [finding(1, 2)])).await.unwrap(), committed(0, 1, 0));
+    assert_eq!(open_states(&*store).await, [(State::Dead, 1)]);
+    // Back to the first difference: one that can be called back.
+    assert_eq!(store.commit_scan(found(T0, [finding(1, 1)])).await.unwrap(), committed(0, 0, 1));
+    assert_eq!(open_states(&*store).await, [(State::Main, 1)]);
+}
+
+pub async fn what_stays_open_keeps_its_pace_when_a_difference_arrives(bed: &dyn Bed) {
+    let store = bed.open().await;
+    for state in [State::Retry, State::Slow, State::Verify] {
+        let d = claimed(&*store, T0, [finding(1, 1)]).await.remove(0);
+        store.commit_scan(found(T0, [finding(1, state as u8 + 10)])).await.unwrap();
+        let due = T0 + 600 * S;
+        let mut later = Settlement { due, ..settlement(&d, state, T0) };
+        later.to.tries = 3;
+        settle(&*store, later).await;
+        assert!(
+            store.claim(request(due - 1)).await.unwrap().is_empty(),
+            "a receiver that fails is not hammered"
+        );
+        // What is found while it waits does not change that either; it will be looked at before anything is sent.
+        store.commit_scan(found(T0 + S, [finding(1, state as u8 + 20)])).await.unwrap();
+        assert!(store.claim(request(due - 1)).await.unwrap().is_empty());
+        let again = claim_one(&*store, due).await;
+        assert_eq!((again.state, again.tries), (state, 3));
+        end(&*store, &again, State::Healed, due).await;
+    }
+}
+
+pub async fn a_message_that_is_under_way_is_not_yet_acknowledged(bed: &dyn Bed) {
+    let store = bed.open().await;
+    let d = claimed(&*store, T0, [finding(1, 1)]).await.remove(0);
+    prepare(&*store, message(&d, 1, 1, T0)).await;
+    let mut acknowledged = settlement(&d, State::Verify, T0);
+    acknowledged.to.acked_at = Some(T0);
+    acknowledged.to.renew = false;
+    settle(&*store, acknowledged).await;
+    let d = claim_one(&*store, T0).await;
+    assert_eq!((d.state, d.acked_at), (State::Verify, Some(T0)));
+    // The source moved on: a newer message is prepared, and the process dies before its answer.
+    prepare(&*store, message(&d, 2, 2, T0)).await;
+    drop(store);
+    let store = bed.open().await;
+    let d = claim_one(&*store, T0).await;
+    assert_eq!((d.state, d.acked_at), (State::Main, None), "nobody has acknowledged this message");
+    assert_eq!((d.revision, d.renew), (2, false));
+}
+
+pub async fn a_crash_between_prepare_and_settle_keeps_id_bytes_and_tries(bed: &dyn Bed) {
+    let store = bed.open().await;
+    let d = claimed(&*store, T0, [finding(1, 1), finding(2, 1)]).await.remove(0);
+    let p = Prepared { body: Box::from(*b"exactly these"), ..message(&d, 7, 1, T0) };
+    prepare(&*store, p.clone()).await;
+    drop(store);
+
+    let store = bed.open().await;
+    let got = store.claim(request(T0)).await.unwrap();
+    assert_eq!(got.len(), 2, "also the one that was only claimed");
+    let again = got.iter().find(|g| g.id == d.id).unwrap();
+    assert_eq!(
+        (again.revision, again.body.as_deref(), again.sent),
+        (1, Some(&b"exactly these"[..]), Some(p.sent))
+    );
+    assert_eq!((again.tries, again.attempts, again.renew), (0, 1, false));
+    // The call that nobody knows the end of is in the history.
+    assert_eq!(store.totals().await.unwrap().attempts, 1);
+}
+
+pub async fn an_expired_claim_can_do_no_more_harm(bed: &dyn Bed) {
+    let store = bed.open().await;
+    let late = claimed(&*store, T0, [finding(1, 1)]).await.remove(0);
+    let p = message(&late, 1, 1, T0);
+    prepare(&*store, p.clone()).await;
+    assert_eq!(store.expire_claims(i64::MAX - 1).await.unwrap(), 1);
+
+    let accepted = |state| Settlement {
+        attempt: Some(attempt(&p, AttemptOutcome::Accepted { status: 200 })),
+        ..settlement(&late, state, T0)
+    };
+    settle(&*store, accepted(State::Delivered)).await;
+    assert_eq!(open_states(&*store).await, [(State::Main, 1)], "nobody has claimed it");
+    let now = claim_one(&*store, T0).await;
+    // Whatever the late one does: the claim that counts is the other one.
+    assert!(store.prepare(vec![message(&late, 5, 5, T0)]).await.unwrap().is_empty(), "must not be sent");
+    assert_eq!(store.prepare(vec![message(&now, 6, 6, T0)]).await.unwrap(), [now.id]);
+    settle(&*store, accepted(State::Delivered)).await;
+    store.release(vec![claim_of(&late)], T0, None).await.unwrap();
+    assert!(store.claim(request(T0)).await.unwrap().is_empty(), "still claimed");
+    end(&*store, &now, State::Healed, T0).await;
+    settle(&*store, accepted(State::Retry)).await;
+    assert!(open_states(&*store).await.is_empty(), "what has ended does not come back by itself");
+    let totals = store.totals().await.unwrap();
+    assert_eq!((totals.healed, totals.attempts), (1, 1), "the answer is in the history");
+    // Nor does the late one stand in the way of another delivery of the key.
+    store.commit_scan(found(T0, [finding(1, 3)])).await.unwrap();
+    settle(&*store, accepted(State::Retry)).await;
+    assert_eq!(open_states(&*store).await, [(State::Main, 1)]);
+}
+
+pub async fn released_claims_come_back_unchanged(bed: &dyn Bed) {
+    let store = bed.open().await;
+    let d = claimed(&*store, T0, [finding(1, 1), finding(2, 1)]).await;
+    store.release(d.iter().map(claim_of).collect(), T0 + S, Some("the copy is down".into())).await.unwrap();
+    assert!(store.claim(request(T0 + S - 1)).await.unwrap().is_empty());
+    let again = store.claim(request(T0 + S)).await.unwrap();
+    assert_eq!(again.len(), 2);
+    assert_eq!((again[0].id, again[0].state, again[0].tries), (d[0].id, State::Main, 0));
+    // Never earlier than it was due.
+    store.release(vec![claim_of(&again[0])], T0, None).await.unwrap();
+    assert!(store.claim(request(T0 + S - 1)).await.unwrap().is_empty());
+    // A message that was made durable and never left is not an attempt.
+    let d = claim_one(&*store, T0 + S).await;
+    prepare(&*store, message(&d, 1, 1, T0 + S)).await;
+    store.release(vec![claim_of(&d)], T0 + S, None).await.unwrap();
+    drop(store);
+    let store = bed.open().await;
+    assert_eq!(store.totals().await.unwrap().attempts, 0);
+}
+
+pub async fn leases_run_out_when_they_are_over(bed: &dyn Bed) {
+    let store = bed.open().await;
+    let d = claimed(&*store, T0, [finding(1, 1)]).await.remove(0);
+    let over = T0 + i64::try_from(LEASE.as_millis()).unwrap();
+    assert_eq!(store.expire_claims(over - 1).await.unwrap(), 0);
+    assert!(store.claim(request(over)).await.unwrap().is_empty());
+    assert_eq!(store.expire_claims(over).await.unwrap(), 1);
+    assert_eq!(claim_one(&*store, over).await.id, d.id);
+    // A lease without end, too, ends with the process.
+    store.commit_scan(found(T0, [finding(2, 1)])).await.unwrap();
+    let endless = ClaimRequest { lease: Duration::MAX, ..request(over) };
+    assert_eq!(store.claim(endless).await.unwrap().len(), 1);
+    assert_eq!(store.expire_claims(i64::MAX).await.unwrap(), 2);
+}
+
+pub async fn revisions_of_a_key_only_grow(bed: &dyn Bed) {
+    let store = bed.open().await;
+    let mut last = 0;
+    // The clock is set back in the middle: what ended last seems to have ended first.
+    for (round, ended) in [T0, T0 + DAY, T0 - 40 * DAY].into_iter().enumerate() {
+        let d = claimed(&*store, T0, [finding(1, u8::try_from(round).unwrap())]).await.remove(0);
+        assert!(d.revision >= last);
+        let p = message(&d, 1, 1, T0);
+        assert!(p.revision > last);
+        last = p.revision;
+        prepare(&*store, p).await;
+        end(&*store, &d, State::Healed, ended).await;
+    }
+    assert_eq!(store.prune(T0, 1000).await.unwrap(), 1, "the newest one");
+    let d = claimed(&*store, T0, [finding(1, 9)]).await.remove(0);
+    assert!(d.revision >= last, "{} after {last}", d.revision);
+    prepare(&*store, message(&d, 1, 1, T0)).await;
+    end(&*store, &d, State::Healed, T0).await;
+    // Even if nothing is left: a receiver may remember for longer than the state.
+    assert_eq!(store.prune(i64::MAX, 1000).await.unwrap(), 3);
+    let d = claimed(&*store, T0, [finding(1, 1)]).await.remove(0);
+    assert!(d.revision > last, "{} after {last}", d.revision);
+}
+
+pub async fn attempts_are_numbered_through(bed: &dyn Bed) {
+    let store = bed.open().await;
+    store.commit_scan(found(T0, [finding(1, 1)])).await.unwrap();
+    for number in 1..=4 {
+        let d = claim_one(&*store, T0).await;
+        let p = message(&d, 1, 1, T0);
+        assert_eq!(p.attempt, number);
+        prepare(&*store, p.clone()).await;
+        if number == 2 {
+            store.expire_claims(i64::MAX).await.unwrap();
+            continue;
+        }
+        let failed = Settlement { attempt: Some(attempt(&p, refused())), ..settlement(&d, State::Retry, T0) };
+        settle(&*store, failed.clone()).await;
+        // A caller that got no answer says it again.
+        settle(&*store, failed).await;
+    }
+    assert_eq!(store.totals().await.unwrap().attempts, 4);
+}
+
+pub async fn retention_deletes_only_what_ended_long_ago(bed: &dyn Bed) {
+    let store = bed.open().await;
+    let mut commit = found(T0, (1..=9).map(|key| finding(key, 1)));
+    commit.cursors = vec![cursor("stays")];
+    store.commit_scan(commit).await.unwrap();
+    let all = store.claim(request(T0)).await.unwrap();
+    for d in &all {
+        let p = message(d, 1, 1, T0);
+        prepare(&*store, p.clone()).await;
+        let (state, now) = match d.key.as_bytes()[0] {
+            1..=5 => (State::Healed, T0),
+            6 => (State::Healed, T0 + DAY),
+            7 => (State::Dead, T0),
+            _ => (State::Retry, T0),
+        };
+        let done = Settlement { attempt: Some(attempt(&p, refused())), ..settlement(d, state, now) };
+        settle(&*store, done).await;
+    }
+    assert_eq!(store.totals().await.unwrap().attempts, 9);
+    assert_eq!(store.prune(T0, 1000).await.unwrap(), 0, "ended at this time, not before");
+    assert_eq!(store.prune(T0 + 1, 3).await.unwrap(), 3, "in small steps");
+    assert_eq!(store.prune(T0 + 1, 1000).await.unwrap(), 2);
+    assert_eq!(store.totals().await.unwrap().healed, 1);
+    assert_eq!(open_states(&*store).await, [(State::Dead, 1), (State::Retry, 2)]);
+    // Attempts go by their own age: a delivery that is tried for ever must not fill the disk.
+    assert_eq!(store.totals().await.unwrap().attempts, 0);
+    assert_eq!(store.cursors().await.unwrap().len(), 1);
+}
+
+pub async fn counts_and_totals_say_what_is_there(bed: &dyn Bed) {
+    let store = bed.open().await;
+    for (key, at) in [(1, T0 + 5), (2, T0 + 3), (3, T0 + 4), (4, T0 + 6)] {
+        let elsewhere = Finding { destination: destination("e"), ..finding(key, 1) };
+        store.commit_scan(found(at, [finding(key, 1), elsewhere])).await.unwrap();
+    }
+    let got = store.claim(request(T0 + S)).await.unwrap();
+    end(&*store, &got[0], State::Healed, T0 + 13).await;
+    end(&*store, &got[1], State::Delivered, T0 + S).await;
+    end(&*store, &got[2], State::Slow, T0 + S).await;
+    let counts = store.counts().await.unwrap();
+    let all: Vec<_> = counts.iter().map(|c| (c.destination.as_str(), c.state, c.count, c.oldest)).collect();
+    assert_eq!(
+        all,
+        [("d", State::Main, 1, T0 + 6), ("d", State::Slow, 1, T0 + 5), ("e", State::Main, 4, T0 + 3)]
+    );
+    let totals = store.totals().await.unwrap();
+    assert_eq!((totals.healed, totals.delivered, totals.attempts), (1, 1, 0));
+    assert_eq!(totals.median_heal_ms, Some(10));
+}
+
+pub async fn nothing_is_done_after_close(bed: &dyn Bed) {
+    let store = bed.open().await;
+    store.commit_scan(found(T0, [finding(1, 1)])).await.unwrap();
+    store.close().await;
+    assert!(store.commit_scan(found(T0, [finding(2, 1)])).await.is_err());
+    assert!(store.claim(request(T0)).await.is_err());
+    assert!(store.counts().await.is_err());
+    store.close().await;
+    // Closed is closed: the next one need not wait until the first one is dropped.
+    let next = bed.open().await;
+    assert_eq!(open_states(&*next).await, [(State::Main, 1)]);
+}
+
+pub async fn many_callers_at_once_get_their_own_answers(bed: &dyn Bed) {
+    let store = bed.open().await;
+    let all = claimed(&*store, T0, (0..200).map(|key| finding(key, 1))).await;
+    let work = all.into_iter().map(|d| {
+        let store: Arc<dyn Store> = store.clone();
+        async move {
+            let key = d.key.as_bytes()[0];
+            let p = message(&d, key, key, T0);
+            assert_eq!(store.prepare(vec![p.clone()]).await.unwrap(), [d.id]);
+            let done =
+                Settlement { attempt: Some(attempt(&p, refused())), ..settlement(&d, State::Retry, T0) };
+            store.settle(vec![done]).await.unwrap();
+            let one = Finding { destination: destination("e"), ..finding(key, 1) };
+            assert_eq!(store.commit_scan(found(T0, [one])).await.unwrap(), committed(1, 0, 0));
+        }
+    });
+    join_all(work).await;
+    let again = store.claim(request(T0)).await.unwrap();
+    assert_eq!(again.len(), 200);
+    for d in again {
+        assert_eq!((d.body.as_deref(), d.attempts), (Some(d.key.as_bytes()), 1));
+    }
+}
