@@ -3,6 +3,7 @@
 //! `cargo bench --bench store` prints operations a second. Every number includes `synchronous=FULL`.
 #![expect(clippy::unwrap_used, reason = "a benchmark stops at the first thing it did not expect")]
 #![expect(clippy::print_stdout, reason = "what was measured is what it is for")]
+#![expect(clippy::disallowed_methods, reason = "callers of their own, and no supervisor around them")]
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -194,7 +194,8 @@ impl Lane {
         match (s.to.state, s.note.as_deref()) {
             (State::Healed, note) => {
                 self.status.healed();
-                debug!(task = %task.name, destination = %des.name, delivery = %s.id, note, "healed");
+                let (task, destination) = (&task.name, &des.name);
+                info!(%task, %destination, delivery = %s.id, note, "healed");
             }
             (_, Some(note)) => {
                 warn!(task = %task.name, destination = %des.name, delivery = %s.id, state = s.to.state.as_str(), note,

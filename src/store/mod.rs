@@ -83,7 +83,9 @@ pub struct ClaimRequest {
     pub lease: Duration,
 }
 
-/// What a claimed delivery becomes. If something was found since the claim, it does not end, and if what was found is
+/// What a claimed delivery becomes.
+///
+/// If something was found since the claim, it does not end, and if what was found is
 /// another difference, it does not become `dead` either: it goes to `main` instead and is due at once. Where else it
 /// was sent to, it is looked at again before anything is called, so it goes there.
 #[derive(Clone, Debug)]

@@ -23,7 +23,7 @@ kept_by_local! {
     a_cursor_and_its_findings_become_durable_as_one
     cursors_can_be_forgotten_by_task_and_feed
     a_key_has_at_most_one_open_delivery
-    a_healed_key_that_differs_again_is_a_new_delivery
+    a_healed_key_that_differs_again_begins_anew_under_the_same_id
     what_was_handed_over_is_not_said_again_unless_it_changed
     a_dead_delivery_comes_back_for_another_difference_only
     ambiguous_keys_wait_for_a_person
@@ -37,6 +37,7 @@ kept_by_local! {
     dead_is_not_where_a_newer_difference_ends
     dead_remembers_what_was_seen_last
     what_stays_open_keeps_its_pace_when_a_difference_arrives
+    what_waits_to_be_seen_healed_is_looked_at_when_a_difference_arrives
     a_message_that_is_under_way_is_not_yet_acknowledged
     a_crash_between_prepare_and_settle_keeps_id_bytes_and_tries
     an_expired_claim_can_do_no_more_harm

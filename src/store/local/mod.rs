@@ -7,7 +7,6 @@ mod open;
 mod outbox;
 #[cfg(test)]
 mod plans;
-mod repeat;
 mod scan;
 mod schema;
 mod writer;

@@ -1,14 +1,8 @@
 //! Claims, messages and what becomes of them.
 
-use std::collections::HashSet;
-use std::sync::LazyLock;
-
 use sqlx::Row;
-use sqlx::query::Query;
-use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqlitePool, SqliteRow};
-use uuid::Uuid;
+use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 
-use super::repeat::Repeated;
 use crate::base::clock::UnixMs;
 use crate::model::{
     Attempt, AttemptOutcome, Delivery, DeliveryId, DeliveryKind, DestinationName, Key, RowId, Sent, State,
@@ -34,7 +28,7 @@ pub(super) const CLAIM: &str = "UPDATE delivery
 pub(super) const PREPARE: &str = "UPDATE delivery
     SET kind = ?3, revision = ?4, body = ?5, sent = ?6, fingerprint = ?7, attempts = ?8, calling = ?9, renew = 0,
         acked_at = NULL, state = CASE state WHEN 'verify' THEN 'main' ELSE state END
-    WHERE id = ?1 AND claims = ?2 AND claimed_until IS NOT NULL RETURNING id, claims";
+    WHERE id = ?1 AND claims = ?2 AND claimed_until IS NOT NULL";
 
 /// ?4: the state asked for is an end; what was found since the claim keeps it open. A dead one comes back afresh, and
 /// what was seen healed needs a new message, which a receiver that drops known ones does not drop.
@@ -49,12 +43,7 @@ pub(super) const SETTLE: &str = "UPDATE delivery
     FROM (SELECT seq AS at, found IS NOT NULL
               AND (?4 OR (?3 = 'dead' AND found <> coalesce(?13, fingerprint))) AS back
           FROM delivery WHERE id = ?1 AND claims = ?2 AND claimed_until IS NOT NULL)
-    WHERE seq = at";
-
-/// Whether or not the claim still holds: what was answered is evidence. With the parameters of [`SETTLE`] before it.
-pub(super) const LOG: &str =
-    "INSERT OR REPLACE INTO attempt (delivery, number, revision, began, took_ms, outcome, status, detail)
-    SELECT seq, ?14, ?15, ?16, ?17, ?18, ?19, ?20 FROM delivery WHERE id = ?1 AND ?14 IS NOT NULL";
+    WHERE seq = at RETURNING seq";
 
 pub(super) const RELEASE: &str = "UPDATE delivery
     SET claimed_until = NULL, calling = 0, fingerprint = coalesce(found, fingerprint), found = NULL,
@@ -113,10 +102,6 @@ fn digest(bytes: Vec<u8>) -> Result<[u8; 16], sqlx::Error> {
     bytes.try_into().map_err(|_| sqlx::Error::Decode("a digest has 16 bytes".into()))
 }
 
-fn uuid(bytes: Vec<u8>) -> Result<Uuid, sqlx::Error> {
-    Uuid::from_slice(&bytes).map_err(|_| sqlx::Error::Decode("the id cannot be read".into()))
-}
-
 /// One byte for the kind, then the digest of the row.
 fn sent(bytes: &[u8]) -> Result<Sent, sqlx::Error> {
     let unreadable = || sqlx::Error::Decode("what was sent cannot be read".into());
@@ -127,10 +112,11 @@ fn sent(bytes: &[u8]) -> Result<Sent, sqlx::Error> {
 
 fn decode(row: &SqliteRow) -> Result<Delivery, sqlx::Error> {
     let unreadable = |what: &str| sqlx::Error::Decode(format!("{what} cannot be read").into());
+    let id: Vec<u8> = row.try_get("id")?;
     let row_id: String = row.try_get("row_id")?;
     let state: String = row.try_get("state")?;
     Ok(Delivery {
-        id: DeliveryId(uuid(row.try_get("id")?)?),
+        id: DeliveryId(uuid::Uuid::from_slice(&id).map_err(|_| unreadable("the id"))?),
         task: TaskName::new(row.try_get::<String, _>("task")?),
         destination: DestinationName::new(row.try_get::<String, _>("destination")?),
         key: Key::new(row.try_get::<Vec<u8>, _>("key")?),
@@ -152,32 +138,29 @@ fn decode(row: &SqliteRow) -> Result<Delivery, sqlx::Error> {
     })
 }
 
-/// Returns the claims that held.
 pub(super) async fn prepare(
     connection: &mut SqliteConnection,
-    messages: &[&Prepared],
-) -> Result<HashSet<(DeliveryId, i64)>, sqlx::Error> {
-    static TEXTS: LazyLock<Repeated> = LazyLock::new(|| Repeated::new(PREPARE, 9));
-    let mut held = HashSet::with_capacity(messages.len());
-    for (text, piece) in TEXTS.pieces(messages) {
-        let mut query = sqlx::query(text);
-        for m in piece {
-            let kind = m.sent.kind.number();
-            let mut sent = vec![u8::try_from(kind).unwrap_or(u8::MAX)];
-            sent.extend_from_slice(&m.sent.row);
-            query = query
-                .bind(m.id.0.as_bytes().as_slice())
-                .bind(m.claim)
-                .bind(kind)
-                .bind(m.revision)
-                .bind(&*m.body)
-                .bind(sent)
-                .bind(m.fingerprint.as_slice())
-                .bind(m.attempt)
-                .bind(m.now);
-        }
-        for row in query.fetch_all(&mut *connection).await? {
-            held.insert((DeliveryId(uuid(row.try_get(0)?)?), row.try_get(1)?));
+    messages: &[Prepared],
+) -> Result<Vec<DeliveryId>, sqlx::Error> {
+    let mut held = Vec::with_capacity(messages.len());
+    for m in messages {
+        let kind = m.sent.kind.number();
+        let mut sent = vec![u8::try_from(kind).unwrap_or(u8::MAX)];
+        sent.extend_from_slice(&m.sent.row);
+        let prepared = sqlx::query(PREPARE)
+            .bind(m.id.0.as_bytes().as_slice())
+            .bind(m.claim)
+            .bind(kind)
+            .bind(m.revision)
+            .bind(&*m.body)
+            .bind(sent)
+            .bind(m.fingerprint.as_slice())
+            .bind(m.attempt)
+            .bind(m.now)
+            .execute(&mut *connection)
+            .await?;
+        if prepared.rows_affected() > 0 {
+            held.push(m.id);
         }
     }
     Ok(held)
@@ -185,52 +168,66 @@ pub(super) async fn prepare(
 
 pub(super) async fn settle(
     connection: &mut SqliteConnection,
-    settlements: &[&Settlement],
+    settlements: &[Settlement],
 ) -> Result<(), sqlx::Error> {
-    static TEXTS: LazyLock<Repeated> = LazyLock::new(|| Repeated::new(&format!("{SETTLE}; {LOG}"), 20));
-    for (text, piece) in TEXTS.pieces(settlements) {
-        let mut query = sqlx::query(text);
-        for s in piece {
-            query = query
-                .bind(s.id.0.as_bytes().as_slice())
-                .bind(s.claim)
-                .bind(s.to.state.as_str())
-                .bind(!s.to.state.is_open())
-                .bind(s.now)
-                .bind(s.due)
-                .bind(s.to.tries)
-                .bind(s.to.looks)
-                .bind(s.to.unhealed)
-                .bind(s.to.renew)
-                .bind(s.to.acked_at)
-                .bind(s.note.as_deref())
-                .bind(s.seen.as_ref().map(<[u8; 16]>::as_slice));
-            query = bind_attempt(query, s.attempt.as_ref());
+    for s in settlements {
+        let id = s.id.0.as_bytes().as_slice();
+        let mut row = sqlx::query(SETTLE)
+            .bind(id)
+            .bind(s.claim)
+            .bind(s.to.state.as_str())
+            .bind(!s.to.state.is_open())
+            .bind(s.now)
+            .bind(s.due)
+            .bind(s.to.tries)
+            .bind(s.to.looks)
+            .bind(s.to.unhealed)
+            .bind(s.to.renew)
+            .bind(s.to.acked_at)
+            .bind(s.note.as_deref())
+            .bind(s.seen.as_ref().map(<[u8; 16]>::as_slice))
+            .fetch_optional(&mut *connection)
+            .await?;
+        let Some(attempt) = &s.attempt else { continue };
+        if row.is_none() {
+            // The claim is over. What was answered is evidence all the same.
+            row = sqlx::query("SELECT seq FROM delivery WHERE id = ?1 ORDER BY seq DESC LIMIT 1")
+                .bind(id)
+                .fetch_optional(&mut *connection)
+                .await?;
         }
-        query.execute(&mut *connection).await?;
+        if let Some(row) = row {
+            log_attempt(connection, row.try_get(0)?, attempt).await?;
+        }
     }
     Ok(())
 }
 
-type Bound<'q> = Query<'q, Sqlite, SqliteArguments>;
-
-fn bind_attempt<'q>(query: Bound<'q>, attempt: Option<&'q Attempt>) -> Bound<'q> {
-    let (outcome, status, detail) = match attempt.map(|a| &a.outcome) {
-        Some(AttemptOutcome::Accepted { status }) => (Some("accepted"), Some(*status), None),
-        Some(AttemptOutcome::Failed { class, status, detail }) => {
-            (Some(class.as_str()), *status, Some(detail.as_str()))
-        }
-        Some(AttemptOutcome::Unknown) => (Some("unknown"), None, None),
-        None => (None, None, None),
+async fn log_attempt(
+    connection: &mut SqliteConnection,
+    seq: i64,
+    attempt: &Attempt,
+) -> Result<(), sqlx::Error> {
+    let (outcome, status, detail) = match &attempt.outcome {
+        AttemptOutcome::Accepted { status } => ("accepted", Some(*status), None),
+        AttemptOutcome::Failed { class, status, detail } => (class.as_str(), *status, Some(detail.as_str())),
+        AttemptOutcome::Unknown => ("unknown", None, None),
     };
-    query
-        .bind(attempt.map(|a| a.number))
-        .bind(attempt.map(|a| a.revision))
-        .bind(attempt.map(|a| a.began))
-        .bind(attempt.map(|a| i64::try_from(a.took.as_millis()).unwrap_or(i64::MAX)))
-        .bind(outcome)
-        .bind(status)
-        .bind(detail)
+    sqlx::query(
+        "INSERT OR REPLACE INTO attempt (delivery, number, revision, began, took_ms, outcome, status, detail)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )
+    .bind(seq)
+    .bind(attempt.number)
+    .bind(attempt.revision)
+    .bind(attempt.began)
+    .bind(i64::try_from(attempt.took.as_millis()).unwrap_or(i64::MAX))
+    .bind(outcome)
+    .bind(status)
+    .bind(detail)
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 pub(super) async fn release(
@@ -239,13 +236,14 @@ pub(super) async fn release(
     due: UnixMs,
     note: Option<&str>,
 ) -> Result<(), sqlx::Error> {
-    static TEXTS: LazyLock<Repeated> = LazyLock::new(|| Repeated::new(RELEASE, 4));
-    for (text, piece) in TEXTS.pieces(claims) {
-        let mut query = sqlx::query(text);
-        for (id, claim) in piece {
-            query = query.bind(id.0.as_bytes().as_slice()).bind(*claim).bind(due).bind(note);
-        }
-        query.execute(&mut *connection).await?;
+    for (id, claim) in claims {
+        sqlx::query(RELEASE)
+            .bind(id.0.as_bytes().as_slice())
+            .bind(*claim)
+            .bind(due)
+            .bind(note)
+            .execute(&mut *connection)
+            .await?;
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ async fn statements_use_their_indexes() {
     for migration in schema::MIGRATIONS {
         connection.execute(*migration).await.unwrap();
     }
-    let by_id = "delivery USING INDEX sqlite_autoindex_delivery_1 (id=?)";
+    let by_id = "delivery USING INDEX delivery_id (id=?)";
     let statements = [
         (
             "claim",
@@ -24,12 +24,11 @@ async fn statements_use_their_indexes() {
         ("next_due", outbox::NEXT_DUE, vec!["INDEX delivery_due (task=? AND destination=?)"]),
         ("prepare", outbox::PREPARE, vec![by_id]),
         ("settle", outbox::SETTLE, vec![by_id, "delivery USING INTEGER PRIMARY KEY (rowid=?)"]),
-        ("log", outbox::LOG, vec![by_id]),
         ("release", outbox::RELEASE, vec![by_id]),
         ("expire", outbox::EXPIRE, vec!["INDEX delivery_claimed (claimed_until>? AND claimed_until<?)"]),
         ("open", scan::OPEN, vec!["INDEX delivery_open (task=? AND destination=? AND key=?)"]),
         ("last", scan::LAST, vec!["INDEX delivery_key (task=? AND destination=? AND key=?)"]),
-        ("begin", scan::BEGIN, vec!["INDEX delivery_key (task=? AND destination=? AND key=?)"]),
+        ("revision", scan::REVISION, vec!["INDEX delivery_key (task=? AND destination=? AND key=?)"]),
         ("counts", history::COUNTS, vec!["SCAN delivery USING COVERING INDEX delivery_state"]),
         ("prune", history::ENDED_BEFORE, vec!["COVERING INDEX delivery_ended (ended_at<?)"]),
         (

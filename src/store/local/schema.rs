@@ -27,7 +27,7 @@ CREATE TABLE cursor (
 
 CREATE TABLE delivery (
     seq INTEGER PRIMARY KEY,
-    id BLOB NOT NULL UNIQUE,
+    id BLOB NOT NULL,
     task TEXT NOT NULL,
     destination TEXT NOT NULL,
     key BLOB NOT NULL,
@@ -55,6 +55,7 @@ CREATE TABLE delivery (
     acked_at INTEGER,
     ended_at INTEGER
 );
+CREATE INDEX delivery_id ON delivery (id, seq);
 CREATE UNIQUE INDEX delivery_open ON delivery (task, destination, key) WHERE ended_at IS NULL;
 CREATE INDEX delivery_key ON delivery (task, destination, key, seq) WHERE ended_at IS NOT NULL;
 CREATE INDEX delivery_due ON delivery (task, destination, due, seq)
