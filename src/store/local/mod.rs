@@ -5,10 +5,10 @@ mod history;
 mod lock;
 mod open;
 mod outbox;
-#[cfg(test)]
-mod plans;
 mod scan;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use lock::{Holder, Lock, holder};
