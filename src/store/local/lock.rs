@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// How long somebody else may have the lock before that is taken for a daemon.
-const PATIENCE: Duration = Duration::from_millis(250);
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The held lock; given back when dropped, or when the process dies.
 #[derive(Debug)]

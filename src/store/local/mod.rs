@@ -5,6 +5,7 @@ mod history;
 mod lock;
 mod open;
 mod outbox;
+mod rows;
 mod scan;
 mod schema;
 #[cfg(test)]

@@ -1,12 +1,16 @@
 //! Claims, messages and what becomes of them.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
+use uuid::Uuid;
 
+use super::rows::ForRows;
 use crate::base::clock::UnixMs;
 use crate::model::{
-    Attempt, AttemptOutcome, Delivery, DeliveryId, DeliveryKind, DestinationName, Key, RowId, Sent, State,
-    TaskName,
+    AttemptOutcome, Delivery, DeliveryId, DeliveryKind, DestinationName, Key, RowId, Sent, State, TaskName,
 };
 use crate::store::{ClaimRequest, Prepared, Settlement};
 
@@ -25,30 +29,76 @@ pub(super) const CLAIM: &str = "UPDATE delivery
         attempts, body, sent, fingerprint, looks, unhealed, renew, found_at, acked_at, claims";
 
 /// A message that nobody has answered yet is not one that a copy is verified by.
-pub(super) const PREPARE: &str = "UPDATE delivery
-    SET kind = ?3, revision = ?4, body = ?5, sent = ?6, fingerprint = ?7, attempts = ?8, calling = ?9, renew = 0,
-        acked_at = NULL, state = CASE state WHEN 'verify' THEN 'main' ELSE state END
-    WHERE id = ?1 AND claims = ?2 AND claimed_until IS NOT NULL";
+pub(super) static PREPARE: LazyLock<ForRows> = LazyLock::new(|| {
+    ForRows::new(
+        &["to_id", "claim", "to_kind", "to_revision", "to_body", "to_sent", "seen", "attempt", "now"],
+        "UPDATE delivery
+         SET kind = to_kind, revision = to_revision, body = to_body, sent = to_sent, fingerprint = seen,
+             attempts = attempt, calling = now, renew = 0, acked_at = NULL,
+             state = CASE state WHEN 'verify' THEN 'main' ELSE state END
+         FROM v WHERE id = to_id AND claims = claim AND claimed_until IS NOT NULL RETURNING id, claims",
+    )
+});
 
-/// ?4: the state asked for is an end; what was found since the claim keeps it open. A dead one comes back afresh, and
-/// what was seen healed needs a new message, which a receiver that drops known ones does not drop.
-pub(super) const SETTLE: &str = "UPDATE delivery
-    SET state = CASE WHEN back THEN 'main' ELSE ?3 END,
-        ended_at = CASE WHEN ?4 AND NOT back THEN ?5 END,
-        due = CASE WHEN back THEN ?5 ELSE ?6 END,
-        tries = CASE WHEN back AND NOT ?4 THEN 0 ELSE ?7 END,
-        unhealed = CASE WHEN back AND NOT ?4 THEN 0 ELSE ?9 END,
-        renew = CASE WHEN back AND ?3 = 'healed' THEN 1 ELSE ?10 END, looks = ?8, acked_at = ?11, note = ?12, fingerprint = coalesce(found, ?13, fingerprint),
-        found = NULL, calling = 0, claimed_until = NULL
-    FROM (SELECT seq AS at, found IS NOT NULL
-              AND (?4 OR (?3 = 'dead' AND found <> coalesce(?13, fingerprint))) AS back
-          FROM delivery WHERE id = ?1 AND claims = ?2 AND claimed_until IS NOT NULL)
-    WHERE seq = at RETURNING seq";
+/// What was found since the claim keeps a delivery open, and if it is another difference, out of `dead`.
+const BACK: &str =
+    "(found IS NOT NULL AND (ends OR (to_state = 'dead' AND found <> coalesce(seen, fingerprint))))";
 
-pub(super) const RELEASE: &str = "UPDATE delivery
-    SET claimed_until = NULL, calling = 0, fingerprint = coalesce(found, fingerprint), found = NULL,
-        due = max(due, ?3), note = coalesce(?4, note)
-    WHERE id = ?1 AND claims = ?2 AND claimed_until IS NOT NULL";
+/// `ends`: the state asked for is an end. A dead one comes back afresh, and what was seen healed needs a new message,
+/// which a receiver that drops known ones does not drop.
+pub(super) static SETTLE: LazyLock<ForRows> = LazyLock::new(|| {
+    ForRows::new(
+        &[
+            "to_id",
+            "claim",
+            "to_state",
+            "ends",
+            "now",
+            "to_due",
+            "to_tries",
+            "to_looks",
+            "to_unhealed",
+            "to_renew",
+            "to_acked",
+            "to_note",
+            "seen",
+        ],
+        "UPDATE delivery
+         SET state = CASE WHEN {back} THEN 'main' ELSE to_state END,
+             ended_at = CASE WHEN ends AND NOT {back} THEN now END,
+             due = CASE WHEN {back} THEN now ELSE to_due END,
+             tries = CASE WHEN {back} AND NOT ends THEN 0 ELSE to_tries END,
+             unhealed = CASE WHEN {back} AND NOT ends THEN 0 ELSE to_unhealed END,
+             renew = CASE WHEN {back} AND to_state = 'healed' THEN 1 ELSE to_renew END,
+             looks = to_looks, acked_at = to_acked, note = to_note,
+             fingerprint = coalesce(found, seen, fingerprint), found = NULL, calling = 0, claimed_until = NULL
+         FROM v WHERE id = to_id AND claims = claim AND claimed_until IS NOT NULL"
+            .replace("{back}", BACK)
+            .as_str(),
+    )
+});
+
+/// Whether or not the claim still holds: what was answered is evidence. Deliveries of one key share an id and count
+/// their claims on, so the claim says whose attempt it was.
+pub(super) static LOG: LazyLock<ForRows> = LazyLock::new(|| {
+    ForRows::new(
+        &["of", "claim", "number", "revision", "began", "took_ms", "outcome", "status", "detail"],
+        "INSERT OR REPLACE INTO attempt (delivery, number, revision, began, took_ms, outcome, status, detail)
+         SELECT seq, v.number, v.revision, v.began, v.took_ms, v.outcome, v.status, v.detail
+         FROM v CROSS JOIN delivery AS d ON seq = (
+             SELECT min(seq) FROM delivery INDEXED BY delivery_id WHERE id = v.of AND claims >= v.claim)",
+    )
+});
+
+pub(super) static RELEASE: LazyLock<ForRows> = LazyLock::new(|| {
+    ForRows::new(
+        &["to_id", "claim", "least_due", "to_note"],
+        "UPDATE delivery
+         SET claimed_until = NULL, calling = 0, fingerprint = coalesce(found, fingerprint), found = NULL,
+             due = max(due, least_due), note = coalesce(to_note, note)
+         FROM v WHERE id = to_id AND claims = claim AND claimed_until IS NOT NULL",
+    )
+});
 
 pub(super) const EXPIRE: &str = "UPDATE delivery
     SET claimed_until = NULL, calling = 0, fingerprint = coalesce(found, fingerprint), found = NULL
@@ -102,6 +152,10 @@ fn digest(bytes: Vec<u8>) -> Result<[u8; 16], sqlx::Error> {
     bytes.try_into().map_err(|_| sqlx::Error::Decode("a digest has 16 bytes".into()))
 }
 
+fn uuid(bytes: Vec<u8>) -> Result<Uuid, sqlx::Error> {
+    Uuid::from_slice(&bytes).map_err(|_| sqlx::Error::Decode("the id cannot be read".into()))
+}
+
 /// One byte for the kind, then the digest of the row.
 fn sent(bytes: &[u8]) -> Result<Sent, sqlx::Error> {
     let unreadable = || sqlx::Error::Decode("what was sent cannot be read".into());
@@ -112,11 +166,10 @@ fn sent(bytes: &[u8]) -> Result<Sent, sqlx::Error> {
 
 fn decode(row: &SqliteRow) -> Result<Delivery, sqlx::Error> {
     let unreadable = |what: &str| sqlx::Error::Decode(format!("{what} cannot be read").into());
-    let id: Vec<u8> = row.try_get("id")?;
     let row_id: String = row.try_get("row_id")?;
     let state: String = row.try_get("state")?;
     Ok(Delivery {
-        id: DeliveryId(uuid::Uuid::from_slice(&id).map_err(|_| unreadable("the id"))?),
+        id: DeliveryId(uuid(row.try_get("id")?)?),
         task: TaskName::new(row.try_get::<String, _>("task")?),
         destination: DestinationName::new(row.try_get::<String, _>("destination")?),
         key: Key::new(row.try_get::<Vec<u8>, _>("key")?),
@@ -138,29 +191,31 @@ fn decode(row: &SqliteRow) -> Result<Delivery, sqlx::Error> {
     })
 }
 
+/// Returns the claims that held.
 pub(super) async fn prepare(
     connection: &mut SqliteConnection,
-    messages: &[Prepared],
-) -> Result<Vec<DeliveryId>, sqlx::Error> {
-    let mut held = Vec::with_capacity(messages.len());
-    for m in messages {
-        let kind = m.sent.kind.number();
-        let mut sent = vec![u8::try_from(kind).unwrap_or(u8::MAX)];
-        sent.extend_from_slice(&m.sent.row);
-        let prepared = sqlx::query(PREPARE)
-            .bind(m.id.0.as_bytes().as_slice())
-            .bind(m.claim)
-            .bind(kind)
-            .bind(m.revision)
-            .bind(&*m.body)
-            .bind(sent)
-            .bind(m.fingerprint.as_slice())
-            .bind(m.attempt)
-            .bind(m.now)
-            .execute(&mut *connection)
-            .await?;
-        if prepared.rows_affected() > 0 {
-            held.push(m.id);
+    messages: &[&Prepared],
+) -> Result<HashSet<(DeliveryId, i64)>, sqlx::Error> {
+    let mut held = HashSet::with_capacity(messages.len());
+    for (text, piece) in PREPARE.pieces(messages) {
+        let mut query = sqlx::query(text);
+        for m in piece {
+            let kind = m.sent.kind.number();
+            let mut sent = vec![u8::try_from(kind).unwrap_or(u8::MAX)];
+            sent.extend_from_slice(&m.sent.row);
+            query = query
+                .bind(m.id.0.as_bytes().as_slice())
+                .bind(m.claim)
+                .bind(kind)
+                .bind(m.revision)
+                .bind(&*m.body)
+                .bind(sent)
+                .bind(m.fingerprint.as_slice())
+                .bind(m.attempt)
+                .bind(m.now);
+        }
+        for row in query.fetch_all(&mut *connection).await? {
+            held.insert((DeliveryId(uuid(row.try_get(0)?)?), row.try_get(1)?));
         }
     }
     Ok(held)
@@ -168,65 +223,52 @@ pub(super) async fn prepare(
 
 pub(super) async fn settle(
     connection: &mut SqliteConnection,
-    settlements: &[Settlement],
+    settlements: &[&Settlement],
 ) -> Result<(), sqlx::Error> {
-    for s in settlements {
-        let id = s.id.0.as_bytes().as_slice();
-        let mut row = sqlx::query(SETTLE)
-            .bind(id)
-            .bind(s.claim)
-            .bind(s.to.state.as_str())
-            .bind(!s.to.state.is_open())
-            .bind(s.now)
-            .bind(s.due)
-            .bind(s.to.tries)
-            .bind(s.to.looks)
-            .bind(s.to.unhealed)
-            .bind(s.to.renew)
-            .bind(s.to.acked_at)
-            .bind(s.note.as_deref())
-            .bind(s.seen.as_ref().map(<[u8; 16]>::as_slice))
-            .fetch_optional(&mut *connection)
-            .await?;
-        let Some(attempt) = &s.attempt else { continue };
-        if row.is_none() {
-            // The claim is over. What was answered is evidence all the same.
-            row = sqlx::query("SELECT seq FROM delivery WHERE id = ?1 ORDER BY seq DESC LIMIT 1")
-                .bind(id)
-                .fetch_optional(&mut *connection)
-                .await?;
+    for (text, piece) in SETTLE.pieces(settlements) {
+        let mut query = sqlx::query(text);
+        for s in piece {
+            query = query
+                .bind(s.id.0.as_bytes().as_slice())
+                .bind(s.claim)
+                .bind(s.to.state.as_str())
+                .bind(!s.to.state.is_open())
+                .bind(s.now)
+                .bind(s.due)
+                .bind(s.to.tries)
+                .bind(s.to.looks)
+                .bind(s.to.unhealed)
+                .bind(s.to.renew)
+                .bind(s.to.acked_at)
+                .bind(s.note.as_deref())
+                .bind(s.seen.as_ref().map(<[u8; 16]>::as_slice));
         }
-        if let Some(row) = row {
-            log_attempt(connection, row.try_get(0)?, attempt).await?;
-        }
+        query.execute(&mut *connection).await?;
     }
-    Ok(())
-}
-
-async fn log_attempt(
-    connection: &mut SqliteConnection,
-    seq: i64,
-    attempt: &Attempt,
-) -> Result<(), sqlx::Error> {
-    let (outcome, status, detail) = match &attempt.outcome {
-        AttemptOutcome::Accepted { status } => ("accepted", Some(*status), None),
-        AttemptOutcome::Failed { class, status, detail } => (class.as_str(), *status, Some(detail.as_str())),
-        AttemptOutcome::Unknown => ("unknown", None, None),
-    };
-    sqlx::query(
-        "INSERT OR REPLACE INTO attempt (delivery, number, revision, began, took_ms, outcome, status, detail)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-    )
-    .bind(seq)
-    .bind(attempt.number)
-    .bind(attempt.revision)
-    .bind(attempt.began)
-    .bind(i64::try_from(attempt.took.as_millis()).unwrap_or(i64::MAX))
-    .bind(outcome)
-    .bind(status)
-    .bind(detail)
-    .execute(connection)
-    .await?;
+    let attempts: Vec<_> = settlements.iter().filter_map(|s| Some((s, s.attempt.as_ref()?))).collect();
+    for (text, piece) in LOG.pieces(&attempts) {
+        let mut query = sqlx::query(text);
+        for (s, attempt) in piece {
+            let (outcome, status, detail) = match &attempt.outcome {
+                AttemptOutcome::Accepted { status } => ("accepted", Some(*status), None),
+                AttemptOutcome::Failed { class, status, detail } => {
+                    (class.as_str(), *status, Some(detail.as_str()))
+                }
+                AttemptOutcome::Unknown => ("unknown", None, None),
+            };
+            query = query
+                .bind(s.id.0.as_bytes().as_slice())
+                .bind(s.claim)
+                .bind(attempt.number)
+                .bind(attempt.revision)
+                .bind(attempt.began)
+                .bind(i64::try_from(attempt.took.as_millis()).unwrap_or(i64::MAX))
+                .bind(outcome)
+                .bind(status)
+                .bind(detail);
+        }
+        query.execute(&mut *connection).await?;
+    }
     Ok(())
 }
 
@@ -236,14 +278,12 @@ pub(super) async fn release(
     due: UnixMs,
     note: Option<&str>,
 ) -> Result<(), sqlx::Error> {
-    for (id, claim) in claims {
-        sqlx::query(RELEASE)
-            .bind(id.0.as_bytes().as_slice())
-            .bind(*claim)
-            .bind(due)
-            .bind(note)
-            .execute(&mut *connection)
-            .await?;
+    for (text, piece) in RELEASE.pieces(claims) {
+        let mut query = sqlx::query(text);
+        for (id, claim) in piece {
+            query = query.bind(id.0.as_bytes().as_slice()).bind(*claim).bind(due).bind(note);
+        }
+        query.execute(&mut *connection).await?;
     }
     Ok(())
 }

@@ -97,12 +97,15 @@ pub(super) const OPEN: &str =
 pub(super) const LAST: &str = "SELECT state, fingerprint, id, claims FROM delivery
     WHERE task = ?1 AND destination = ?2 AND key = ?3 AND ended_at IS NOT NULL ORDER BY seq DESC LIMIT 1";
 
-/// Where the revisions of a new delivery go on. Not simply from the last one: a clock that was set back may have made
-/// it the first to be deleted.
-pub(super) const REVISION: &str = "SELECT max(
+/// Revisions of a key go on where the last delivery ended, and never below those of deliveries that were deleted: a
+/// clock that was set back may have made the last one the first to be deleted.
+pub(super) const BEGIN: &str =
+    "INSERT INTO delivery (task, destination, key, id, claims, row_id, kind, state, due, found_at, seen_at,
+        fingerprint, run, note, revision)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?9, ?10, ?11, ?12, max(
         coalesce((SELECT max(revision) FROM delivery
                   WHERE task = ?1 AND destination = ?2 AND key = ?3 AND ended_at IS NOT NULL), 0),
-        coalesce((SELECT value FROM mark WHERE name = 'revision'), 0))";
+        coalesce((SELECT value FROM mark WHERE name = 'revision'), 0)))";
 
 const AMBIGUOUS: &str = "several rows carry this key; it is never called back";
 
@@ -154,7 +157,7 @@ async fn record(
     };
     sqlx::query(
         "UPDATE delivery SET fingerprint = ?2, kind = ?3, row_id = ?4, seen_at = ?5, state = coalesce(?6, state),
-             note = CASE WHEN ?6 IS NULL THEN note ELSE ?7 END, 
+             note = CASE WHEN ?6 IS NULL THEN note ELSE ?7 END,
              due = CASE WHEN ?8 OR state = 'verify' THEN ?5 ELSE due END,
              tries = CASE WHEN ?8 THEN 0 ELSE tries END, looks = CASE WHEN ?8 THEN 0 ELSE looks END,
              unhealed = CASE WHEN ?8 THEN 0 ELSE unhealed END
@@ -196,28 +199,19 @@ async fn begin(
         // are counted on, so that nobody holds a claim of both.
         (id, claims) = (last.try_get(2)?, last.try_get(3)?);
     }
-    let revision: i64 = of_key(REVISION, finding).fetch_one(&mut *connection).await?.try_get(0)?;
     let ambiguous = finding.kind == DeliveryKind::Ambiguous;
     let state = if ambiguous { State::Dead } else { State::Main };
-    sqlx::query(
-        "INSERT INTO delivery (id, task, destination, key, row_id, kind, state, due, revision, fingerprint, run, note,
-                               found_at, seen_at, claims)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?8, ?8, ?13)",
-    )
-    .bind(id)
-    .bind(finding.task.as_str())
-    .bind(finding.destination.as_str())
-    .bind(finding.key.as_bytes())
-    .bind(finding.row.to_string())
-    .bind(finding.kind.number())
-    .bind(state.as_str())
-    .bind(commit.now)
-    .bind(revision)
-    .bind(finding.fingerprint.as_slice())
-    .bind(commit.run.0.as_bytes().as_slice())
-    .bind(ambiguous.then_some(AMBIGUOUS))
-    .bind(claims)
-    .execute(connection)
-    .await?;
+    of_key(BEGIN, finding)
+        .bind(id)
+        .bind(claims)
+        .bind(finding.row.to_string())
+        .bind(finding.kind.number())
+        .bind(state.as_str())
+        .bind(commit.now)
+        .bind(finding.fingerprint.as_slice())
+        .bind(commit.run.0.as_bytes().as_slice())
+        .bind(ambiguous.then_some(AMBIGUOUS))
+        .execute(connection)
+        .await?;
     Ok(Recorded::Opened)
 }

@@ -37,6 +37,16 @@ pub(super) enum Write {
     Prune { before: UnixMs, limit: usize },
 }
 
+impl Write {
+    fn settlements(&self) -> &[Settlement] {
+        if let Self::Settle(settlements) = self { settlements } else { &[] }
+    }
+
+    fn messages(&self) -> &[Prepared] {
+        if let Self::Prepare(messages) = self { messages } else { &[] }
+    }
+}
+
 /// What a [`Write`] answers.
 #[derive(Debug)]
 pub(super) enum Wrote {
@@ -195,35 +205,39 @@ async fn apply_all(
     connection: &mut SqliteConnection,
     ops: impl Iterator<Item = &Write>,
 ) -> Result<Vec<Wrote>, sqlx::Error> {
+    let ops: Vec<&Write> = ops.collect();
     sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
-    let mut answers = Vec::new();
+    // None of their callers has an answer yet, so there is no order between them: many of a kind are one.
+    let settlements: Vec<&Settlement> = ops.iter().flat_map(|op| op.settlements()).collect();
+    outbox::settle(connection, &settlements).await?;
+    let messages: Vec<&Prepared> = ops.iter().flat_map(|op| op.messages()).collect();
+    let held = outbox::prepare(connection, &messages).await?;
+    let mut answers = Vec::with_capacity(ops.len());
     for op in ops {
-        answers.push(apply(connection, op).await?);
+        answers.push(match op {
+            Write::Settle(_) => Wrote::Done,
+            Write::Prepare(messages) => {
+                let mine = messages.iter().filter(|m| held.contains(&(m.id, m.claim)));
+                Wrote::Prepared(mine.map(|m| m.id).collect())
+            }
+            Write::Scan(commit) => Wrote::Committed(scan::commit(connection, commit).await?),
+            Write::Forget { task, feed } => {
+                scan::forget(connection, task, *feed).await?;
+                Wrote::Done
+            }
+            Write::Claim(request) => Wrote::Deliveries(outbox::claim(connection, request).await?),
+            Write::Release { claims, due, note } => {
+                outbox::release(connection, claims, *due, note.as_deref()).await?;
+                Wrote::Done
+            }
+            Write::Expire { now } => Wrote::Count(outbox::expire(connection, *now).await?),
+            Write::Prune { before, limit } => {
+                Wrote::Count(history::prune(connection, *before, *limit).await?)
+            }
+        });
     }
     sqlx::query("COMMIT").execute(connection).await?;
     Ok(answers)
-}
-
-async fn apply(connection: &mut SqliteConnection, op: &Write) -> Result<Wrote, sqlx::Error> {
-    Ok(match op {
-        Write::Scan(commit) => Wrote::Committed(scan::commit(connection, commit).await?),
-        Write::Forget { task, feed } => {
-            scan::forget(connection, task, *feed).await?;
-            Wrote::Done
-        }
-        Write::Claim(request) => Wrote::Deliveries(outbox::claim(connection, request).await?),
-        Write::Prepare(messages) => Wrote::Prepared(outbox::prepare(connection, messages).await?),
-        Write::Settle(settlements) => {
-            outbox::settle(connection, settlements).await?;
-            Wrote::Done
-        }
-        Write::Release { claims, due, note } => {
-            outbox::release(connection, claims, *due, note.as_deref()).await?;
-            Wrote::Done
-        }
-        Write::Expire { now } => Wrote::Count(outbox::expire(connection, *now).await?),
-        Write::Prune { before, limit } => Wrote::Count(history::prune(connection, *before, *limit).await?),
-    })
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use cupid::model::State;
@@ -160,25 +159,33 @@ async fn a_second_owner_is_refused_and_told_who_the_first_is() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn asking_for_the_holder_does_not_stop_a_start() {
     let bed = Local::new();
-    let (path, done) = (bed.path(), Arc::new(AtomicBool::new(false)));
-    let askers: Vec<_> = (0..2)
-        .map(|_| {
-            let (path, done) = (path.clone(), done.clone());
-            std::thread::spawn(move || {
-                while !done.load(Ordering::Relaxed) {
-                    holder(&path);
-                }
-            })
-        })
-        .collect();
-    for _ in 0..10 {
-        let store = LocalStore::open(&path).await;
-        store.unwrap().close().await;
+    let path = bed.path();
+    // More often than any command does.
+    let asking = async {
+        loop {
+            holder(&path);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let starting = async {
+        for _ in 0..20 {
+            let store = LocalStore::open(&path).await;
+            store.unwrap().close().await;
+        }
+    };
+    tokio::select! {
+        () = asking => {}
+        () = starting => {}
     }
-    done.store(true, Ordering::Relaxed);
-    for asker in askers {
-        asker.join().unwrap();
-    }
+    // And one that is caught in the middle of it.
+    let asked = fs::File::open(path.with_extension("lock")).unwrap();
+    asked.lock_shared().unwrap();
+    let start = LocalStore::open(&path);
+    let ended = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        asked.unlock().unwrap();
+    };
+    assert!(tokio::join!(start, ended).0.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

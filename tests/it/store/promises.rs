@@ -368,6 +368,7 @@ pub async fn an_expired_claim_can_do_no_more_harm(bed: &dyn Bed) {
     store.commit_scan(found(T0, [finding(1, 3)])).await.unwrap();
     settle(&*store, accepted(State::Retry)).await;
     assert_eq!(open_states(&*store).await, [(State::Main, 1)]);
+    assert_eq!(store.totals().await.unwrap().attempts, 1, "it was no attempt of this one");
 }
 
 pub async fn released_claims_come_back_unchanged(bed: &dyn Bed) {
