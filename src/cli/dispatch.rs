@@ -1,5 +1,6 @@
 //! From the words typed to the command that does them.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -22,7 +23,10 @@ pub fn main() -> ExitCode {
             return ExitCode::from(exit::INTERNAL);
         }
     };
-    let code = runtime.block_on(dispatch(args));
+    let code = catch_unwind(AssertUnwindSafe(|| runtime.block_on(dispatch(args)))).unwrap_or_else(|panic| {
+        let whoever_read_left = panic.downcast_ref::<String>().is_some_and(|words| is_closed_pipe(words));
+        if whoever_read_left { ExitCode::SUCCESS } else { ExitCode::from(exit::INTERNAL) }
+    });
     // A look-up that hangs in the resolver must not hold up the end.
     runtime.shutdown_background();
     code
@@ -72,9 +76,17 @@ pub(super) fn colours() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 
+/// The panic of `println!` when the other end of the pipe is gone, as in `cupid schema | head`: no bug of ours.
+fn is_closed_pipe(words: &str) -> bool {
+    words.starts_with("failed printing to stdout") && words.contains("Broken pipe")
+}
+
 /// A bug is one line in the log, not a stack trace on the terminal.
 fn quiet_panics() {
     std::panic::set_hook(Box::new(|panic| {
+        if panic.payload().downcast_ref::<String>().is_some_and(|words| is_closed_pipe(words)) {
+            return;
+        }
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         if tracing::dispatcher::has_been_set() {
             tracing::error!(place, "internal error, please report it");

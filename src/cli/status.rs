@@ -16,9 +16,19 @@ use crate::store::{LaneCount, Store, StoreError};
 pub(super) async fn status(config: &Config, as_json: bool) -> ExitCode {
     let database = config.state.database(&config.name);
     let live = match holder(&database) {
-        Some(_) => admin::ask(&admin::path_beside(&database), &json!({ "verb": "status" })).await.ok(),
+        Some(_) => match admin::ask(&admin::path_beside(&database), &json!({ "verb": "status" })).await {
+            Ok(answer) => Some(answer),
+            Err(e) => {
+                eprintln!(
+                    "note: a daemon holds {} and cannot be asked ({e}); ask as the user that runs it",
+                    database.display()
+                );
+                None
+            }
+        },
         None => None,
     };
+    let held = live.is_none() && holder(&database).is_some();
     let answer = match live {
         Some(answer) => answer,
         None if !database.exists() => json!({ "waiting": [] }),
@@ -42,7 +52,7 @@ pub(super) async fn status(config: &Config, as_json: bool) -> ExitCode {
     if as_json {
         println!("{answer:#}");
     } else {
-        println!("{}", text(config, &answer, Clock::system().now()));
+        println!("{}", text(config, &answer, held, Clock::system().now()));
     }
     ExitCode::SUCCESS
 }
@@ -52,9 +62,10 @@ async fn waiting(database: &Path) -> Result<Vec<LaneCount>, StoreError> {
 }
 
 /// One line for each destination, and one for each trouble.
-fn text(config: &Config, answer: &Value, now: i64) -> String {
+fn text(config: &Config, answer: &Value, held: bool, now: i64) -> String {
     let mut out = match answer["status"]["pid"].as_u64() {
         Some(pid) => vec![format!("running as process {pid}")],
+        None if held => vec!["running, as far as the lock says".to_owned()],
         None => vec!["not running".to_owned()],
     };
     if let Some(trouble) = answer["status"]["state_trouble"].as_str() {

@@ -185,9 +185,9 @@ impl Pair {
         Ok(wanted
             .iter()
             .map(|(id, key)| {
-                let row = rows
-                    .remove(id)
-                    .filter(|row| self.key_form.key(&row[self.whole.key]).as_ref() == Some(*key));
+                // Two deliveries may name one row: by the key it had, and by the key it has. Only the latter takes it.
+                let named = |row: &Row| self.key_form.key(&row[self.whole.key]).as_ref() == Some(*key);
+                let row = if rows.get(id).is_some_and(named) { rows.remove(id) } else { None };
                 let Some(row) = row else {
                     return Looked { verdict: None, row: None, copy: None, fingerprint: [0; 16] };
                 };
