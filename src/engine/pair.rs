@@ -209,15 +209,19 @@ impl Pair {
         }
         let lists = keys.chunks(keys.len().div_ceil(SIDE_BY_SIDE).max(LEAST_LIST));
         let answers = try_join_all(lists.map(|list| self.destination.lookup(list))).await?;
-        let rows = answers.into_iter().flatten();
-        let mut copies: HashMap<Key, Vec<Row>> = HashMap::with_capacity(keys.len());
-        for row in rows {
-            // Matched by exact key: what a case-insensitive collation added falls out here.
-            if let Some(key) = self.key_form.key(&row[0]) {
-                copies.entry(key).or_default().push(row);
+        let mut copies: HashMap<Key, (usize, Vec<Row>)> = HashMap::with_capacity(keys.len());
+        for (list, rows) in answers.into_iter().enumerate() {
+            for row in rows {
+                // Matched by exact key: what a case-insensitive collation added falls out here. It may also have
+                // added the same row to both lists; either has all rows of a key, so the first one counts.
+                let Some(key) = self.key_form.key(&row[0]) else { continue };
+                let (from, found) = copies.entry(key).or_insert_with(|| (list, Vec::new()));
+                if *from == list {
+                    found.push(row);
+                }
             }
         }
-        Ok(copies)
+        Ok(copies.into_iter().map(|(key, (_, rows))| (key, rows)).collect())
     }
 
     /// The verdict, and the digest by which the same difference is known again.
