@@ -38,8 +38,8 @@ pub use runtime::{
 };
 pub use schema::schema;
 pub use task::{
-    BodyForm, CallbackConfig, DestinationConfig, Dsn, Engine, RetryPolicy, SourceConfig, Start, TaskConfig,
-    Then, TimeLayout, Tls, UpdateConfig, ValueForm,
+    BodyForm, CallbackConfig, Confirm, DestinationConfig, Dsn, Engine, RetryPolicy, SourceConfig, Start,
+    TaskConfig, Then, TimeLayout, Tls, UpdateConfig, ValueForm,
 };
 
 #[cfg(test)]

@@ -36,6 +36,8 @@ pub struct SourceConfig {
     pub insert: Option<Duration>,
     /// The update feed; `None`: off.
     pub update: Option<UpdateConfig>,
+    /// How long transactions may stay open where the database does not tell which ones are.
+    pub settle: Duration,
     /// Zone of wall-clock columns; `None`: the server's own default zone.
     pub zone: Option<chrono_tz::Tz>,
 }
@@ -92,8 +94,14 @@ pub struct DestinationConfig {
     pub callback: CallbackConfig,
     /// When failed attempts are made again.
     pub retry: RetryPolicy,
+    /// When a difference is believed.
+    pub confirm: Confirm,
     /// How long the copy is looked at after a 2xx; `None`: a 2xx ends the delivery.
     pub verify: Option<Duration>,
+    /// How often the whole table is gone through; `None`: never.
+    pub sweep: Option<Duration>,
+    /// Whether rows that only the copy has are called back (type 3).
+    pub delete: bool,
     /// `"callbacks"`: `false`: findings are kept, nothing is sent to this receiver.
     pub callbacks: bool,
 }
@@ -159,6 +167,17 @@ pub struct RetryPolicy {
     pub tries: u32,
     /// What comes when they are used up.
     pub then: Then,
+}
+
+/// When a difference is believed (DESIGN section 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Confirm {
+    /// The least time for which the source row must have stood still; zero: differences are believed at once.
+    pub floor: Duration,
+    /// The most that is learned from copies that follow late.
+    pub lag: Duration,
+    /// A copy that showed no version seen in this time, while its source moved, is stuck.
+    pub hot: Duration,
 }
 
 /// What happens when the quick tries are used up.

@@ -91,6 +91,7 @@ mod tests {
             by_column: "id".into(),
             insert: None,
             update: None,
+            settle: std::time::Duration::from_secs(60),
             zone: Some(chrono_tz::Asia::Shanghai),
         };
         let level = |minutes| clock(Some(TimeDelta::minutes(minutes)), "u", &config).level;

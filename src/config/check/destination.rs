@@ -95,7 +95,10 @@ pub(super) fn check<'a>(
     policy::check_all(r, section);
     let layers = layers.around(*section, connection, top);
     let retry = policy::retry(r, &layers, top);
+    let confirm = policy::confirm(r, &layers);
     let verify = policy::verify(r, &layers);
+    let sweep = policy::sweep(r, &layers);
+    let delete = policy::delete(r, &layers);
     let callbacks = policy::callbacks(r, &layers);
     Some(DestinationConfig {
         name: DestinationName::new(name?),
@@ -105,7 +108,10 @@ pub(super) fn check<'a>(
         columns: columns?,
         callback: callback?,
         retry,
+        confirm,
         verify,
+        sweep,
+        delete,
         callbacks,
     })
 }

@@ -8,12 +8,15 @@ use crate::config::nearest::nearest;
 use crate::config::problem::Problem;
 use crate::config::read::{Found, Reader, json};
 use crate::config::section::Section;
-use crate::config::{RetryPolicy, Then, duration, zone};
+use crate::config::{Confirm, RetryPolicy, Then, duration, zone};
 
 const TRIES: u32 = 3;
 const THEN: Duration = Duration::from_secs(600);
 const VERIFY: Duration = Duration::from_secs(30);
 const DELAY: Duration = Duration::from_secs(10);
+const CONFIRM: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// Sections in which a policy may stand, nearest first, each with its name in an explanation.
 #[derive(Clone, Default)]
@@ -67,8 +70,18 @@ pub(super) fn check_all(r: &mut Reader<'_>, section: &Section<'_>) {
     if can("retry") {
         read_retry(r, section, DELAY);
     }
-    if can("verify") {
-        r.duration_or_false(section, "verify");
+    for key in ["confirm", "lag", "hot", "settle"] {
+        if can(key) {
+            r.duration(section, key);
+        }
+    }
+    for key in ["verify", "sweep"] {
+        if can(key) {
+            r.duration_or_false(section, key);
+        }
+    }
+    if can("delete") {
+        r.boolean(section, "delete");
     }
     if can("zone") {
         read_zone(r, section);
@@ -86,11 +99,47 @@ pub(super) fn callbacks(r: &mut Reader<'_>, layers: &Layers<'_>) -> bool {
     value
 }
 
+pub(super) fn confirm(r: &mut Reader<'_>, layers: &Layers<'_>) -> Confirm {
+    Confirm {
+        floor: span(r, layers, "confirm", CONFIRM),
+        lag: span(r, layers, "lag", MINUTE),
+        hot: span(r, layers, "hot", MINUTE),
+    }
+}
+
+pub(super) fn settle(r: &mut Reader<'_>, layers: &Layers<'_>) -> Duration {
+    span(r, layers, "settle", MINUTE)
+}
+
 pub(super) fn verify(r: &mut Reader<'_>, layers: &Layers<'_>) -> Option<Duration> {
-    let found = layers.nearest(r, "verify", |r, section| r.duration_or_false(section, "verify"));
+    span_or_false(r, layers, "verify", VERIFY)
+}
+
+pub(super) fn sweep(r: &mut Reader<'_>, layers: &Layers<'_>) -> Option<Duration> {
+    span_or_false(r, layers, "sweep", DAY)
+}
+
+pub(super) fn delete(r: &mut Reader<'_>, layers: &Layers<'_>) -> bool {
+    let found = layers.nearest(r, "delete", |r, section| r.boolean(section, "delete"));
     let (value, origin) =
-        found.map_or_else(|| (Some(VERIFY), "default".to_owned()), |(found, origin)| (found.value, origin));
-    r.out.leaf("verify", value.map_or_else(|| "false".to_owned(), |v| json(&duration::show(v))), origin);
+        found.map_or_else(|| (false, "default".to_owned()), |(found, origin)| (found.value, origin));
+    r.out.leaf("delete", value.to_string(), origin);
+    value
+}
+
+fn span(r: &mut Reader<'_>, layers: &Layers<'_>, key: &str, default: Duration) -> Duration {
+    let found = layers.nearest(r, key, |r, section| r.duration(section, key));
+    let (value, origin) =
+        found.map_or_else(|| (default, "default".to_owned()), |(found, origin)| (found.value, origin));
+    r.out.leaf(key, json(&duration::show(value)), origin);
+    value
+}
+
+fn span_or_false(r: &mut Reader<'_>, layers: &Layers<'_>, key: &str, default: Duration) -> Option<Duration> {
+    let found = layers.nearest(r, key, |r, section| r.duration_or_false(section, key));
+    let (value, origin) =
+        found.map_or_else(|| (Some(default), "default".to_owned()), |(found, origin)| (found.value, origin));
+    r.out.leaf(key, value.map_or_else(|| "false".to_owned(), |v| json(&duration::show(v))), origin);
     value
 }
 

@@ -37,7 +37,9 @@ pub(super) fn check<'a>(
         let problem = Problem::error(at, "neither new nor changed rows are looked for");
         r.report(problem.help("set `insert` to true, or name an `updateColumn`"));
     }
-    let zone = policy::zone(r, &layers.around(*section, connection, top));
+    let layers = layers.around(*section, connection, top);
+    let settle = policy::settle(r, &layers);
+    let zone = policy::zone(r, &layers);
     r.out.close();
     Some(SourceConfig {
         dsn: place?.dsn,
@@ -46,6 +48,7 @@ pub(super) fn check<'a>(
         by_column: by_column?,
         insert,
         update: update?,
+        settle,
         zone,
     })
 }

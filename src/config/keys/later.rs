@@ -11,18 +11,11 @@ const fn later(name: &'static str, scopes: &'static [Scope]) -> Key {
     }
 }
 
-const POLICY: &[Scope] = &[Destination, Task, Connection, Top];
 const PLACE: &[Scope] = &[Source, Destination, Connection];
 
 pub(super) const KEYS: &[Key] = &[
     later("include", &[Top]),
     later("web", &[Top]),
-    later("confirm", POLICY),
-    later("lag", POLICY),
-    later("hot", POLICY),
-    later("settle", &[Source, Task, Connection, Top]),
-    later("sweep", POLICY),
-    later("delete", POLICY),
     later("schedule", &[Source, Task, Connection, Top]),
     later("keep", &[Destination, Task, Connection]),
     later("zone", &[Destination]),

@@ -54,6 +54,7 @@ pub fn source_config(db: &Db, table: &str, by: &str) -> SourceConfig {
         by_column: by.to_owned(),
         insert: Some(Duration::from_secs(1)),
         update: None,
+        settle: Duration::from_secs(60),
         zone: None,
     }
 }
@@ -93,7 +94,14 @@ pub fn destination_config(db: &Db, table: &str, by: &str, columns: &[&str]) -> D
             tries: 3,
             then: Then::Every(Duration::from_secs(600)),
         },
+        confirm: cupid::config::Confirm {
+            floor: Duration::ZERO,
+            lag: Duration::from_secs(60),
+            hot: Duration::from_secs(60),
+        },
         verify: None,
+        sweep: None,
+        delete: false,
         callbacks: true,
     }
 }
