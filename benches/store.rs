@@ -15,7 +15,7 @@ use cupid::model::{
     State, TaskName,
 };
 use cupid::store::local::LocalStore;
-use cupid::store::{ClaimRequest, Prepared, ScanCommit, Settlement, Store, Transition};
+use cupid::store::{ClaimRequest, Prepared, ScanCommit, Settlement, Store, Transition, Work};
 use futures_util::future::join_all;
 
 const ROWS: usize = 20_000;
@@ -92,15 +92,17 @@ fn commit(keys: &[usize], difference: u8) -> ScanCommit {
         row: RowId(*key as i128),
         kind: DeliveryKind::Missing,
         fingerprint: [difference; 16],
+        watch: vec![b'x'; 150].into(),
     };
     let findings = keys.iter().map(finding).collect();
-    ScanCommit { run: RunId(uuid::Uuid::nil()), cursors: Vec::new(), findings, now: NOW }
+    ScanCommit { run: RunId(uuid::Uuid::nil()), cursors: Vec::new(), findings, due: NOW, now: NOW }
 }
 
 async fn claim(store: &LocalStore) -> Vec<Delivery> {
     let request = ClaimRequest {
         task: TaskName::new("main"),
         destination: DestinationName::new("copy"),
+        work: Work::Look,
         limit: BATCH,
         now: NOW,
         lease: Duration::from_secs(120),
@@ -141,6 +143,7 @@ fn answered(d: &Delivery, p: &Prepared) -> Settlement {
             acked_at: Some(NOW),
         },
         seen: None,
+        watch: None,
         due: NOW + 1000,
         attempt: Some(attempt),
         note: None,

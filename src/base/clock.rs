@@ -44,3 +44,8 @@ impl fmt::Debug for Clock {
         write!(f, "Clock({})", self.now())
     }
 }
+
+/// A duration in whole milliseconds; what is too long for that is as long as can be.
+pub fn ms(duration: std::time::Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,25 +1,35 @@
 //! The callback task: one lane for each (task, destination), all of them side by side.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use futures_util::future::join_all;
 use tokio::sync::{Notify, mpsc};
 
 use super::lane::Lane;
+use super::watcher::{Waits, Watcher};
 use super::{Places, StatusBoard, Stop};
 use crate::base::clock::Clock;
 use crate::deliver::Caller;
 use crate::notify::Alert;
-use crate::outbox::Policy;
+use crate::outbox::{Learner, Policy};
 use crate::store::Store;
 
-/// Wake-ups of the lanes: by task, then by destination.
-pub(super) type Wakes = Arc<Vec<Vec<Arc<Notify>>>>;
+/// What whoever opens suspects needs of a destination.
+#[derive(Clone)]
+pub(super) struct Suspects {
+    /// Something is to be looked at.
+    pub(super) wake: Arc<Notify>,
+    pub(super) waits: Waits,
+}
+
+/// By task, then by destination.
+pub(super) type Wakes = Arc<Vec<Vec<Suspects>>>;
 
 /// See the module's documentation.
 #[derive(Clone)]
 pub struct Callback {
     lanes: Vec<Lane>,
+    watchers: Vec<Watcher>,
     wakes: Wakes,
 }
 
@@ -41,32 +51,47 @@ impl Callback {
         alerts: &mpsc::Sender<Alert>,
         status: &StatusBoard,
     ) -> Result<Self, reqwest::Error> {
-        let mut lanes = Vec::new();
+        let (mut lanes, mut watchers) = (Vec::new(), Vec::new());
         let mut wakes = Vec::new();
         for task in &places.tasks {
             let mut of_task = Vec::new();
             for (destination, config) in task.config.destinations.iter().enumerate() {
-                let wake = Arc::new(Notify::new());
-                of_task.push(wake.clone());
+                let (calls, looks) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+                let waits = Arc::new(Mutex::new(Learner::new(config.confirm, None, clock.now())));
+                of_task.push(Suspects { wake: looks.clone(), waits: waits.clone() });
+                let policy = Policy {
+                    retry: config.retry.clone(),
+                    confirm: config.confirm,
+                    verify: config.verify,
+                    sending: task.config.callbacks && config.callbacks,
+                };
+                watchers.push(Watcher {
+                    store: store.clone(),
+                    places: task.clone(),
+                    destination,
+                    policy: policy.clone(),
+                    clock: clock.clone(),
+                    waits,
+                    wake: looks.clone(),
+                    calls: calls.clone(),
+                    status: status.clone(),
+                });
                 lanes.push(Lane {
                     store: store.clone(),
                     places: task.clone(),
                     destination,
                     caller: Caller::new(config.callback.clone(), clock.clone())?,
-                    policy: Policy {
-                        retry: config.retry.clone(),
-                        verify: config.verify,
-                        sending: task.config.callbacks && config.callbacks,
-                    },
+                    policy,
                     clock: clock.clone(),
-                    wake,
+                    wake: calls,
+                    looks,
                     alerts: alerts.clone(),
                     status: status.clone(),
                 });
             }
             wakes.push(of_task);
         }
-        Ok(Self { lanes, wakes: Arc::new(wakes) })
+        Ok(Self { lanes, watchers, wakes: Arc::new(wakes) })
     }
 
     /// For whoever makes deliveries.
@@ -76,6 +101,8 @@ impl Callback {
 
     /// Works until the stop and waits for open calls.
     pub async fn run(self, stop: Stop) {
-        join_all(self.lanes.into_iter().map(|lane| lane.run(stop.clone()))).await;
+        let lanes = join_all(self.lanes.into_iter().map(|lane| lane.run(stop.clone())));
+        let watchers = join_all(self.watchers.into_iter().map(|watcher| watcher.run(stop.clone())));
+        tokio::join!(lanes, watchers);
     }
 }

@@ -20,7 +20,7 @@ use crate::deliver::Caller;
 use crate::model::{Attempt, AttemptOutcome, Delivery, DeliveryId, State};
 use crate::notify::Alert;
 use crate::outbox::{Policy, after_attempt};
-use crate::store::{ClaimRequest, Settlement, Store, StoreError};
+use crate::store::{ClaimRequest, Settlement, Store, StoreError, Work};
 
 /// What was read longer ago is read again before it is sent (invariant 3).
 const FRESH: Duration = Duration::from_secs(2);
@@ -41,6 +41,8 @@ pub(super) struct Lane {
     pub(super) policy: Policy,
     pub(super) clock: Clock,
     pub(super) wake: Arc<Notify>,
+    /// Something is to be looked at.
+    pub(super) looks: Arc<Notify>,
     pub(super) alerts: mpsc::Sender<Alert>,
     pub(super) status: StatusBoard,
 }
@@ -129,6 +131,7 @@ impl Lane {
         let request = ClaimRequest {
             task: task.name.clone(),
             destination: destination.name.clone(),
+            work: Work::Call,
             limit,
             now: self.clock.now(),
             lease: LEASE,
@@ -136,7 +139,7 @@ impl Lane {
         let claimed = self.store.claim(request).await?;
         self.status.store_works();
         if claimed.is_empty() {
-            let due = self.store.next_due(&task.name, &destination.name).await?;
+            let due = self.store.next_due(&task.name, &destination.name, Work::Call).await?;
             let pause = due.map_or(IDLE, |due| {
                 Duration::from_millis(due.saturating_sub(self.clock.now()).clamp(1, 60_000).unsigned_abs())
             });
@@ -150,6 +153,7 @@ impl Lane {
                 }
                 if !sorted.settled.is_empty() {
                     self.store.settle(sorted.settled).await?;
+                    self.looks.notify_one();
                 }
                 Ok(Refill::Ready(sorted.ready))
             }
@@ -262,6 +266,7 @@ impl Lane {
             claim: delivery.claim,
             to: answered.to,
             seen: None,
+            watch: None,
             due: answered.due,
             attempt: Some(attempt),
             note,
@@ -274,7 +279,10 @@ impl Lane {
     async fn settle(&self, settlement: Settlement, stop: &Stop) {
         loop {
             match self.store.settle(vec![settlement.clone()]).await {
-                Ok(()) => return self.status.store_works(),
+                Ok(()) => {
+                    self.looks.notify_one();
+                    return self.status.store_works();
+                }
                 Err(e) => self.status.store_failed(&e),
             }
             tokio::select! {

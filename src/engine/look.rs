@@ -1,12 +1,14 @@
 //! Looks at both sides of claimed deliveries and decides what each becomes.
 
+use std::sync::{Mutex, PoisonError};
+
 use super::pair::{Looked, Pair};
 use crate::base::clock::UnixMs;
 use crate::config::CallbackConfig;
 use crate::deliver::{Changed, Message, body};
 use crate::diff::digest;
-use crate::model::{Delivery, DeliveryKind, Row, Sent, Verdict};
-use crate::outbox::{Next, Policy, Seen, after_look};
+use crate::model::{Delivery, DeliveryKind, Row, Sent, State, Verdict};
+use crate::outbox::{Learner, Next, Policy, Seen, Step, Watch, after_look, after_watch};
 use crate::sql::PlaceError;
 use crate::store::{Prepared, Settlement};
 
@@ -25,6 +27,69 @@ pub(super) struct Sorted {
     pub(super) settled: Vec<Settlement>,
 }
 
+/// Reads both sides once for all of `claimed`, suspects and acknowledged ones, and decides; nothing is sent from here.
+pub(super) async fn watch(
+    pair: &Pair,
+    claimed: Vec<Delivery>,
+    policy: &Policy,
+    learner: &Mutex<Learner>,
+    now: impl Fn() -> UnixMs,
+) -> Result<Vec<Settlement>, PlaceError> {
+    let wanted: Vec<_> = claimed.iter().map(|d| (d.row, &d.key)).collect();
+    let looked = pair.look(&wanted).await?;
+    let mut learner = learner.lock().unwrap_or_else(PoisonError::into_inner);
+    let settled = claimed.iter().zip(&looked).map(|(d, looked)| {
+        let (now, seen) = (now(), seen(looked));
+        let mut watch = d.watch.as_deref().and_then(Watch::read);
+        let next = if d.state == State::Suspect {
+            let step = suspect(d, seen, looked, &mut watch, policy, &mut learner, now);
+            after_watch(d, seen, step, now)
+        } else {
+            after_look(d, seen, policy, now)
+        };
+        let Next::Settle { to, due, note } = next else {
+            unreachable!("an acknowledged message is not sent again")
+        };
+        let seen = matches!(seen, Seen::Disagrees(_) | Seen::Ambiguous).then_some(looked.fingerprint);
+        Settlement {
+            id: d.id,
+            claim: d.claim,
+            to,
+            seen,
+            watch: watch.map(|watch| watch.bytes()),
+            due,
+            attempt: None,
+            note: note.map(str::to_owned),
+            now,
+        }
+    });
+    Ok(settled.collect())
+}
+
+fn suspect(
+    d: &Delivery,
+    seen: Seen,
+    looked: &Looked,
+    watch: &mut Option<Watch>,
+    policy: &Policy,
+    learner: &mut Learner,
+    now: UnixMs,
+) -> Step {
+    if matches!(seen, Seen::Agrees | Seen::Gone) {
+        if let (Seen::Agrees, None, Some(watch)) = (seen, d.sent, watch.as_ref()) {
+            learner.healed(d.found_at, watch.stood(), watch.looked(), now);
+        }
+        return Step::Wait(now);
+    }
+    let watch = watch.get_or_insert_with(|| Watch::begin(&looked.witness, now));
+    let wait = learner.wait(d.found_at, now);
+    let step = watch.look(&looked.witness, &policy.confirm, wait, d.found_at, now);
+    if step == Step::Confirmed {
+        learner.in_vain(now);
+    }
+    step
+}
+
 /// Reads both sides once for all of `claimed` and decides.
 pub(super) async fn look(
     pair: &Pair,
@@ -38,7 +103,10 @@ pub(super) async fn look(
     let mut sorted = Sorted::default();
     for (delivery, looked) in claimed.into_iter().zip(looked) {
         let now = now();
-        let seen = seen(&looked);
+        let seen = match seen(&looked) {
+            Seen::Disagrees(_) if is_past(&delivery, &looked, policy) => Seen::Moved,
+            seen => seen,
+        };
         match (after_look(&delivery, seen, policy, now), seen) {
             (Next::Send { revision }, Seen::Disagrees(sent)) => {
                 sorted.ready.push(ready(pair, delivery, looked, revision, sent, receiver, now));
@@ -47,12 +115,19 @@ pub(super) async fn look(
                 let note = note.map(str::to_owned);
                 let seen = matches!(seen, Seen::Disagrees(_) | Seen::Ambiguous).then_some(looked.fingerprint);
                 let (id, claim) = (delivery.id, delivery.claim);
-                sorted.settled.push(Settlement { id, claim, to, seen, due, attempt: None, note, now });
+                let watch = None;
+                sorted.settled.push(Settlement { id, claim, to, seen, watch, due, attempt: None, note, now });
             }
             (Next::Send { .. }, _) => unreachable!("only a copy that disagrees is called back"),
         }
     }
     Ok(sorted)
+}
+
+/// Whether what was confirmed is no longer what is there, on either side.
+fn is_past(delivery: &Delivery, looked: &Looked, policy: &Policy) -> bool {
+    let confirmed = delivery.watch.as_deref().and_then(Watch::read);
+    !policy.confirm.floor.is_zero() && confirmed.is_some_and(|watch| watch.is_past(&looked.witness))
 }
 
 fn seen(looked: &Looked) -> Seen {

@@ -1,8 +1,8 @@
 //! The manager: plans looks, hands out tickets, and makes what came of them durable. The only writer of cursors.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, mpsc};
@@ -13,6 +13,7 @@ use super::ticket::{Counts, ScanError, Scanned};
 use super::{Outcome, Places, StatusBoard, Stop, Ticket};
 use crate::base::clock::Clock;
 use crate::model::{DestinationName, Feed, Position, RowId, RunId, TaskName};
+use crate::outbox::first_look;
 use crate::scan::{self, Begin, Pace, plan};
 use crate::sql::PlaceErrorKind;
 use crate::store::{Cursor, ScanCommit, Store, StoreError};
@@ -230,8 +231,15 @@ impl Manager {
         let stands = lane.plan.position.as_ref().is_some_and(|p| p.as_str() == scanned.next.as_str());
         let unchanged = stands && scanned.findings.is_empty();
         if !unchanged {
+            let suspects = &self.wakes[ticket.task][destination];
+            let many = scanned.findings.len();
+            let due = {
+                let waits = suspects.waits.lock().unwrap_or_else(PoisonError::into_inner);
+                first_look(many, waits.usual(now), now)
+            };
             let commit = ScanCommit {
                 run: ticket.run,
+                due,
                 cursors: vec![Cursor {
                     task: task.clone(),
                     destination: lane.name.clone(),
@@ -247,7 +255,9 @@ impl Manager {
                 Ok(committed) => {
                     self.status.store_works();
                     if committed.opened + committed.changed > 0 {
-                        self.wakes[ticket.task][destination].notify_one();
+                        let opened = usize::try_from(committed.opened).unwrap_or(usize::MAX);
+                        suspects.waits.lock().unwrap_or_else(PoisonError::into_inner).found(opened, now);
+                        suspects.wake.notify_one();
                         let c = scanned.counts;
                         info!(%task, destination = %lane.name, feed = %kind, opened = committed.opened,
                             changed = committed.changed, known = committed.known, missing = c.missing,

@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! manager ── tickets ──► scanner-1..N ── outcomes ──► manager ── findings + cursors ──► store
-//!    └── wakes ──► callback: one lane per (task, destination) ── claims, looks, calls, settles ──► store
+//!    └── wakes ──► callback, for each (task, destination):
+//!                     watcher ── claims suspects and what was acknowledged, looks, settles ──► store
+//!                     lane ── claims what is confirmed, looks, calls, settles ──► store
 //!                     └── alerts ──► notifier                     janitor: retention, expired claims
 //! ```
 //!
@@ -23,6 +25,7 @@ mod status;
 mod stop;
 mod supervisor;
 mod ticket;
+mod watcher;
 
 pub use callback::Callback;
 pub use janitor::Janitor;

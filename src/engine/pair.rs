@@ -6,11 +6,13 @@ use std::sync::Arc;
 use futures_util::future::try_join_all;
 
 use super::ticket::Counts;
+use crate::base::clock::UnixMs;
 use crate::destination::Destination;
 use crate::diff::{ColumnRule, KeyForm, compare, digest};
 use crate::model::{
     DeliveryKind, DestinationName, Finding, Key, Row, RowId, SourceRow, TaskName, Value, Verdict,
 };
+use crate::outbox::{Watch, Witness};
 use crate::source::Source;
 use crate::sql::{PlaceError, PlaceErrorKind};
 
@@ -68,6 +70,8 @@ pub(super) struct Looked {
     pub(super) copy: Option<Row>,
     /// Digest of the difference.
     pub(super) fingerprint: [u8; 16],
+    /// What confirming needs of both sides.
+    pub(super) witness: Witness,
 }
 
 impl Pair {
@@ -119,6 +123,7 @@ impl Pair {
         task: &TaskName,
         destination: &DestinationName,
         rows: &[SourceRow],
+        now: impl Fn() -> UnixMs,
     ) -> Result<Compared, PlaceError> {
         let mut counts = Counts::default();
         let mut findings = Vec::new();
@@ -131,7 +136,8 @@ impl Pair {
                 counts.see(&Verdict::NotComparable);
                 continue;
             };
-            let (verdict, fingerprint) = Self::judge(&self.read, &row.values, copies.get(&key));
+            let found = copies.get(&key);
+            let (verdict, fingerprint) = Self::judge(&self.read, &row.values, found);
             counts.see(&verdict);
             let kind = match verdict {
                 Verdict::Same | Verdict::NotComparable => continue,
@@ -139,6 +145,7 @@ impl Pair {
                 Verdict::Differs(_) => DeliveryKind::Differs,
                 Verdict::Ambiguous(_) => DeliveryKind::Ambiguous,
             };
+            let witness = Self::witness(&self.read, &row.values, found, &verdict);
             let finding = Finding {
                 task: task.clone(),
                 destination: destination.clone(),
@@ -146,6 +153,7 @@ impl Pair {
                 row: row.id,
                 kind,
                 fingerprint,
+                watch: Watch::begin(&witness, now()).bytes(),
             };
             findings.push(finding);
         }
@@ -189,12 +197,14 @@ impl Pair {
                 let named = |row: &Row| self.key_form.key(&row[self.whole.key]).as_ref() == Some(*key);
                 let row = if rows.get(id).is_some_and(named) { rows.remove(id) } else { None };
                 let Some(row) = row else {
-                    return Looked { verdict: None, row: None, copy: None, fingerprint: [0; 16] };
+                    let witness = Witness::default();
+                    return Looked { verdict: None, row: None, copy: None, fingerprint: [0; 16], witness };
                 };
                 let found = copies.get(*key);
                 let (verdict, fingerprint) = Self::judge(&self.whole, &row, found);
+                let witness = Self::witness(&self.whole, &row, found, &verdict);
                 let copy = found.filter(|rows| rows.len() == 1).map(|rows| rows[0].clone());
-                Looked { verdict: Some(verdict), row: Some(row), copy, fingerprint }
+                Looked { verdict: Some(verdict), row: Some(row), copy, fingerprint, witness }
             })
             .collect())
     }
@@ -222,6 +232,26 @@ impl Pair {
             }
         }
         Ok(copies.into_iter().map(|(key, (_, rows))| (key, rows)).collect())
+    }
+
+    /// What confirming needs of a row and what was found for it.
+    fn witness(shape: &Shape, row: &[Value], copies: Option<&Vec<Row>>, verdict: &Verdict) -> Witness {
+        let version: Vec<Value> = shape.version.iter().map(|i| row[*i].clone()).collect();
+        let [head @ .., _, _, _, _, _, _, _, _] = digest(&[&version]);
+        let copy = match copies.map(Vec::as_slice) {
+            Some([copy]) => Some(shape.rules.iter().map(|rule| rule.destination_mark(copy)).collect()),
+            _ => None,
+        };
+        Witness {
+            version: u64::from_be_bytes(head),
+            source: shape.rules.iter().map(|rule| rule.source_mark(row)).collect(),
+            copy,
+            differs: match verdict {
+                Verdict::Same => Vec::new(),
+                Verdict::Differs(columns) => columns.clone(),
+                _ => (0..shape.rules.len()).collect(),
+            },
+        }
     }
 
     /// The verdict, and the digest by which the same difference is known again.

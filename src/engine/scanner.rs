@@ -13,6 +13,7 @@ use super::pair::Compared;
 use super::ticket::{ScanError, Scanned};
 use super::{Outcome, Places, Stop, Ticket};
 use crate::base::chain::chain;
+use crate::base::clock::Clock;
 use crate::source::Batch;
 use crate::sql::PlaceError;
 
@@ -22,6 +23,7 @@ pub struct Scanner {
     places: Arc<Places>,
     tickets: Arc<Mutex<mpsc::Receiver<Ticket>>>,
     outcomes: mpsc::Sender<Outcome>,
+    clock: Clock,
 }
 
 /// A read that worked, on its way to the destinations.
@@ -37,8 +39,9 @@ impl Scanner {
         places: Arc<Places>,
         tickets: Arc<Mutex<mpsc::Receiver<Ticket>>>,
         outcomes: mpsc::Sender<Outcome>,
+        clock: Clock,
     ) -> Self {
-        Self { places, tickets, outcomes }
+        Self { places, tickets, outcomes, clock }
     }
 
     /// Works until the stop. One read at a time; look-ups at the destinations go on beside the next read, so that a
@@ -135,7 +138,8 @@ impl Scanner {
         // Even an empty batch needs the destination: "agrees" is never said of a place that was not reached.
         let pair = task.pair(destination).await?;
         let name = &task.config.destinations[destination].name;
-        let Compared { findings, counts } = pair.compare(&task.config.name, name, &read.batch.rows).await?;
+        let Compared { findings, counts } =
+            pair.compare(&task.config.name, name, &read.batch.rows, || self.clock.now()).await?;
         Ok(Scanned {
             identity: read.identity.clone(),
             next: read.batch.next.clone(),

@@ -43,6 +43,8 @@ pub struct Status {
 pub struct TaskStatus {
     /// By destination, then by feed.
     pub destinations: BTreeMap<String, BTreeMap<String, FeedStatus>>,
+    /// How long a difference must stand at a destination before it is believed, in milliseconds.
+    pub waits_ms: BTreeMap<String, u64>,
     /// Places that cannot be used now: what happens there, since when and why.
     pub trouble: BTreeMap<String, Trouble>,
 }
@@ -203,6 +205,14 @@ impl StatusBoard {
             inner.state_said = None;
             info!("the state can be written again");
         }
+    }
+
+    /// The current confirm time of a destination.
+    pub(super) fn waits(&self, task: &TaskName, destination: &DestinationName, wait: Duration) {
+        let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let mut inner = self.lock();
+        let task = inner.status.tasks.entry(task.to_string()).or_default();
+        task.waits_ms.insert(destination.to_string(), wait);
     }
 
     pub(super) fn called(&self, accepted: bool) {

@@ -161,6 +161,8 @@ pub struct Delivery {
     pub found_at: i64,
     /// When the message that was prepared last was acknowledged, Unix ms; `None`: it was not.
     pub acked_at: Option<i64>,
+    /// What confirming knows of it; opaque to the store.
+    pub watch: Option<Box<[u8]>>,
     /// Which of its claims this is. What is written under an earlier one has no effect.
     pub claim: i64,
 }

@@ -32,4 +32,6 @@ pub struct Finding {
     pub kind: super::DeliveryKind,
     /// Digest over the source's and the copy's row as they were compared: the same difference has the same one.
     pub fingerprint: [u8; 16],
+    /// What confirming starts from if this opens a delivery; opaque to the store.
+    pub watch: Box<[u8]>,
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::base::clock::UnixMs;
-use crate::config::{RetryPolicy, Then};
+use super::Step;
+use crate::base::clock::{UnixMs, ms};
+use crate::config::{Confirm, RetryPolicy, Then};
 use crate::model::{AttemptOutcome, Delivery, DeliveryKind, Sent, State};
 use crate::store::Transition;
 
@@ -11,6 +12,8 @@ use crate::store::Transition;
 const FIRST_LOOK: Duration = Duration::from_secs(1);
 /// Pauses before the next callback when a 2xx did not heal the copy; the last one repeats.
 const UNHEALED: [Duration; 3] = [Duration::from_secs(60), Duration::from_secs(300), Duration::from_secs(600)];
+const GONE: &str = "gone at the source";
+const AMBIGUOUS: &str = "several rows carry this key; it is never called back";
 /// How often a difference is looked at again while nothing may be sent (`--dry-run`).
 const IDLE_LOOK: Duration = Duration::from_secs(10);
 
@@ -19,6 +22,8 @@ const IDLE_LOOK: Duration = Duration::from_secs(10);
 pub struct Policy {
     /// When failed attempts are made again.
     pub retry: RetryPolicy,
+    /// When differences are believed.
+    pub confirm: Confirm,
     /// How long the copy is looked at after a 2xx; `None`: a 2xx is the end.
     pub verify: Option<Duration>,
     /// `false`: nothing is sent (`--dry-run`, `"callbacks": "off"`).
@@ -34,6 +39,8 @@ pub enum Seen {
     Gone,
     /// Several rows carry the key.
     Ambiguous,
+    /// The copy disagrees, and both sides have moved since that was confirmed: it may only be late.
+    Moved,
     /// The copy disagrees.
     Disagrees(
         /// What a message would say now.
@@ -71,10 +78,6 @@ pub struct Answered {
     pub entered_slow: bool,
 }
 
-fn ms(d: Duration) -> i64 {
-    i64::try_from(d.as_millis()).unwrap_or(i64::MAX)
-}
-
 fn keep(d: &Delivery) -> Transition {
     Transition {
         state: d.state,
@@ -91,15 +94,29 @@ fn look_distance(n: u32, verify: Duration) -> Duration {
     FIRST_LOOK.saturating_mul(1 << n.min(20)).min(verify)
 }
 
-/// Decides after both sides were read.
+/// Decides after a look at a suspect; `step` is what [`super::Watch`] made of it.
+pub fn after_watch(d: &Delivery, seen: Seen, step: Step, now: UnixMs) -> Next {
+    let to = |state, due, note| Next::Settle { to: Transition { state, ..keep(d) }, due, note };
+    match (seen, step) {
+        (Seen::Agrees, _) => to(State::Healed, now, None),
+        (Seen::Gone, _) => to(State::Healed, now, Some(GONE)),
+        (_, Step::Wait(due)) => to(State::Suspect, due, None),
+        (Seen::Ambiguous, _) => to(State::Dead, now, Some(AMBIGUOUS)),
+        (_, Step::Confirmed) => to(State::Main, now, None),
+        (_, Step::Stuck) => {
+            to(State::Main, now, Some("the source keeps changing and the copy does not follow"))
+        }
+    }
+}
+
+/// Decides after both sides of a confirmed or an acknowledged delivery were read.
 pub fn after_look(d: &Delivery, seen: Seen, policy: &Policy, now: UnixMs) -> Next {
     let end = |state, note| Next::Settle { to: Transition { state, ..keep(d) }, due: now, note };
     let now_to_say = match seen {
         Seen::Agrees => return end(State::Healed, None),
-        Seen::Gone => return end(State::Healed, Some("gone at the source")),
-        Seen::Ambiguous => {
-            return end(State::Dead, Some("several rows carry this key; it is never called back"));
-        }
+        Seen::Gone => return end(State::Healed, Some(GONE)),
+        Seen::Ambiguous => return end(State::Dead, Some(AMBIGUOUS)),
+        Seen::Moved => return end(State::Suspect, None),
         Seen::Disagrees(sent) => sent,
     };
     debug_assert!(now_to_say.kind != DeliveryKind::Ambiguous, "ambiguous keys are Seen::Ambiguous");
@@ -107,8 +124,12 @@ pub fn after_look(d: &Delivery, seen: Seen, policy: &Policy, now: UnixMs) -> Nex
     // missing to different.
     let unchanged = d.sent.is_some_and(|sent| sent.row == now_to_say.row);
 
-    if let (State::Verify, Some(verify), true) = (d.state, policy.verify, unchanged) {
-        return still_different(d, verify, policy, now);
+    if d.state == State::Verify {
+        return match policy.verify {
+            Some(verify) if unchanged => still_different(d, verify, policy, now),
+            // The source moved on: another difference, to be confirmed anew.
+            _ => end(State::Suspect, None),
+        };
     }
     if !policy.sending {
         return Next::Settle { to: keep(d), due: now.saturating_add(ms(IDLE_LOOK)), note: None };

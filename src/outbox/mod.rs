@@ -1,6 +1,10 @@
 //! The life of a delivery as pure decisions (DESIGN section 4): what a look at both sides, and what an answer of the
 //! receiver, make of it. The engine does what is decided here; the store keeps it.
 
+mod confirm;
 mod lifecycle;
+mod wait;
 
-pub use lifecycle::{Answered, Next, Policy, Seen, after_attempt, after_look};
+pub use confirm::{Step, Watch, Witness, first_look};
+pub use lifecycle::{Answered, Next, Policy, Seen, after_attempt, after_look, after_watch};
+pub use wait::Learner;

@@ -10,7 +10,7 @@
 //! knows everything that was committed before the claim, and nothing that was committed later. Therefore a claim
 //! starts with a clean slate, every finding committed after it is remembered until the claim is settled, whether or
 //! not it says something new, and a claimed delivery during which anything was found does not end: it goes back to
-//! `main` and is looked at again. Making a message durable changes nothing about that.
+//! `suspect` and is looked at again. Making a message durable changes nothing about that.
 
 mod error;
 pub mod local;
@@ -53,6 +53,8 @@ pub struct ScanCommit {
     pub cursors: Vec<Cursor>,
     /// What was found on the way.
     pub findings: Vec<Finding>,
+    /// When the suspects that this opens are looked at, Unix ms.
+    pub due: UnixMs,
     /// When, Unix ms.
     pub now: UnixMs,
 }
@@ -68,6 +70,15 @@ pub struct Committed {
     pub changed: u64,
 }
 
+/// What is to be done with deliveries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Look whether a suspect is one, or whether an acknowledged message has healed the copy.
+    Look,
+    /// Call the receiver.
+    Call,
+}
+
 /// Which deliveries to hand out.
 #[derive(Clone, Debug)]
 pub struct ClaimRequest {
@@ -75,6 +86,8 @@ pub struct ClaimRequest {
     pub task: TaskName,
     /// Destination of the lane.
     pub destination: DestinationName,
+    /// For what: decides which states are handed out.
+    pub work: Work,
     /// At most so many.
     pub limit: usize,
     /// Only what is due at this time, Unix ms.
@@ -86,7 +99,7 @@ pub struct ClaimRequest {
 /// What a claimed delivery becomes.
 ///
 /// If something was found since the claim, it does not end, and if what was found is
-/// another difference, it does not become `dead` either: it goes to `main` instead and is due at once. Where else it
+/// another difference, it does not become `dead` either: it goes to `suspect` instead and is due at once. Where else it
 /// was sent to, it is looked at again before anything is called, so it goes there.
 #[derive(Clone, Debug)]
 pub struct Settlement {
@@ -98,6 +111,8 @@ pub struct Settlement {
     pub to: Transition,
     /// Digest of the difference, if a look that saw one led here.
     pub seen: Option<[u8; 16]>,
+    /// What confirming knows of it from now on; `None`: what it knew.
+    pub watch: Option<Box<[u8]>>,
     /// When it is due again, Unix ms; of no meaning for ended ones.
     pub due: UnixMs,
     /// The attempt that led here, for the history.
@@ -196,12 +211,19 @@ pub trait Store: Send + Sync {
     /// gone. Attempts that were open are recorded as unknown. Returns how many.
     async fn expire_claims(&self, now: UnixMs) -> Result<u64, StoreError>;
 
-    /// When the next delivery of a lane is due, Unix ms; `None`: none waits.
+    /// When the next delivery of a lane is due for this work, Unix ms; `None`: none waits.
     async fn next_due(
         &self,
         task: &TaskName,
         destination: &DestinationName,
+        work: Work,
     ) -> Result<Option<UnixMs>, StoreError>;
+
+    /// A number kept under a name; `None`: there is none.
+    async fn recall(&self, name: &str) -> Result<Option<i64>, StoreError>;
+
+    /// Keeps a number under a name.
+    async fn remember(&self, name: &str, value: i64) -> Result<(), StoreError>;
 
     /// Open deliveries by lane and state.
     async fn counts(&self) -> Result<Vec<LaneCount>, StoreError>;

@@ -26,7 +26,7 @@ kept_by_local! {
     a_healed_key_that_differs_again_begins_anew_under_the_same_id
     what_was_handed_over_is_not_said_again_unless_it_changed
     a_dead_delivery_comes_back_for_another_difference_only
-    ambiguous_keys_wait_for_a_person
+    several_rows_for_a_key_are_confirmed_like_anything_else
     a_key_that_moved_to_another_row_is_looked_at_there
     claims_are_exclusive_in_order_and_only_of_what_is_due
     next_due_sees_what_waits_and_nothing_else
@@ -47,6 +47,9 @@ kept_by_local! {
     attempts_are_numbered_through
     retention_deletes_only_what_ended_long_ago
     counts_and_totals_say_what_is_there
+    what_is_looked_at_and_what_is_called_are_claimed_separately
+    what_confirming_knows_is_kept
+    numbers_are_kept_under_their_names
     nothing_is_done_after_close
     many_callers_at_once_get_their_own_answers
 }

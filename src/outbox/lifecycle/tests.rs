@@ -27,6 +27,7 @@ fn delivery(state: State) -> Delivery {
         unhealed: 0,
         found_at: NOW,
         acked_at: None,
+        watch: None,
         claim: 1,
     }
 }
@@ -49,6 +50,11 @@ fn policy() -> Policy {
             delay: Duration::from_secs(10),
             tries: 3,
             then: Then::Every(Duration::from_secs(600)),
+        },
+        confirm: Confirm {
+            floor: Duration::from_secs(1),
+            lag: Duration::from_secs(60),
+            hot: Duration::from_secs(60),
         },
         verify: Some(Duration::from_secs(30)),
         sending: true,
@@ -149,8 +155,38 @@ fn an_unhealed_copy_gets_a_new_message_later_and_later() {
 }
 
 #[test]
-fn a_source_that_moved_on_is_sent_at_once_without_a_failure() {
-    assert_eq!(after_look(&acknowledged(), MOVED, &policy(), NOW), Next::Send { revision: 2 });
+fn a_source_that_moved_on_is_confirmed_anew_without_a_failure() {
+    for now in [NOW, NOW + 30_000] {
+        let Next::Settle { to, .. } = after_look(&acknowledged(), MOVED, &policy(), now) else { panic!() };
+        assert_eq!((to.state, to.unhealed, to.renew), (State::Suspect, 0, false));
+    }
+}
+
+#[test]
+fn what_was_confirmed_is_confirmed_anew_when_both_sides_have_moved() {
+    for state in [State::Main, State::Retry, State::Slow] {
+        let next = after_look(&delivery(state), Seen::Moved, &policy(), NOW);
+        assert!(
+            matches!(next, Next::Settle { to: Transition { state: State::Suspect, .. }, .. }),
+            "{state:?}"
+        );
+    }
+}
+
+#[test]
+fn a_suspect_becomes_what_its_look_says() {
+    let d = delivery(State::Suspect);
+    let to = |seen, step| match after_watch(&d, seen, step, NOW) {
+        Next::Settle { to, due, .. } => (to.state, due),
+        Next::Send { .. } => panic!("suspects are not sent"),
+    };
+    assert_eq!(to(DIFFERS, Step::Wait(NOW + 5)), (State::Suspect, NOW + 5));
+    assert_eq!(to(DIFFERS, Step::Confirmed), (State::Main, NOW));
+    assert_eq!(to(DIFFERS, Step::Stuck), (State::Main, NOW));
+    assert_eq!(to(Seen::Agrees, Step::Confirmed).0, State::Healed);
+    assert_eq!(to(Seen::Gone, Step::Wait(NOW)).0, State::Healed);
+    assert_eq!(to(Seen::Ambiguous, Step::Wait(NOW + 5)).0, State::Suspect);
+    assert_eq!(to(Seen::Ambiguous, Step::Confirmed).0, State::Dead);
 }
 
 #[test]
@@ -197,8 +233,7 @@ fn an_acknowledgement_does_not_outlive_its_message() {
         (policy().verify, AttemptOutcome::Unknown),
     ] {
         let policy = Policy { verify, ..policy() };
-        let state = if verify.is_some() { State::Verify } else { State::Main };
-        let d = Delivery { state, ..acknowledged() };
+        let d = Delivery { state: State::Main, ..acknowledged() };
         assert_eq!(after_look(&d, MOVED, &policy, NOW), Next::Send { revision: 2 });
         let Answered { to, .. } = after_attempt(&d, &outcome, &policy, NOW);
         let Seen::Disagrees(sent) = MOVED else { panic!() };

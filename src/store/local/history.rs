@@ -52,6 +52,23 @@ pub(super) async fn totals(pool: &SqlitePool) -> Result<Totals, sqlx::Error> {
     })
 }
 
+pub(super) async fn recall(pool: &SqlitePool, name: &str) -> Result<Option<i64>, sqlx::Error> {
+    sqlx::query_scalar("SELECT value FROM mark WHERE name = ?1").bind(name).fetch_optional(pool).await
+}
+
+pub(super) async fn remember(
+    connection: &mut SqliteConnection,
+    name: &str,
+    value: i64,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("INSERT INTO mark (name, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = ?2")
+        .bind(name)
+        .bind(value)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// In small batches, so that no transaction holds up the deliveries for long.
 pub(super) async fn prune(
     connection: &mut SqliteConnection,

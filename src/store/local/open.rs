@@ -16,7 +16,7 @@ use crate::base::clock::UnixMs;
 use crate::model::{Delivery, DeliveryId, DestinationName, Feed, TaskName};
 use crate::store::{
     ClaimRequest, Committed, Cursor, LaneCount, Prepared, ScanCommit, Settlement, Store, StoreError,
-    StoreErrorKind, Totals,
+    StoreErrorKind, Totals, Work,
 };
 
 /// The state of one process.
@@ -160,8 +160,17 @@ impl Store for LocalStore {
         &self,
         task: &TaskName,
         destination: &DestinationName,
+        work: Work,
     ) -> Result<Option<UnixMs>, StoreError> {
-        outbox::next_due(&self.readers, task, destination).await.map_err(|e| self.read_error(e))
+        outbox::next_due(&self.readers, task, destination, work).await.map_err(|e| self.read_error(e))
+    }
+
+    async fn recall(&self, name: &str) -> Result<Option<i64>, StoreError> {
+        history::recall(&self.readers, name).await.map_err(|e| self.read_error(e))
+    }
+
+    async fn remember(&self, name: &str, value: i64) -> Result<(), StoreError> {
+        self.write(Write::Remember { name: name.to_owned(), value }).await.map(drop)
     }
 
     async fn counts(&self) -> Result<Vec<LaneCount>, StoreError> {

@@ -12,21 +12,41 @@ use crate::base::clock::UnixMs;
 use crate::model::{
     AttemptOutcome, Delivery, DeliveryId, DeliveryKind, DestinationName, Key, RowId, Sent, State, TaskName,
 };
-use crate::store::{ClaimRequest, Prepared, Settlement};
+use crate::store::{ClaimRequest, Prepared, Settlement, Work};
 
-pub(super) const NEXT_DUE: &str = "SELECT min(due) FROM delivery
-    WHERE task = ?1 AND destination = ?2 AND ended_at IS NULL AND claimed_until IS NULL AND state <> 'dead'";
+/// The statements of one kind of work: when it is next due, and the claim. A claim begins with a clean slate (`found`
+/// is NULL): its look will see whatever was found before it.
+macro_rules! work {
+    ($states:literal) => {
+        (
+            concat!(
+                "SELECT min(due) FROM delivery WHERE task = ?1 AND destination = ?2 AND ended_at IS NULL
+                     AND claimed_until IS NULL AND state ",
+                $states
+            ),
+            concat!(
+                "UPDATE delivery SET claimed_until = ?5, claims = claims + 1
+                 WHERE seq IN (
+                     SELECT seq FROM delivery
+                     WHERE task = ?1 AND destination = ?2 AND ended_at IS NULL AND claimed_until IS NULL AND state ",
+                $states,
+                " AND due <= ?3 ORDER BY due, seq LIMIT ?4)
+                 RETURNING seq, CAST(due AS INTEGER) AS due, id, task, destination, key, row_id, kind, state, revision,
+                     tries, attempts, body, sent, fingerprint, looks, unhealed, renew, found_at, acked_at, watch, claims"
+            ),
+        )
+    };
+}
 
-/// A claim begins with a clean slate (`found` is NULL): its look will see whatever was found before it.
-pub(super) const CLAIM: &str = "UPDATE delivery
-    SET claimed_until = ?5, claims = claims + 1
-    WHERE seq IN (
-        SELECT seq FROM delivery
-        WHERE task = ?1 AND destination = ?2 AND ended_at IS NULL AND claimed_until IS NULL AND state <> 'dead'
-            AND due <= ?3
-        ORDER BY due, seq LIMIT ?4)
-    RETURNING seq, CAST(due AS INTEGER) AS due, id, task, destination, key, row_id, kind, state, revision, tries,
-        attempts, body, sent, fingerprint, looks, unhealed, renew, found_at, acked_at, claims";
+pub(super) const LOOK: (&str, &str) = work!("IN ('suspect', 'verify')");
+pub(super) const CALL: (&str, &str) = work!("NOT IN ('suspect', 'verify', 'dead')");
+
+fn statements(work: Work) -> (&'static str, &'static str) {
+    match work {
+        Work::Look => LOOK,
+        Work::Call => CALL,
+    }
+}
 
 /// A message that nobody has answered yet is not one that a copy is verified by.
 pub(super) static PREPARE: LazyLock<ForRows> = LazyLock::new(|| {
@@ -62,15 +82,16 @@ pub(super) static SETTLE: LazyLock<ForRows> = LazyLock::new(|| {
             "to_acked",
             "to_note",
             "seen",
+            "to_watch",
         ],
         "UPDATE delivery
-         SET state = CASE WHEN {back} THEN 'main' ELSE to_state END,
+         SET state = CASE WHEN {back} THEN 'suspect' ELSE to_state END,
              ended_at = CASE WHEN ends AND NOT {back} THEN now END,
              due = CASE WHEN {back} THEN now ELSE to_due END,
              tries = CASE WHEN {back} AND NOT ends THEN 0 ELSE to_tries END,
              unhealed = CASE WHEN {back} AND NOT ends THEN 0 ELSE to_unhealed END,
              renew = CASE WHEN {back} AND to_state = 'healed' THEN 1 ELSE to_renew END,
-             looks = to_looks, acked_at = to_acked, note = to_note,
+             looks = to_looks, acked_at = to_acked, note = to_note, watch = coalesce(to_watch, watch),
              fingerprint = coalesce(found, seen, fingerprint), found = NULL, calling = 0, claimed_until = NULL
          FROM v WHERE id = to_id AND claims = claim AND claimed_until IS NOT NULL"
             .replace("{back}", BACK)
@@ -108,8 +129,13 @@ pub(super) async fn next_due(
     pool: &SqlitePool,
     task: &TaskName,
     destination: &DestinationName,
+    work: Work,
 ) -> Result<Option<UnixMs>, sqlx::Error> {
-    let row = sqlx::query(NEXT_DUE).bind(task.as_str()).bind(destination.as_str()).fetch_one(pool).await?;
+    let row = sqlx::query(statements(work).0)
+        .bind(task.as_str())
+        .bind(destination.as_str())
+        .fetch_one(pool)
+        .await?;
     row.try_get(0)
 }
 
@@ -118,7 +144,7 @@ pub(super) async fn claim(
     request: &ClaimRequest,
 ) -> Result<Vec<Delivery>, sqlx::Error> {
     let until = request.now.saturating_add(i64::try_from(request.lease.as_millis()).unwrap_or(i64::MAX));
-    let rows = sqlx::query(CLAIM)
+    let rows = sqlx::query(statements(request.work).1)
         .bind(request.task.as_str())
         .bind(request.destination.as_str())
         .bind(request.now)
@@ -187,6 +213,7 @@ fn decode(row: &SqliteRow) -> Result<Delivery, sqlx::Error> {
         renew: row.try_get("renew")?,
         found_at: row.try_get("found_at")?,
         acked_at: row.try_get("acked_at")?,
+        watch: row.try_get::<Option<Vec<u8>>, _>("watch")?.map(Into::into),
         claim: row.try_get("claims")?,
     })
 }
@@ -241,7 +268,8 @@ pub(super) async fn settle(
                 .bind(s.to.renew)
                 .bind(s.to.acked_at)
                 .bind(s.note.as_deref())
-                .bind(s.seen.as_ref().map(<[u8; 16]>::as_slice));
+                .bind(s.seen.as_ref().map(<[u8; 16]>::as_slice))
+                .bind(s.watch.as_deref());
         }
         query.execute(&mut *connection).await?;
     }

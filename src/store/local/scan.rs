@@ -4,7 +4,7 @@ use sqlx::Row;
 use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqlitePool};
 
-use crate::model::{DeliveryKind, DestinationName, Feed, Finding, Position, RowId, State, TaskName};
+use crate::model::{DestinationName, Feed, Finding, Position, RowId, State, TaskName};
 use crate::store::{Committed, Cursor, ScanCommit};
 
 pub(super) async fn cursors(pool: &SqlitePool) -> Result<Vec<Cursor>, sqlx::Error> {
@@ -101,13 +101,11 @@ pub(super) const LAST: &str = "SELECT state, fingerprint, id, claims FROM delive
 /// clock that was set back may have made the last one the first to be deleted.
 pub(super) const BEGIN: &str =
     "INSERT INTO delivery (task, destination, key, id, claims, row_id, kind, state, due, found_at, seen_at,
-        fingerprint, run, note, revision)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?9, ?10, ?11, ?12, max(
+        fingerprint, run, watch, revision)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?13, ?9, ?9, ?10, ?11, ?12, max(
         coalesce((SELECT max(revision) FROM delivery
                   WHERE task = ?1 AND destination = ?2 AND key = ?3 AND ended_at IS NOT NULL), 0),
         coalesce((SELECT value FROM mark WHERE name = 'revision'), 0)))";
-
-const AMBIGUOUS: &str = "several rows carry this key; it is never called back";
 
 /// At most one open delivery per (task, destination, key): a newer finding updates it.
 async fn record(
@@ -149,18 +147,14 @@ async fn record(
         }
         return Ok(Recorded::Known);
     }
-    let ambiguous = finding.kind == DeliveryKind::Ambiguous;
-    let next = match (ambiguous, dead) {
-        (true, _) => Some((State::Dead, Some(AMBIGUOUS))),
-        (false, true) => Some((State::Main, None)),
-        (false, false) => None,
-    };
+    // A person's verdict was about another difference: it is confirmed anew.
     sqlx::query(
-        "UPDATE delivery SET fingerprint = ?2, kind = ?3, row_id = ?4, seen_at = ?5, state = coalesce(?6, state),
-             note = CASE WHEN ?6 IS NULL THEN note ELSE ?7 END,
-             due = CASE WHEN ?8 OR state = 'verify' THEN ?5 ELSE due END,
-             tries = CASE WHEN ?8 THEN 0 ELSE tries END, looks = CASE WHEN ?8 THEN 0 ELSE looks END,
-             unhealed = CASE WHEN ?8 THEN 0 ELSE unhealed END
+        "UPDATE delivery SET fingerprint = ?2, kind = ?3, row_id = ?4, seen_at = ?5,
+             state = CASE WHEN ?6 THEN 'suspect' ELSE state END, note = CASE WHEN ?6 THEN NULL ELSE note END,
+             watch = CASE WHEN ?6 THEN ?7 ELSE watch END,
+             due = CASE WHEN ?6 THEN ?8 WHEN state = 'verify' THEN ?5 ELSE due END,
+             tries = CASE WHEN ?6 THEN 0 ELSE tries END, looks = CASE WHEN ?6 THEN 0 ELSE looks END,
+             unhealed = CASE WHEN ?6 THEN 0 ELSE unhealed END
          WHERE seq = ?1",
     )
     .bind(seq)
@@ -168,9 +162,9 @@ async fn record(
     .bind(finding.kind.number())
     .bind(row_id)
     .bind(commit.now)
-    .bind(next.map(|(state, _)| state.as_str()))
-    .bind(next.and_then(|(_, note)| note))
-    .bind(dead && !ambiguous)
+    .bind(dead)
+    .bind(&*finding.watch)
+    .bind(commit.due)
     .execute(connection)
     .await?;
     Ok(Recorded::Changed)
@@ -199,18 +193,17 @@ async fn begin(
         // are counted on, so that nobody holds a claim of both.
         (id, claims) = (last.try_get(2)?, last.try_get(3)?);
     }
-    let ambiguous = finding.kind == DeliveryKind::Ambiguous;
-    let state = if ambiguous { State::Dead } else { State::Main };
     of_key(BEGIN, finding)
         .bind(id)
         .bind(claims)
         .bind(finding.row.to_string())
         .bind(finding.kind.number())
-        .bind(state.as_str())
+        .bind(State::Suspect.as_str())
         .bind(commit.now)
         .bind(finding.fingerprint.as_slice())
         .bind(commit.run.0.as_bytes().as_slice())
-        .bind(ambiguous.then_some(AMBIGUOUS))
+        .bind(&*finding.watch)
+        .bind(commit.due)
         .execute(connection)
         .await?;
     Ok(Recorded::Opened)

@@ -4,7 +4,7 @@
 pub(super) const APPLICATION_ID: i64 = 0x6375_7064;
 
 /// Each entry lifts the schema by one version, in one transaction.
-pub(super) const MIGRATIONS: &[&str] = &[V1];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2];
 
 /// Times are Unix milliseconds. `claimed_until` NULL: nobody works on it; `claims` is the number of the current or last
 /// claim. `found`: digest of the difference found last since the claim began. `calling`: when the open call began, or 0.
@@ -89,4 +89,15 @@ CREATE TABLE run (
     ended_at INTEGER NOT NULL,
     found INTEGER NOT NULL
 ) WITHOUT ROWID;
+";
+
+/// Suspects: `watch` is what confirming knows of one. What is looked at and what is called are claimed separately;
+/// a state that this version does not know is claimed for a call, found unreadable and shown as dead.
+const V2: &str = "
+ALTER TABLE delivery ADD COLUMN watch BLOB;
+DROP INDEX delivery_due;
+CREATE INDEX delivery_look ON delivery (task, destination, due, seq)
+    WHERE ended_at IS NULL AND claimed_until IS NULL AND state IN ('suspect', 'verify');
+CREATE INDEX delivery_call ON delivery (task, destination, due, seq)
+    WHERE ended_at IS NULL AND claimed_until IS NULL AND state NOT IN ('suspect', 'verify', 'dead');
 ";

@@ -14,14 +14,23 @@ async fn statements_use_their_indexes() {
     let by_id = "delivery USING INDEX delivery_id (id=?)";
     let statements = [
         (
-            "claim",
-            outbox::CLAIM,
+            "claim to look",
+            outbox::LOOK.1,
             vec![
                 "delivery USING INTEGER PRIMARY KEY (rowid=?)",
-                "INDEX delivery_due (task=? AND destination=? AND due<?)",
+                "INDEX delivery_look (task=? AND destination=? AND due<?)",
             ],
         ),
-        ("next_due", outbox::NEXT_DUE, vec!["INDEX delivery_due (task=? AND destination=?)"]),
+        (
+            "claim to call",
+            outbox::CALL.1,
+            vec![
+                "delivery USING INTEGER PRIMARY KEY (rowid=?)",
+                "INDEX delivery_call (task=? AND destination=? AND due<?)",
+            ],
+        ),
+        ("next look", outbox::LOOK.0, vec!["INDEX delivery_look (task=? AND destination=?)"]),
+        ("next call", outbox::CALL.0, vec!["INDEX delivery_call (task=? AND destination=?)"]),
         ("prepare", outbox::PREPARE.longest(), vec![by_id]),
         ("settle", outbox::SETTLE.longest(), vec![by_id]),
         ("log", outbox::LOG.longest(), vec!["d USING INTEGER PRIMARY KEY (rowid=?)", by_id]),

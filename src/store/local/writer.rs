@@ -35,6 +35,7 @@ pub(super) enum Write {
     Release { claims: Vec<(DeliveryId, i64)>, due: UnixMs, note: Option<String> },
     Expire { now: UnixMs },
     Prune { before: UnixMs, limit: usize },
+    Remember { name: String, value: i64 },
 }
 
 impl Write {
@@ -230,6 +231,10 @@ async fn apply_all(
                 outbox::release(connection, claims, *due, note.as_deref()).await?;
                 Wrote::Done
             }
+            Write::Remember { name, value } => {
+                history::remember(connection, name, *value).await?;
+                Wrote::Done
+            }
             Write::Expire { now } => Wrote::Count(outbox::expire(connection, *now).await?),
             Write::Prune { before, limit } => {
                 Wrote::Count(history::prune(connection, *before, *limit).await?)
@@ -252,7 +257,9 @@ mod tests {
     async fn a_panic_takes_back_what_it_interrupts_and_ends_nothing_else() {
         let path = std::env::temp_dir().join(format!("cupid-writer-{}.db", std::process::id()));
         let mut connection = SqliteConnectOptions::new().in_memory(true).connect().await.unwrap();
-        connection.execute(schema::MIGRATIONS[0]).await.unwrap();
+        for migration in schema::MIGRATIONS {
+            connection.execute(*migration).await.unwrap();
+        }
         let lock = Lock::acquire(&path).await.unwrap();
         let mut desk = Desk { connection, path: path.clone(), owed: Vec::new(), _lock: lock };
         let commit = ScanCommit {
@@ -266,6 +273,7 @@ mod tests {
                 start_id: None,
             }],
             findings: Vec::new(),
+            due: 0,
             now: 0,
         };
         let good = Write::Scan(commit);

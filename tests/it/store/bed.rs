@@ -9,7 +9,9 @@ use cupid::model::{
     Key, Position, RowId, RunId, Sent, State, TaskName,
 };
 use cupid::store::local::LocalStore;
-use cupid::store::{ClaimRequest, Committed, Cursor, Prepared, ScanCommit, Settlement, Store, Transition};
+use cupid::store::{
+    ClaimRequest, Committed, Cursor, Prepared, ScanCommit, Settlement, Store, StoreError, Transition, Work,
+};
 
 use crate::support::temp::TempDir;
 
@@ -71,6 +73,7 @@ pub fn finding(key: u8, difference: u8) -> Finding {
         row: RowId(i128::from(key)),
         kind: DeliveryKind::Differs,
         fingerprint: [difference; 16],
+        watch: Box::from([difference]),
     }
 }
 
@@ -86,11 +89,37 @@ pub fn cursor(position: &str) -> Cursor {
 }
 
 pub fn found(now: i64, findings: impl IntoIterator<Item = Finding>) -> ScanCommit {
-    ScanCommit { run: run_id(), cursors: Vec::new(), findings: findings.into_iter().collect(), now }
+    ScanCommit { run: run_id(), cursors: Vec::new(), findings: findings.into_iter().collect(), due: now, now }
 }
 
 pub fn request(now: i64) -> ClaimRequest {
-    ClaimRequest { task: task(), destination: destination("d"), limit: 1000, now, lease: LEASE }
+    let (task, destination) = (task(), destination("d"));
+    ClaimRequest { task, destination, work: Work::Look, limit: 1000, now, lease: LEASE }
+}
+
+/// For tests that do not care what is to be done with a delivery.
+#[async_trait::async_trait]
+pub trait AnyWork {
+    /// Claims for both kinds of work.
+    async fn claim_any(&self, request: ClaimRequest) -> Result<Vec<Delivery>, StoreError>;
+    /// When the next delivery is due for either.
+    async fn next_any(&self) -> Result<Option<i64>, StoreError>;
+}
+
+#[async_trait::async_trait]
+impl<T: Store + ?Sized> AnyWork for T {
+    async fn claim_any(&self, request: ClaimRequest) -> Result<Vec<Delivery>, StoreError> {
+        let mut claimed = self.claim(ClaimRequest { work: Work::Look, ..request.clone() }).await?;
+        let limit = request.limit - claimed.len();
+        claimed.extend(self.claim(ClaimRequest { work: Work::Call, limit, ..request }).await?);
+        Ok(claimed)
+    }
+
+    async fn next_any(&self) -> Result<Option<i64>, StoreError> {
+        let look = self.next_due(&task(), &destination("d"), Work::Look).await?;
+        let call = self.next_due(&task(), &destination("d"), Work::Call).await?;
+        Ok(look.into_iter().chain(call).min())
+    }
 }
 
 /// What is to become of `d` if nothing but its state changes.
@@ -107,6 +136,7 @@ pub fn settlement(d: &Delivery, state: State, now: i64) -> Settlement {
             acked_at: d.acked_at,
         },
         seen: None,
+        watch: None,
         due: now,
         attempt: None,
         note: None,
@@ -143,12 +173,12 @@ pub async fn claimed(
     findings: impl IntoIterator<Item = Finding>,
 ) -> Vec<Delivery> {
     store.commit_scan(found(now, findings)).await.unwrap();
-    store.claim(request(now)).await.unwrap()
+    store.claim_any(request(now)).await.unwrap()
 }
 
 /// The only delivery that can be claimed at `now`.
 pub async fn claim_one(store: &dyn Store, now: i64) -> Delivery {
-    let mut got = store.claim(request(now)).await.unwrap();
+    let mut got = store.claim_any(request(now)).await.unwrap();
     assert_eq!(got.len(), 1, "exactly one is due: {got:?}");
     got.remove(0)
 }

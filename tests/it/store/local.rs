@@ -70,7 +70,7 @@ async fn a_call_that_fails_harms_only_itself(how: &str) {
         }
         let cursors = store.cursors().await.unwrap();
         assert!(!cursors[0].position.as_str().starts_with("13"), "{cursors:?}");
-        assert_eq!(open_states(&store).await, [(State::Main, 18)], "{how}, round {round}");
+        assert_eq!(open_states(&store).await, [(State::Suspect, 18)], "{how}, round {round}");
     }
     plant(&bed.path(), "DROP TRIGGER planted").await;
     let opened = store.commit_scan(found(T0, [finding(13, 1)])).await.unwrap();
@@ -99,12 +99,12 @@ async fn what_a_caller_who_is_gone_had_claimed_comes_back() {
     blocker.execute("BEGIN IMMEDIATE").await.unwrap();
     // One is being applied, one waits in the queue; nobody waits for either any more.
     for _ in 0..2 {
-        let claim = store.claim(request(T0));
+        let claim = store.claim_any(request(T0));
         assert!(tokio::time::timeout(Duration::from_millis(50), claim).await.is_err(), "is held up");
     }
     blocker.execute("ROLLBACK").await.unwrap();
     let all = wait_for("the claims have come back", LIMIT, async || {
-        let got = store.claim(request(T0)).await.unwrap();
+        let got = store.claim_any(request(T0)).await.unwrap();
         (!got.is_empty()).then_some(got)
     })
     .await;
@@ -126,7 +126,7 @@ async fn claims_that_could_not_be_given_back_come_back_when_the_disk_does() {
     store.commit_scan(found(T0, [finding(3, 1)])).await.unwrap();
     plant(&bed.path(), "DROP TRIGGER planted").await;
     store.commit_scan(found(T0, [finding(4, 1)])).await.unwrap();
-    assert_eq!(store.claim(request(T0)).await.unwrap().len(), 4);
+    assert_eq!(store.claim_any(request(T0)).await.unwrap().len(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -201,16 +201,16 @@ async fn a_view_reads_beside_an_owner_and_writes_nothing() {
     let view = LocalStore::view(&path).await.unwrap();
     for key in 1..=3 {
         store.commit_scan(found(T0, [finding(key, 1)])).await.unwrap();
-        assert_eq!(open_states(&view).await, [(State::Main, u64::from(key))], "what is committed is seen");
+        assert_eq!(open_states(&view).await, [(State::Suspect, u64::from(key))], "what is committed is seen");
     }
     assert!(view.commit_scan(found(T0, [finding(9, 1)])).await.is_err());
-    assert!(view.claim(request(T0)).await.is_err());
-    assert_eq!(store.claim(request(T0)).await.unwrap().len(), 3);
+    assert!(view.claim_any(request(T0)).await.is_err());
+    assert_eq!(store.claim_any(request(T0)).await.unwrap().len(), 3);
     store.close().await;
-    assert_eq!(open_states(&view).await, [(State::Main, 3)], "also when the owner has gone");
+    assert_eq!(open_states(&view).await, [(State::Suspect, 3)], "also when the owner has gone");
     drop(view);
     let view = LocalStore::view(&path).await.unwrap();
-    assert_eq!(open_states(&view).await, [(State::Main, 3)], "also without one");
+    assert_eq!(open_states(&view).await, [(State::Suspect, 3)], "also without one");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -226,7 +226,7 @@ async fn a_reader_who_does_not_end_does_not_hold_up_the_stop() {
     store.close().await;
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     let store = bed.store().await;
-    assert_eq!(open_states(&store).await, [(State::Main, 2)]);
+    assert_eq!(open_states(&store).await, [(State::Suspect, 2)]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -242,7 +242,7 @@ async fn after_a_stop_all_is_in_one_file_for_its_owner_only() {
     assert!(!beside(&bed.path(), "-wal").exists());
     let copy = bed.path().with_file_name("elsewhere.db");
     fs::copy(bed.path(), &copy).unwrap();
-    assert_eq!(open_states(&LocalStore::open(&copy).await.unwrap()).await, [(State::Main, 1)]);
+    assert_eq!(open_states(&LocalStore::open(&copy).await.unwrap()).await, [(State::Suspect, 1)]);
 }
 
 /// What `kill -9` or a power cut leaves: the database and a log, perhaps with a last piece that is torn.
@@ -257,7 +257,7 @@ async fn a_log_left_behind_is_read_up_to_its_last_whole_commit() {
         store.commit_scan(ScanCommit { cursors, ..found(T0, [finding(key, 1)]) }).await.unwrap();
         lengths.push(fs::metadata(&wal).unwrap().len());
     }
-    assert_eq!(store.claim(request(T0)).await.unwrap().len(), 10);
+    assert_eq!(store.claim_any(request(T0)).await.unwrap().len(), 10);
     let (main, log) = (fs::read(bed.path()).unwrap(), fs::read(&wal).unwrap());
     let cuts = [
         (log.len() as u64, 10),
@@ -272,7 +272,7 @@ async fn a_log_left_behind_is_read_up_to_its_last_whole_commit() {
         fs::write(beside(&left, "-wal"), &log[..usize::try_from(length).unwrap()]).unwrap();
         let left = LocalStore::open(&left).await.unwrap();
         assert_eq!(left.cursors().await.unwrap()[0].position.as_str(), commits.to_string());
-        assert_eq!(left.claim(request(T0)).await.unwrap().len(), commits, "claims of the dead are void");
+        assert_eq!(left.claim_any(request(T0)).await.unwrap().len(), commits, "claims of the dead are void");
     }
 }
 
@@ -325,7 +325,7 @@ async fn files_that_are_not_ours_are_refused_and_left_alone() {
         }
     }
     fs::write(&path, &whole).unwrap();
-    assert_eq!(open_states(&bed.store().await).await, [(State::Main, 200)], "a restored backup works");
+    assert_eq!(open_states(&bed.store().await).await, [(State::Suspect, 200)], "a restored backup works");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -371,16 +371,16 @@ async fn rows_that_cannot_be_read_do_not_hold_up_the_others() {
          UPDATE delivery SET due = due - 0.5 WHERE key = x'09'",
     )
     .await;
-    let got = store.claim(request(T0)).await.unwrap();
+    let got = store.claim_any(request(T0)).await.unwrap();
     let keys: Vec<u8> = got.iter().map(|d| d.key.as_bytes()[0]).collect();
     assert_eq!(keys, (9..=20).collect::<Vec<_>>());
-    assert_eq!(open_states(&store).await, [(State::Dead, 8), (State::Main, 12)], "shown, not hidden");
+    assert_eq!(open_states(&store).await, [(State::Dead, 8), (State::Suspect, 12)], "shown, not hidden");
     let note: String = sqlx::query_scalar("SELECT note FROM delivery WHERE key = x'03'")
         .fetch_one(&mut other(&bed.path()).await)
         .await
         .unwrap();
     assert!(note.contains("kind"), "{note}");
-    assert!(store.claim(request(T0)).await.unwrap().is_empty());
+    assert!(store.claim_any(request(T0)).await.unwrap().is_empty());
     // A finding still lands on them.
     store.commit_scan(found(T0, [finding(4, 2)])).await.unwrap();
     assert_eq!(claim_one(&store, T0).await.fingerprint, [2; 16]);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cupid::model::{AttemptOutcome, DeliveryKind, Feed, Finding, Key, RowId, State, TaskName};
-use cupid::store::{ClaimRequest, Cursor, Prepared, ScanCommit, Settlement, Store, Transition};
+use cupid::store::{ClaimRequest, Cursor, Prepared, ScanCommit, Settlement, Store, Transition, Work};
 use futures_util::future::join_all;
 
 use super::bed::*;
@@ -23,7 +23,7 @@ pub async fn a_cursor_and_its_findings_become_durable_as_one(bed: &dyn Bed) {
     let mut cursors = store.cursors().await.unwrap();
     cursors.sort_by_key(|c| c.feed);
     assert_eq!(cursors, [cursor("a"), Cursor { feed: Feed::Update, ..cursor("b") }]);
-    assert_eq!(open_states(&*store).await, [(State::Main, 2)]);
+    assert_eq!(open_states(&*store).await, [(State::Suspect, 2)]);
     // A cursor moves, whatever its other facts were; ids keep all their digits.
     let moved =
         Cursor { start_id: Some(RowId(i128::from(u64::MAX))), identity: "there".into(), ..cursor("c") };
@@ -59,7 +59,7 @@ pub async fn a_key_has_at_most_one_open_delivery(bed: &dyn Bed) {
     let empty = Finding { key: Key::new([]), ..finding(1, 2) };
     let all = [finding(1, 3), finding(1, 3), elsewhere, of_other, longer, empty];
     assert_eq!(store.commit_scan(found(T0, all)).await.unwrap(), committed(4, 1, 1));
-    let got = store.claim(request(T0)).await.unwrap();
+    let got = store.claim_any(request(T0)).await.unwrap();
     assert_eq!(got.len(), 3, "{got:?}");
     assert_eq!(
         (got[0].kind, got[0].fingerprint),
@@ -75,7 +75,7 @@ pub async fn a_healed_key_that_differs_again_begins_anew_under_the_same_id(bed: 
     assert_eq!(store.commit_scan(found(T0 + S, [finding(1, 1)])).await.unwrap(), committed(1, 0, 0));
     let second = claim_one(&*store, T0 + S).await;
     assert_eq!(first.id, second.id, "a receiver tells late older versions by the revision of one id");
-    assert_eq!((second.state, second.found_at, second.attempts), (State::Main, T0 + S, 0));
+    assert_eq!((second.state, second.found_at, second.attempts), (State::Suspect, T0 + S, 0));
 }
 
 pub async fn what_was_handed_over_is_not_said_again_unless_it_changed(bed: &dyn Bed) {
@@ -107,31 +107,28 @@ pub async fn a_dead_delivery_comes_back_for_another_difference_only(bed: &dyn Be
     settle(&*store, dead).await;
     assert_eq!(store.commit_scan(found(T0, [finding(1, 1)])).await.unwrap(), committed(0, 1, 0));
     assert_eq!(open_states(&*store).await, [(State::Dead, 1)]);
-    assert!(store.claim(request(i64::MAX)).await.unwrap().is_empty(), "a person decides");
+    assert!(store.claim_any(request(i64::MAX)).await.unwrap().is_empty(), "a person decides");
 
     assert_eq!(store.commit_scan(found(T0 + S, [finding(1, 2)])).await.unwrap(), committed(0, 0, 1));
-    assert!(store.claim(request(T0)).await.unwrap().is_empty(), "due when it was found");
+    assert!(store.claim_any(request(T0)).await.unwrap().is_empty(), "due when it was found");
     let again = claim_one(&*store, T0 + S).await;
     assert_eq!(again.id, d.id);
-    assert_eq!((again.state, again.tries, again.unhealed, again.looks), (State::Main, 0, 0, 0), "afresh");
+    assert_eq!((again.state, again.tries, again.unhealed, again.looks), (State::Suspect, 0, 0, 0), "afresh");
 }
 
-pub async fn ambiguous_keys_wait_for_a_person(bed: &dyn Bed) {
+pub async fn several_rows_for_a_key_are_confirmed_like_anything_else(bed: &dyn Bed) {
     let store = bed.open().await;
     let several = |difference| Finding { kind: DeliveryKind::Ambiguous, ..finding(1, difference) };
     store.commit_scan(found(T0, [several(1)])).await.unwrap();
-    assert_eq!(open_states(&*store).await, [(State::Dead, 1)]);
-    store.commit_scan(found(T0, [several(2)])).await.unwrap();
-    assert_eq!(open_states(&*store).await, [(State::Dead, 1)]);
+    let d = claim_one(&*store, T0).await;
+    assert_eq!((d.kind, d.state), (DeliveryKind::Ambiguous, State::Suspect));
+    end(&*store, &d, State::Dead, T0).await;
+    store.commit_scan(found(T0, [several(1)])).await.unwrap();
+    assert!(store.claim_any(request(i64::MAX)).await.unwrap().is_empty(), "a person decides");
     // One of them was removed, the other one differs.
     store.commit_scan(found(T0, [finding(1, 3)])).await.unwrap();
     let d = claim_one(&*store, T0).await;
-    assert_eq!(d.kind, DeliveryKind::Differs);
-    store.release(vec![claim_of(&d)], T0, None).await.unwrap();
-    // And the other way round.
-    store.commit_scan(found(T0, [several(4)])).await.unwrap();
-    assert_eq!(open_states(&*store).await, [(State::Dead, 1)]);
-    assert!(store.claim(request(i64::MAX)).await.unwrap().is_empty());
+    assert_eq!((d.kind, d.state), (DeliveryKind::Differs, State::Suspect));
 }
 
 pub async fn a_key_that_moved_to_another_row_is_looked_at_there(bed: &dyn Bed) {
@@ -156,14 +153,14 @@ pub async fn claims_are_exclusive_in_order_and_only_of_what_is_due(bed: &dyn Bed
     let elsewhere = Finding { destination: destination("e"), ..finding(5, 1) };
     store.commit_scan(found(T0, [elsewhere])).await.unwrap();
     let keys = |list: &[cupid::model::Delivery]| list.iter().map(|d| d.key.as_bytes()[0]).collect::<Vec<_>>();
-    let two = store.claim(ClaimRequest { limit: 2, ..request(T0 + 3 * S) }).await.unwrap();
+    let two = store.claim_any(ClaimRequest { limit: 2, ..request(T0 + 3 * S) }).await.unwrap();
     assert_eq!(keys(&two), [2, 3], "oldest due first, then in the order found");
-    assert_eq!(keys(&store.claim(request(T0 + 3 * S)).await.unwrap()), [1]);
-    assert!(store.claim(request(T0 + 3 * S)).await.unwrap().is_empty());
-    assert!(store.claim(ClaimRequest { limit: 0, ..request(i64::MAX) }).await.unwrap().is_empty());
+    assert_eq!(keys(&store.claim_any(request(T0 + 3 * S)).await.unwrap()), [1]);
+    assert!(store.claim_any(request(T0 + 3 * S)).await.unwrap().is_empty());
+    assert!(store.claim_any(ClaimRequest { limit: 0, ..request(i64::MAX) }).await.unwrap().is_empty());
     // Many lanes at once never get the same one.
     store.commit_scan(found(T0, (10..110).map(|key| finding(key, 1)))).await.unwrap();
-    let claims = (0..20).map(|_| store.claim(ClaimRequest { limit: 7, ..request(T0 + 3 * S) }));
+    let claims = (0..20).map(|_| store.claim_any(ClaimRequest { limit: 7, ..request(T0 + 3 * S) }));
     let mut all: Vec<u8> = join_all(claims).await.into_iter().flat_map(|c| keys(&c.unwrap())).collect();
     all.sort_unstable();
     assert_eq!(all, (10..110).collect::<Vec<_>>());
@@ -171,7 +168,7 @@ pub async fn claims_are_exclusive_in_order_and_only_of_what_is_due(bed: &dyn Bed
 
 pub async fn next_due_sees_what_waits_and_nothing_else(bed: &dyn Bed) {
     let store = bed.open().await;
-    let next = async || store.next_due(&task(), &destination("d")).await.unwrap();
+    let next = async || store.next_any().await.unwrap();
     assert_eq!(next().await, None);
     store.commit_scan(found(T0 + S, [finding(1, 1)])).await.unwrap();
     store.commit_scan(found(T0, [finding(2, 1)])).await.unwrap();
@@ -193,7 +190,7 @@ pub async fn a_difference_found_between_claim_and_prepare_is_not_lost(bed: &dyn 
         prepare(&*store, message(&d, 1, 1, T0)).await;
         end(&*store, &d, end_state, T0 + S).await;
         let again = claim_one(&*store, T0 + S).await;
-        assert_eq!((again.id, again.state), (d.id, State::Main), "{end_state:?}");
+        assert_eq!((again.id, again.state), (d.id, State::Suspect), "{end_state:?}");
         end(&*store, &again, State::Healed, T0 + S).await;
         assert!(open_states(&*store).await.is_empty(), "nothing was found after the second claim");
     }
@@ -207,7 +204,7 @@ pub async fn a_difference_found_between_prepare_and_settle_is_not_lost(bed: &dyn
         store.commit_scan(found(T0, [finding(1, 2)])).await.unwrap();
         end(&*store, &d, end_state, T0 + S).await;
         let again = claim_one(&*store, T0 + S).await;
-        assert_eq!((again.id, again.state), (d.id, State::Main), "{end_state:?}");
+        assert_eq!((again.id, again.state), (d.id, State::Suspect), "{end_state:?}");
         end(&*store, &again, State::Healed, T0 + S).await;
     }
 }
@@ -224,7 +221,7 @@ pub async fn the_same_difference_found_again_after_the_look_is_not_lost(bed: &dy
     let healed = settlement(&d, State::Healed, T0 + S);
     let healed = Settlement { to: Transition { renew: false, ..healed.to }, ..healed };
     settle(&*store, healed).await;
-    assert_eq!(open_states(&*store).await, [(State::Main, 1)]);
+    assert_eq!(open_states(&*store).await, [(State::Suspect, 1)]);
     let again = claim_one(&*store, T0 + S).await;
     assert_eq!((again.id, again.renew), (d.id, true), "a receiver knows the old message already");
 }
@@ -247,7 +244,7 @@ pub async fn dead_is_not_where_a_newer_difference_ends(bed: &dyn Bed) {
     store.commit_scan(found(T0, [finding(1, 2)])).await.unwrap();
     end(&*store, &d, State::Dead, T0).await;
     let again = claim_one(&*store, T0).await;
-    assert_eq!((again.state, again.tries), (State::Main, 0));
+    assert_eq!((again.state, again.tries), (State::Suspect, 0));
     // The same difference, seen again while the last try was made, is what the tries were used up on.
     prepare(&*store, message(&again, 1, 2, T0)).await;
     store.commit_scan(found(T0, [finding(1, 2)])).await.unwrap();
@@ -264,7 +261,7 @@ pub async fn dead_remembers_what_was_seen_last(bed: &dyn Bed) {
     assert_eq!(open_states(&*store).await, [(State::Dead, 1)]);
     // Back to the first difference: one that can be called back.
     assert_eq!(store.commit_scan(found(T0, [finding(1, 1)])).await.unwrap(), committed(0, 0, 1));
-    assert_eq!(open_states(&*store).await, [(State::Main, 1)]);
+    assert_eq!(open_states(&*store).await, [(State::Suspect, 1)]);
 }
 
 pub async fn what_stays_open_keeps_its_pace_when_a_difference_arrives(bed: &dyn Bed) {
@@ -277,12 +274,12 @@ pub async fn what_stays_open_keeps_its_pace_when_a_difference_arrives(bed: &dyn 
         later.to.tries = 3;
         settle(&*store, later).await;
         assert!(
-            store.claim(request(due - 1)).await.unwrap().is_empty(),
+            store.claim_any(request(due - 1)).await.unwrap().is_empty(),
             "a receiver that fails is not hammered"
         );
         // What is found while it waits does not change that either; it will be looked at before anything is sent.
         store.commit_scan(found(T0 + S, [finding(1, state as u8 + 20)])).await.unwrap();
-        assert!(store.claim(request(due - 1)).await.unwrap().is_empty());
+        assert!(store.claim_any(request(due - 1)).await.unwrap().is_empty());
         let again = claim_one(&*store, due).await;
         assert_eq!((again.state, again.tries), (state, 3));
         end(&*store, &again, State::Healed, due).await;
@@ -295,7 +292,7 @@ pub async fn what_waits_to_be_seen_healed_is_looked_at_when_a_difference_arrives
     let d = claimed(&*store, T0, [finding(1, 1)]).await.remove(0);
     settle(&*store, Settlement { due: T0 + 30 * S, ..settlement(&d, State::Verify, T0) }).await;
     store.commit_scan(found(T0 + S, [finding(1, 1)])).await.unwrap();
-    assert!(store.claim(request(T0 + S)).await.unwrap().is_empty(), "nothing new");
+    assert!(store.claim_any(request(T0 + S)).await.unwrap().is_empty(), "nothing new");
     store.commit_scan(found(T0 + S, [finding(1, 2)])).await.unwrap();
     assert_eq!(claim_one(&*store, T0 + S).await.state, State::Verify);
 }
@@ -327,7 +324,7 @@ pub async fn a_crash_between_prepare_and_settle_keeps_id_bytes_and_tries(bed: &d
     drop(store);
 
     let store = bed.open().await;
-    let got = store.claim(request(T0)).await.unwrap();
+    let got = store.claim_any(request(T0)).await.unwrap();
     assert_eq!(got.len(), 2, "also the one that was only claimed");
     let again = got.iter().find(|g| g.id == d.id).unwrap();
     assert_eq!(
@@ -351,14 +348,14 @@ pub async fn an_expired_claim_can_do_no_more_harm(bed: &dyn Bed) {
         ..settlement(&late, state, T0)
     };
     settle(&*store, accepted(State::Delivered)).await;
-    assert_eq!(open_states(&*store).await, [(State::Main, 1)], "nobody has claimed it");
+    assert_eq!(open_states(&*store).await, [(State::Suspect, 1)], "nobody has claimed it");
     let now = claim_one(&*store, T0).await;
     // Whatever the late one does: the claim that counts is the other one.
     assert!(store.prepare(vec![message(&late, 5, 5, T0)]).await.unwrap().is_empty(), "must not be sent");
     assert_eq!(store.prepare(vec![message(&now, 6, 6, T0)]).await.unwrap(), [now.id]);
     settle(&*store, accepted(State::Delivered)).await;
     store.release(vec![claim_of(&late)], T0, None).await.unwrap();
-    assert!(store.claim(request(T0)).await.unwrap().is_empty(), "still claimed");
+    assert!(store.claim_any(request(T0)).await.unwrap().is_empty(), "still claimed");
     end(&*store, &now, State::Healed, T0).await;
     settle(&*store, accepted(State::Retry)).await;
     assert!(open_states(&*store).await.is_empty(), "what has ended does not come back by itself");
@@ -367,7 +364,7 @@ pub async fn an_expired_claim_can_do_no_more_harm(bed: &dyn Bed) {
     // Nor does the late one stand in the way of another delivery of the key.
     store.commit_scan(found(T0, [finding(1, 3)])).await.unwrap();
     settle(&*store, accepted(State::Retry)).await;
-    assert_eq!(open_states(&*store).await, [(State::Main, 1)]);
+    assert_eq!(open_states(&*store).await, [(State::Suspect, 1)]);
     assert_eq!(store.totals().await.unwrap().attempts, 1, "it was no attempt of this one");
 }
 
@@ -375,13 +372,13 @@ pub async fn released_claims_come_back_unchanged(bed: &dyn Bed) {
     let store = bed.open().await;
     let d = claimed(&*store, T0, [finding(1, 1), finding(2, 1)]).await;
     store.release(d.iter().map(claim_of).collect(), T0 + S, Some("the copy is down".into())).await.unwrap();
-    assert!(store.claim(request(T0 + S - 1)).await.unwrap().is_empty());
-    let again = store.claim(request(T0 + S)).await.unwrap();
+    assert!(store.claim_any(request(T0 + S - 1)).await.unwrap().is_empty());
+    let again = store.claim_any(request(T0 + S)).await.unwrap();
     assert_eq!(again.len(), 2);
-    assert_eq!((again[0].id, again[0].state, again[0].tries), (d[0].id, State::Main, 0));
+    assert_eq!((again[0].id, again[0].state, again[0].tries), (d[0].id, State::Suspect, 0));
     // Never earlier than it was due.
     store.release(vec![claim_of(&again[0])], T0, None).await.unwrap();
-    assert!(store.claim(request(T0 + S - 1)).await.unwrap().is_empty());
+    assert!(store.claim_any(request(T0 + S - 1)).await.unwrap().is_empty());
     // A message that was made durable and never left is not an attempt.
     let d = claim_one(&*store, T0 + S).await;
     prepare(&*store, message(&d, 1, 1, T0 + S)).await;
@@ -396,13 +393,13 @@ pub async fn leases_run_out_when_they_are_over(bed: &dyn Bed) {
     let d = claimed(&*store, T0, [finding(1, 1)]).await.remove(0);
     let over = T0 + i64::try_from(LEASE.as_millis()).unwrap();
     assert_eq!(store.expire_claims(over - 1).await.unwrap(), 0);
-    assert!(store.claim(request(over)).await.unwrap().is_empty());
+    assert!(store.claim_any(request(over)).await.unwrap().is_empty());
     assert_eq!(store.expire_claims(over).await.unwrap(), 1);
     assert_eq!(claim_one(&*store, over).await.id, d.id);
     // A lease without end, too, ends with the process.
     store.commit_scan(found(T0, [finding(2, 1)])).await.unwrap();
     let endless = ClaimRequest { lease: Duration::MAX, ..request(over) };
-    assert_eq!(store.claim(endless).await.unwrap().len(), 1);
+    assert_eq!(store.claim_any(endless).await.unwrap().len(), 1);
     assert_eq!(store.expire_claims(i64::MAX).await.unwrap(), 2);
 }
 
@@ -455,7 +452,7 @@ pub async fn retention_deletes_only_what_ended_long_ago(bed: &dyn Bed) {
     let mut commit = found(T0, (1..=9).map(|key| finding(key, 1)));
     commit.cursors = vec![cursor("stays")];
     store.commit_scan(commit).await.unwrap();
-    let all = store.claim(request(T0)).await.unwrap();
+    let all = store.claim_any(request(T0)).await.unwrap();
     for d in &all {
         let p = message(d, 1, 1, T0);
         prepare(&*store, p.clone()).await;
@@ -485,7 +482,7 @@ pub async fn counts_and_totals_say_what_is_there(bed: &dyn Bed) {
         let elsewhere = Finding { destination: destination("e"), ..finding(key, 1) };
         store.commit_scan(found(at, [finding(key, 1), elsewhere])).await.unwrap();
     }
-    let got = store.claim(request(T0 + S)).await.unwrap();
+    let got = store.claim_any(request(T0 + S)).await.unwrap();
     end(&*store, &got[0], State::Healed, T0 + 13).await;
     end(&*store, &got[1], State::Delivered, T0 + S).await;
     end(&*store, &got[2], State::Slow, T0 + S).await;
@@ -493,7 +490,7 @@ pub async fn counts_and_totals_say_what_is_there(bed: &dyn Bed) {
     let all: Vec<_> = counts.iter().map(|c| (c.destination.as_str(), c.state, c.count, c.oldest)).collect();
     assert_eq!(
         all,
-        [("d", State::Main, 1, T0 + 6), ("d", State::Slow, 1, T0 + 5), ("e", State::Main, 4, T0 + 3)]
+        [("d", State::Slow, 1, T0 + 5), ("d", State::Suspect, 1, T0 + 6), ("e", State::Suspect, 4, T0 + 3)]
     );
     let totals = store.totals().await.unwrap();
     assert_eq!((totals.healed, totals.delivered, totals.attempts), (1, 1, 0));
@@ -505,12 +502,12 @@ pub async fn nothing_is_done_after_close(bed: &dyn Bed) {
     store.commit_scan(found(T0, [finding(1, 1)])).await.unwrap();
     store.close().await;
     assert!(store.commit_scan(found(T0, [finding(2, 1)])).await.is_err());
-    assert!(store.claim(request(T0)).await.is_err());
+    assert!(store.claim_any(request(T0)).await.is_err());
     assert!(store.counts().await.is_err());
     store.close().await;
     // Closed is closed: the next one need not wait until the first one is dropped.
     let next = bed.open().await;
-    assert_eq!(open_states(&*next).await, [(State::Main, 1)]);
+    assert_eq!(open_states(&*next).await, [(State::Suspect, 1)]);
 }
 
 pub async fn many_callers_at_once_get_their_own_answers(bed: &dyn Bed) {
@@ -530,9 +527,59 @@ pub async fn many_callers_at_once_get_their_own_answers(bed: &dyn Bed) {
         }
     });
     join_all(work).await;
-    let again = store.claim(request(T0)).await.unwrap();
+    let again = store.claim_any(request(T0)).await.unwrap();
     assert_eq!(again.len(), 200);
     for d in again {
         assert_eq!((d.body.as_deref(), d.attempts), (Some(d.key.as_bytes()), 1));
     }
+}
+
+pub async fn what_is_looked_at_and_what_is_called_are_claimed_separately(bed: &dyn Bed) {
+    let store = bed.open().await;
+    let looks = State::ALL.map(|state| matches!(state, State::Suspect | State::Verify));
+    for (n, state) in State::ALL.into_iter().enumerate().filter(|(_, state)| state.is_open()) {
+        let d = claimed(&*store, T0, [finding(u8::try_from(n).unwrap(), 1)]).await.remove(0);
+        end(&*store, &d, state, T0 + S).await;
+    }
+    let due = async |work| store.next_due(&task(), &destination("d"), work).await.unwrap();
+    assert_eq!((due(Work::Look).await, due(Work::Call).await), (Some(T0 + S), Some(T0 + S)));
+    for work in [Work::Look, Work::Call] {
+        let got = store.claim(ClaimRequest { work, ..request(T0 + S) }).await.unwrap();
+        let states: Vec<State> = got.iter().map(|d| d.state).collect();
+        let expected: Vec<State> = State::ALL
+            .into_iter()
+            .zip(looks)
+            .filter(|(state, looks)| {
+                state.is_open() && *state != State::Dead && *looks == (work == Work::Look)
+            })
+            .map(|(state, _)| state)
+            .collect();
+        assert_eq!(states, expected);
+        assert_eq!(due(work).await, None);
+    }
+}
+
+pub async fn what_confirming_knows_is_kept(bed: &dyn Bed) {
+    let store = bed.open().await;
+    let d = claimed(&*store, T0, [finding(1, 7)]).await.remove(0);
+    assert_eq!(d.watch.as_deref(), Some([7].as_slice()), "from the finding that opened it");
+    settle(&*store, Settlement { watch: Some(Box::from([8])), ..settlement(&d, State::Suspect, T0) }).await;
+    // Found again with another difference: what is known already stays.
+    store.commit_scan(found(T0, [finding(1, 9)])).await.unwrap();
+    let d = claim_one(&*store, T0).await;
+    assert_eq!(d.watch.as_deref(), Some([8].as_slice()));
+    settle(&*store, settlement(&d, State::Dead, T0)).await;
+    store.commit_scan(ScanCommit { due: T0 + S, ..found(T0, [finding(1, 5)]) }).await.unwrap();
+    assert!(store.claim_any(request(T0)).await.unwrap().is_empty(), "not before it is due");
+    assert_eq!(claim_one(&*store, T0 + S).await.watch.as_deref(), Some([5].as_slice()), "confirmed anew");
+}
+
+pub async fn numbers_are_kept_under_their_names(bed: &dyn Bed) {
+    let store = bed.open().await;
+    assert_eq!(store.recall("wait").await.unwrap(), None);
+    store.remember("wait", 5).await.unwrap();
+    store.remember("wait", -7).await.unwrap();
+    store.remember("other", 1).await.unwrap();
+    drop(store);
+    assert_eq!(bed.open().await.recall("wait").await.unwrap(), Some(-7));
 }
