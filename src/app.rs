@@ -26,7 +26,7 @@ use crate::store::local::LocalStore;
 use crate::store::{Cursor, Store, StoreError};
 
 /// How long the start waits for places to answer; who answers later is waited for by its own task.
-const FIRST_LOOK: Duration = Duration::from_secs(5);
+const FIRST_LOOK: Duration = Duration::from_secs(3);
 /// Outcomes on their way to the manager.
 const OUTCOMES: usize = 64;
 /// Alerts on their way to people.
@@ -103,14 +103,17 @@ impl App {
     pub async fn build(config: Config, options: Options, clock: Clock) -> Result<Self, BuildError> {
         known(&config, options.task.iter().chain(&options.restart))?;
         let store = Arc::new(LocalStore::open(&config.state.database(&config.name)).await?);
+        let mut cursors = store.cursors().await?;
+        cursors
+            .retain(|c| config.tasks.iter().any(|t| t.name == c.task) && !options.restart.contains(&c.task));
+        let begins = begins(&config, &cursors, &options)?;
+        let places = Arc::new(Places::new(&config, &cursors));
+        first_look(&places, &cursors, options.strict).await?;
+        // Only now: a start that fails must not have thrown progress away.
         for task in &options.restart {
             info!(%task, "saved progress is left, the task begins again");
             store.forget_cursors(task, None).await?;
         }
-        let cursors = store.cursors().await?;
-        let begins = begins(&config, &cursors, &options)?;
-        let places = Arc::new(Places::new(&config));
-        first_look(&places, &cursors, options.strict).await?;
 
         let status = StatusBoard::new(clock.clone());
         let (alerts, receiver) = mpsc::channel(ALERTS);
@@ -242,20 +245,20 @@ fn begins(
 async fn first_look(places: &Places, cursors: &[Cursor], strict: bool) -> Result<(), BuildError> {
     let looks = places.tasks.iter().map(|task| async move {
         let pairs = (0..task.config.destinations.len()).map(|i| tokio::time::timeout(FIRST_LOOK, task.pair(i)));
-        let mut able = false;
+        let (mut able, mut reached) = (false, true);
         let mut problems = Vec::new();
         for result in join_all(pairs).await {
             match result {
-                Err(_) => able = true,
+                Err(_) => (able, reached) = (true, false),
                 Ok(Ok(_)) => able = true,
                 Ok(Err(e)) if e.kind.is_passing() => {
-                    able = true;
+                    (able, reached) = (true, false);
                     warn!(task = %task.config.name, error = %chain(&e), "a database cannot be reached yet, it is waited for");
                 }
                 Ok(Err(e)) => problems.push((task.config.name.clone(), e)),
             }
         }
-        if problems.is_empty() {
+        if problems.is_empty() && reached {
             // What is legal but slow or doubtful is said once, at the start.
             let probed = tokio::time::timeout(FIRST_LOOK, task.probe()).await.unwrap_or_default();
             for (place, found) in probed {

@@ -45,6 +45,33 @@ impl fmt::Debug for Clock {
     }
 }
 
+/// Tells when somebody set the machine's clock, by a second or more.
+#[derive(Debug)]
+pub struct ClockSteps {
+    at: (std::time::Instant, UnixMs),
+    last: UnixMs,
+}
+
+impl ClockSteps {
+    const LEAST: i64 = 1000;
+
+    /// From now on.
+    pub fn new(clock: &Clock) -> Self {
+        Self { at: (std::time::Instant::now(), clock.now()), last: UnixMs::MIN }
+    }
+
+    /// The first time read after the clock was set last; the least time if it was not set since [`ClockSteps::new`].
+    pub fn last(&mut self, clock: &Clock) -> UnixMs {
+        let now = clock.now();
+        let (began, then) = self.at;
+        if (now - then - ms(began.elapsed())).abs() >= Self::LEAST {
+            self.last = now;
+        }
+        self.at = (std::time::Instant::now(), now);
+        self.last
+    }
+}
+
 /// A duration in whole milliseconds; what is too long for that is as long as can be.
 pub fn ms(duration: std::time::Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)

@@ -13,7 +13,7 @@ pub(super) async fn check(loaded: &Loaded, connect: Option<usize>) -> ExitCode {
     print!("{}", loaded.render_warnings(super::dispatch::colours()));
     println!("{}: no problems in the file", loaded.config.path.display());
     let Some(samples) = connect else { return ExitCode::SUCCESS };
-    let places = Places::new(&loaded.config);
+    let places = Places::new(&loaded.config, &[]);
     let mut problems = 0;
     for task in &places.tasks {
         problems += check_task(task, samples).await;

@@ -88,7 +88,7 @@ impl<'e> Reader<'e> {
         self.report(match (kind, node) {
             (_, Value::NullKeyword(_)) => problem.help("leave the key out to get the default"),
             (Kind::Number { .. } | Kind::Bool, Value::StringLit(_)) => problem.help("remove the quotes"),
-            (Kind::Duration | Kind::DurationOrFalse, Value::NumberLit(number)) => {
+            (Kind::Duration | Kind::Pause | Kind::DurationOrFalse, Value::NumberLit(number)) => {
                 problem.help(format!("write it with a unit: \"{}s\"", number.value))
             }
             (Kind::List(_), Value::Object(_)) => problem.help("put brackets around it: [ { … } ]"),
@@ -216,12 +216,12 @@ impl<'e> Reader<'e> {
         None
     }
 
-    /// A duration above zero.
+    /// A duration above zero, or from zero on where the table says so.
     pub(crate) fn duration(&mut self, section: &Section<'_>, name: &str) -> Option<Found<Duration>> {
         let kind = section.kind(name);
         let found = self.text(section, name)?;
         match duration::parse(&found.value) {
-            Ok(value) if value.is_zero() => {
+            Ok(value) if value.is_zero() && !matches!(kind, Kind::Pause) => {
                 self.report(Problem::error(found.span, format!("`{name}` must be longer than nothing")));
                 None
             }

@@ -137,7 +137,7 @@ fn takes(kind: Kind, lang: Lang) -> String {
                 Lang::Zh => format!("数字，{least} 到 {most}"),
             };
         }
-        Kind::Duration => ("duration", "时长"),
+        Kind::Duration | Kind::Pause => ("duration", "时长"),
         Kind::DurationOrFalse => ("duration, false", "时长、false"),
         Kind::Word(words) => {
             let words: Vec<String> = words.iter().map(|word| format!("`\"{word}\"`")).collect();

@@ -112,6 +112,7 @@ fn kind(kind: Kind) -> Value {
         | Kind::Name
         | Kind::Path
         | Kind::Duration
+        | Kind::Pause
         | Kind::Then
         | Kind::Dsn
         | Kind::Url

@@ -1,9 +1,13 @@
 //! The callback task: one lane for each (task, destination), all of them side by side.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use tokio::sync::{Notify, mpsc};
+use tracing::error;
 
 use super::lane::Lane;
 use super::watcher::{Waits, Watcher};
@@ -101,8 +105,19 @@ impl Callback {
 
     /// Works until the stop and waits for open calls.
     pub async fn run(self, stop: Stop) {
-        let lanes = join_all(self.lanes.into_iter().map(|lane| lane.run(stop.clone())));
-        let watchers = join_all(self.watchers.into_iter().map(|watcher| watcher.run(stop.clone())));
-        tokio::join!(lanes, watchers);
+        let lanes = self.lanes.iter().map(|lane| again(&stop, || lane.clone().run(stop.clone())));
+        let watchers = self.watchers.iter().map(|watcher| again(&stop, || watcher.clone().run(stop.clone())));
+        tokio::join!(join_all(lanes), join_all(watchers));
+    }
+}
+
+/// A panic ends what its lane had in hand (the leases give that back), not what the others have.
+async fn again<F: Future<Output = ()>>(stop: &Stop, run: impl Fn() -> F) {
+    while AssertUnwindSafe(run()).catch_unwind().await.is_err() {
+        error!(part = "callback", "a lane panicked; it is started again, please report this with the log");
+        tokio::select! {
+            () = stop.intake.cancelled() => return,
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        }
     }
 }

@@ -24,7 +24,7 @@ use crate::store::{ClaimRequest, Settlement, Store, StoreError, Work};
 
 /// What was read longer ago is read again before it is sent (invariant 3).
 const FRESH: Duration = Duration::from_secs(2);
-/// A claim outlives its look, its wait and its call.
+/// A claim outlives its look, its wait and its call by so much.
 const LEASE: Duration = Duration::from_secs(120);
 /// Longest wait without asking the store again.
 const IDLE: Duration = Duration::from_secs(60);
@@ -49,8 +49,8 @@ pub(super) struct Lane {
 
 /// What a refill brought.
 enum Refill {
-    /// Messages to send; empty if all claimed were settled by looking.
-    Ready(Vec<Ready>),
+    /// Messages to send, and when their rows were read; empty if all claimed were settled by looking.
+    Ready(Instant, Vec<Ready>),
     /// Nothing is due before this pause is over.
     Nothing(Duration),
 }
@@ -68,7 +68,7 @@ impl Lane {
                 && let Some((read_at, next)) = ready.pop_front()
             {
                 if read_at.elapsed() < FRESH {
-                    calls.push(self.attempt(next, &stop).boxed());
+                    calls.push(self.attempt(read_at, next, &stop).boxed());
                 } else {
                     let stale = std::iter::once(next).chain(ready.drain(..).map(|(_, r)| r));
                     self.give_back(stale.map(|r| claim(&r.delivery)).collect(), Duration::ZERO, None).await;
@@ -91,10 +91,9 @@ impl Lane {
                         None => pending().await,
                     }
                 } => match got {
-                    Refill::Ready(list) => {
+                    Refill::Ready(read_at, list) => {
                         refill = None;
-                        let now = Instant::now();
-                        ready.extend(list.into_iter().map(|r| (now, r)));
+                        ready.extend(list.into_iter().map(|r| (read_at, r)));
                     }
                     Refill::Nothing(pause) => refill = Some(self.wait(pause).boxed()),
                 },
@@ -112,7 +111,7 @@ impl Lane {
             () = self.wake.notified() => {}
             () = tokio::time::sleep(pause) => {}
         }
-        Refill::Ready(Vec::new())
+        Refill::Ready(Instant::now(), Vec::new())
     }
 
     async fn refill(&self, limit: usize) -> Refill {
@@ -134,7 +133,7 @@ impl Lane {
             work: Work::Call,
             limit,
             now: self.clock.now(),
-            lease: LEASE,
+            lease: LEASE.saturating_add(destination.callback.timeout),
         };
         let claimed = self.store.claim(request).await?;
         self.status.store_works();
@@ -146,16 +145,18 @@ impl Lane {
             return Ok(Refill::Nothing(pause));
         }
         let claims = claimed.iter().map(claim).collect();
+        let read_at = Instant::now();
         match self.look(claimed).await {
             Ok(sorted) => {
-                for s in &sorted.settled {
-                    self.tell(s);
-                }
                 if !sorted.settled.is_empty() {
-                    self.store.settle(sorted.settled).await?;
+                    if let Err(e) = self.store.settle(sorted.settled.clone()).await {
+                        self.give_back(claims, Duration::from_secs(1), None).await;
+                        return Err(e);
+                    }
+                    sorted.settled.iter().for_each(|s| self.tell(s));
                     self.looks.notify_one();
                 }
-                Ok(Refill::Ready(sorted.ready))
+                Ok(Refill::Ready(read_at, sorted.ready))
             }
             Err((error, pause)) => {
                 self.give_back(claims, pause, Some(error)).await;
@@ -185,8 +186,8 @@ impl Lane {
                 let destination = &config.destinations[self.destination].name;
                 let pause = self.status.place_failed(&config.name, "deliveries", destination, &e);
                 if !e.kind.is_passing() {
-                    self.places.forget_destination(self.destination).await;
-                    self.places.forget_source().await;
+                    self.places.forget_destination(self.destination);
+                    self.places.forget_source();
                 }
                 Err((chain(&e).to_string(), pause))
             }
@@ -221,13 +222,17 @@ impl Lane {
     }
 
     /// One attempt from the durable message to the durable result.
-    async fn attempt(&self, ready: Ready, stop: &Stop) {
+    async fn attempt(&self, read_at: Instant, ready: Ready, stop: &Stop) {
         let Ready { delivery, prepared, message } = ready;
         match self.store.prepare(vec![prepared.clone()]).await {
             Ok(held) if held.is_empty() => {
                 // Too slow: somebody else has it, or will.
                 debug!(task = %delivery.task, delivery = %delivery.id, "a claim ran out before its call");
                 return;
+            }
+            // The disk was slow: what was read is read again.
+            Ok(_) if read_at.elapsed() >= FRESH => {
+                return self.give_back(vec![claim(&delivery)], Duration::ZERO, None).await;
             }
             Ok(_) => {}
             Err(e) => {

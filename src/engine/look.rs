@@ -33,6 +33,7 @@ pub(super) async fn watch(
     claimed: Vec<Delivery>,
     policy: &Policy,
     learner: &Mutex<Learner>,
+    since: UnixMs,
     now: impl Fn() -> UnixMs,
 ) -> Result<Vec<Settlement>, PlaceError> {
     let wanted: Vec<_> = claimed.iter().map(|d| (d.row, &d.key)).collect();
@@ -42,7 +43,7 @@ pub(super) async fn watch(
         let (now, seen) = (now(), seen(looked));
         let mut watch = d.watch.as_deref().and_then(Watch::read);
         let next = if d.state == State::Suspect {
-            let step = suspect(d, seen, looked, &mut watch, policy, &mut learner, now);
+            let step = suspect(d, seen, looked, &mut watch, policy, &mut learner, (since, now));
             after_watch(d, seen, step, now)
         } else {
             after_look(d, seen, policy, now)
@@ -73,7 +74,7 @@ fn suspect(
     watch: &mut Option<Watch>,
     policy: &Policy,
     learner: &mut Learner,
-    now: UnixMs,
+    (since, now): (UnixMs, UnixMs),
 ) -> Step {
     if matches!(seen, Seen::Agrees | Seen::Gone) {
         if let (Seen::Agrees, None, Some(watch)) = (seen, d.sent, watch.as_ref()) {
@@ -83,7 +84,7 @@ fn suspect(
     }
     let watch = watch.get_or_insert_with(|| Watch::begin(&looked.witness, now));
     let wait = learner.wait(d.found_at, now);
-    let step = watch.look(&looked.witness, &policy.confirm, wait, d.found_at, now);
+    let step = watch.look(&looked.witness, &policy.confirm, wait, d.found_at, since, now);
     if step == Step::Confirmed {
         learner.in_vain(now);
     }

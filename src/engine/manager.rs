@@ -6,16 +6,16 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, mpsc};
-use tracing::{debug, error, info};
+use tracing::{debug, info};
 
 use super::callback::{Callback, Wakes};
-use super::ticket::{Counts, ScanError, Scanned};
+use super::ticket::{Counts, Scanned};
 use super::{Outcome, Places, StatusBoard, Stop, Ticket};
-use crate::base::clock::Clock;
+use crate::base::clock::{Clock, ms};
 use crate::model::{DestinationName, Feed, Position, RowId, RunId, TaskName};
 use crate::outbox::first_look;
 use crate::scan::{self, Begin, Pace, plan};
-use crate::sql::PlaceErrorKind;
+use crate::sql::{PlaceError, PlaceErrorKind};
 use crate::store::{Cursor, ScanCommit, Store, StoreError};
 
 /// How often progress of a long catch-up is logged.
@@ -38,6 +38,8 @@ pub struct Manager {
     status: StatusBoard,
     generation: u64,
     feeds: Vec<FeedState>,
+    /// Looks are planned by a clock that nobody sets.
+    began: Instant,
 }
 
 /// One feed of one task.
@@ -53,7 +55,6 @@ struct FeedState {
 struct LaneState {
     plan: scan::Lane,
     name: DestinationName,
-    identity: Option<String>,
     start_id: Option<RowId>,
     run: Option<RunId>,
     pass: Pass,
@@ -71,6 +72,14 @@ impl Pass {
     fn new(first: bool) -> Self {
         Self { began: Instant::now(), said: Instant::now(), counts: Counts::default(), first }
     }
+}
+
+/// What a round of planning came to.
+struct Planned {
+    /// Nothing else is due before this is over.
+    pause: Duration,
+    /// More is due than scanners have room for.
+    full: bool,
 }
 
 static GENERATION: AtomicU64 = AtomicU64::new(0);
@@ -105,7 +114,13 @@ impl Manager {
             status,
             generation: GENERATION.fetch_add(1, Ordering::Relaxed),
             feeds: Vec::new(),
+            began: Instant::now(),
         }
+    }
+
+    /// Milliseconds since this manager began.
+    fn ticks(&self) -> i64 {
+        ms(self.began.elapsed())
     }
 
     /// Works until the stop.
@@ -119,10 +134,13 @@ impl Manager {
                     Err(e) => self.status.store_failed(&e),
                 }
             }
-            let pause = self.step();
+            let Planned { pause, full } = self.step();
+            let tickets = self.tickets.clone();
             tokio::select! {
                 () = stop.intake.cancelled() => return,
                 Some(outcome) = outcomes.recv() => self.finish(outcome).await,
+                // A scanner has taken one: there is room for the next.
+                _ = tickets.reserve(), if full => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }
@@ -154,7 +172,7 @@ impl Manager {
                         c.task == task.config.name && c.destination == destination.name && c.feed == feed
                     };
                     let cursor = saved.iter().find(of_lane);
-                    LaneState::new(destination.name.clone(), cursor, start_id, self.clock.now())
+                    LaneState::new(destination.name.clone(), cursor, start_id, self.ticks())
                 });
                 let lanes = lanes.collect();
                 feeds.push(FeedState { task: index, feed, interval, pace: Pace::default(), lanes });
@@ -164,11 +182,17 @@ impl Manager {
         Ok(())
     }
 
-    /// Hands out the tickets that are due; returns how long nothing else will be.
-    fn step(&mut self) -> Duration {
-        let now = self.clock.now();
-        let mut next = now.saturating_add(i64::try_from(IDLE.as_millis()).unwrap_or(i64::MAX));
-        for feed in &mut self.feeds {
+    /// Hands out the tickets that are due.
+    fn step(&mut self) -> Planned {
+        let now = self.ticks();
+        let mut next = now.saturating_add(ms(IDLE));
+        let mut full = false;
+        // Whoever has waited longest goes first, so that a long way to catch up holds up nobody; before all, feeds that
+        // have never run: where they start is recorded at once.
+        let mut order: Vec<usize> = (0..self.feeds.len()).collect();
+        order.sort_by_key(|at| self.feeds[*at].waits_since());
+        'feeds: for at in order {
+            let feed = &mut self.feeds[at];
             let source = self.places.tasks[feed.task].open_source();
             let lanes: Vec<scan::Lane> = feed.lanes.iter().map(|l| l.plan.clone()).collect();
             let looks = plan(&lanes, now, |a, b| match &source {
@@ -187,13 +211,12 @@ impl Manager {
                     feed: feed.feed,
                     from: look.from,
                     start_id: first.start_id,
-                    identity: look.lanes.iter().find_map(|l| feed.lanes[*l].identity.clone()),
                     destinations: look.lanes.clone(),
                     limit: feed.pace.rows(),
                 };
-                // A full queue means that all scanners are busy; the next outcome brings us back.
                 if self.tickets.try_send(ticket).is_err() {
-                    break;
+                    full = true;
+                    break 'feeds;
                 }
                 for lane in look.lanes {
                     let lane = &mut feed.lanes[lane];
@@ -201,10 +224,11 @@ impl Manager {
                     lane.run = Some(run);
                 }
             }
-            let waiting = feed.lanes.iter().filter(|l| !l.plan.busy && l.plan.due > now).map(|l| l.plan.due);
-            next = waiting.fold(next, i64::min);
         }
-        Duration::from_millis(next.saturating_sub(now).max(1).unsigned_abs())
+        let lanes = self.feeds.iter().flat_map(|feed| &feed.lanes);
+        next = lanes.filter(|l| !l.plan.busy && l.plan.due > now).map(|l| l.plan.due).fold(next, i64::min);
+        let pause = Duration::from_millis(next.saturating_sub(now).max(1).unsigned_abs());
+        Planned { pause, full }
     }
 
     async fn finish(&mut self, outcome: Outcome) {
@@ -216,13 +240,13 @@ impl Manager {
         let Some(at) = self.feeds.iter().position(of_ticket) else { return };
         match result {
             Ok(scanned) => self.commit(at, &ticket, destination, scanned).await,
-            Err(error) => self.failed(at, destination, error).await,
+            Err(error) => self.failed(at, destination, &error),
         }
     }
 
     async fn commit(&mut self, at: usize, ticket: &Ticket, destination: usize, scanned: Scanned) {
         let task = self.places.tasks[ticket.task].config.name.clone();
-        let now = self.clock.now();
+        let (now, ticks) = (self.clock.now(), self.ticks());
         let feed = &mut self.feeds[at];
         feed.pace.learn(usize::try_from(scanned.counts.rows).unwrap_or(usize::MAX), scanned.read_took);
         let (kind, interval) = (feed.feed, feed.interval);
@@ -268,44 +292,35 @@ impl Manager {
                 Err(e) => {
                     // Nothing moved; the same rows are read again.
                     self.status.store_failed(&e);
-                    lane.plan.due = now.saturating_add(1000);
+                    lane.plan.due = ticks.saturating_add(1000);
                     return;
                 }
             }
         }
-        lane.identity = Some(scanned.identity);
-        lane.advance(&task, kind, scanned.next, scanned.more, scanned.counts, interval, now);
+        self.places.tasks[ticket.task].progress_of(&scanned.identity);
+        lane.advance(&task, kind, scanned.next, scanned.more, scanned.counts, interval, ticks);
         self.status.place_works(&task, kind.as_str(), &lane.name);
         let position = lane.plan.position.as_ref().map_or("", Position::as_str);
         self.status.scanned(&task, &lane.name, kind, scanned.counts, lane.plan.at_tip, position);
     }
 
-    async fn failed(&mut self, at: usize, destination: usize, error: ScanError) {
+    fn failed(&mut self, at: usize, destination: usize, e: &PlaceError) {
+        let ticks = self.ticks();
         let feed = &mut self.feeds[at];
         let places = self.places.tasks[feed.task].clone();
         let task = &places.config.name;
         let lane = &mut feed.lanes[destination];
         lane.plan.busy = false;
-        let pause = match error {
-            ScanError::Place(e) => {
-                if e.kind == PlaceErrorKind::TooSlow {
-                    feed.pace.halve();
-                }
-                // What was opened may be stale: a server that was replaced, a table that was altered.
-                places.forget_destination(destination).await;
-                places.forget_source().await;
-                self.status.place_failed(task, feed.feed.as_str(), &lane.name, &e)
-            }
-            ScanError::Identity { saved, found } => {
-                error!(%task, destination = %lane.name, feed = %feed.feed, saved, found,
-                    "blocked: the saved cursor belongs to another source; start once with `--restart TASK` to begin \
-                     again, or point `src` back at the old one");
-                places.forget_source().await;
-                Duration::from_secs(60)
-            }
-        };
-        let pause = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
-        lane.plan.due = self.clock.now().saturating_add(pause);
+        // It is no longer where those are that have caught up: they must not go back to wait for it.
+        lane.plan.at_tip = false;
+        if e.kind == PlaceErrorKind::TooSlow {
+            feed.pace.halve();
+        }
+        // What was opened may be stale: a server that was replaced, a table that was altered.
+        places.forget_destination(destination);
+        places.forget_source();
+        let pause = self.status.place_failed(task, feed.feed.as_str(), &lane.name, e);
+        lane.plan.due = ticks.saturating_add(ms(pause));
     }
 }
 
@@ -314,6 +329,15 @@ fn alone(mut look: scan::Look, lanes: &[scan::Lane]) -> scan::Look {
     look.lanes.truncate(1);
     look.from = lanes[look.lanes[0]].position.clone();
     look
+}
+
+impl FeedState {
+    /// Ascending in the order in which feeds are served: those that have never run, then by when they became due.
+    fn waits_since(&self) -> (bool, i64) {
+        let free = || self.lanes.iter().filter(|lane| !lane.plan.busy);
+        let due = free().map(|lane| lane.plan.due).min().unwrap_or(i64::MAX);
+        (free().all(|lane| lane.plan.position.is_some()), due)
+    }
 }
 
 impl LaneState {
@@ -326,7 +350,6 @@ impl LaneState {
                 busy: false,
             },
             name,
-            identity: cursor.map(|c| c.identity.clone()),
             // A saved cursor keeps the `-s` it was made under; see `scan::begin`.
             start_id: cursor.map_or(start_id, |c| c.start_id),
             run: None,
@@ -357,8 +380,7 @@ impl LaneState {
             }
             return;
         }
-        let interval = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
-        self.plan.due = now.saturating_add(interval);
+        self.plan.due = now.saturating_add(ms(interval));
         self.run = None;
         let c = self.pass.counts;
         let took_ms = u64::try_from(self.pass.began.elapsed().as_millis()).unwrap_or(u64::MAX);

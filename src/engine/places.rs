@@ -4,7 +4,7 @@
 //! the catalogue again: a task resumes by itself when the cause is gone.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use tokio::sync::Mutex;
 
@@ -13,7 +13,8 @@ use crate::config::{Config, Dsn, TaskConfig};
 use crate::destination::{self, Destination};
 use crate::source::{self, Source};
 use crate::sql::probe::Checked;
-use crate::sql::{Database, Limits, PlaceError};
+use crate::sql::{Database, Limits, PlaceError, PlaceErrorKind};
+use crate::store::Cursor;
 
 /// The databases of all tasks; tasks that name the same place share its connections.
 #[derive(Debug)]
@@ -24,8 +25,9 @@ pub struct Places {
 }
 
 impl Places {
-    /// Prepares everything; nothing is connected yet.
-    pub fn new(config: &Config) -> Self {
+    /// Prepares everything; nothing is connected yet. `cursors` are those of saved progress: sources must be those that
+    /// they were made on.
+    pub fn new(config: &Config, cursors: &[Cursor]) -> Self {
         let mut databases: HashMap<Dsn, Arc<Database>> = HashMap::new();
         let mut shared = |dsn: &Dsn| {
             databases
@@ -39,7 +41,11 @@ impl Places {
             .map(|task| {
                 let source = shared(&task.source.dsn);
                 let destinations = task.destinations.iter().map(|des| shared(&des.dsn)).collect();
-                Arc::new(TaskPlaces::new(task.clone(), source, destinations))
+                let places = TaskPlaces::new(task.clone(), source, destinations);
+                if let Some(cursor) = cursors.iter().find(|cursor| cursor.task == task.name) {
+                    places.progress_of(&cursor.identity);
+                }
+                Arc::new(places)
             })
             .collect();
         Self { tasks, databases: databases.into_values().collect() }
@@ -59,8 +65,30 @@ pub struct TaskPlaces {
     pub config: TaskConfig,
     source_database: Arc<Database>,
     destination_databases: Vec<Arc<Database>>,
-    source: Mutex<Option<Arc<dyn Source>>>,
-    pairs: Vec<Mutex<Option<Arc<Pair>>>>,
+    source: Slot<dyn Source>,
+    pairs: Vec<Slot<Pair>>,
+    /// `Source::identity` that saved progress was made on.
+    progress: std::sync::Mutex<Option<String>>,
+}
+
+/// What is opened when it is first needed. Nobody who forgets it waits for somebody who opens it.
+struct Slot<T: ?Sized> {
+    opened: std::sync::Mutex<Option<Arc<T>>>,
+    opening: Mutex<()>,
+}
+
+impl<T: ?Sized> Slot<T> {
+    fn new() -> Self {
+        Self { opened: std::sync::Mutex::new(None), opening: Mutex::new(()) }
+    }
+
+    fn get(&self) -> Option<Arc<T>> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, to: Option<Arc<T>>) {
+        *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = to;
+    }
 }
 
 impl std::fmt::Debug for TaskPlaces {
@@ -75,42 +103,69 @@ impl TaskPlaces {
         source_database: Arc<Database>,
         destination_databases: Vec<Arc<Database>>,
     ) -> Self {
-        let pairs = config.destinations.iter().map(|_| Mutex::new(None)).collect();
-        Self { config, source_database, destination_databases, source: Mutex::new(None), pairs }
+        let pairs = config.destinations.iter().map(|_| Slot::new()).collect();
+        let (source, progress) = (Slot::new(), std::sync::Mutex::new(None));
+        Self { config, source_database, destination_databases, source, pairs, progress }
     }
 
     /// The source, opened if it is not yet.
+    ///
+    /// # Errors
+    /// As for opening; and if saved progress was made on another source: deliveries and cursors of the one say nothing
+    /// about the other.
     pub async fn source(&self) -> Result<Arc<dyn Source>, PlaceError> {
-        let mut slot = self.source.lock().await;
-        if let Some(source) = &*slot {
-            return Ok(source.clone());
+        if let Some(source) = self.source.get() {
+            return Ok(source);
+        }
+        let _opening = self.source.opening.lock().await;
+        if let Some(source) = self.source.get() {
+            return Ok(source);
         }
         let columns = self.compared_columns();
         let opened: Arc<dyn Source> =
             source::open(&self.config.source, &columns, self.source_database.clone()).await?.into();
-        *slot = Some(opened.clone());
+        let saved = self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let found = opened.identity();
+        if let Some(saved) = saved.filter(|saved| saved != found) {
+            let message = format!(
+                "saved progress belongs to another source: it was made on {saved:?}, and the source is {found:?} now; \
+                 point `src` back at the old one, or start once with `--restart {}` to begin again",
+                self.config.name
+            );
+            return Err(PlaceError::new(PlaceErrorKind::Missing, self.source_database.place(), message));
+        }
+        self.source.set(Some(opened.clone()));
         Ok(opened)
     }
 
     /// The source if it is open right now; never waits.
     pub fn open_source(&self) -> Option<Arc<dyn Source>> {
-        self.source.try_lock().ok()?.clone()
+        self.source.get()
+    }
+
+    /// Saved progress was made on this source.
+    pub(super) fn progress_of(&self, identity: &str) {
+        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(identity.to_owned());
     }
 
     /// A destination together with its source, opened if they are not yet.
     pub async fn pair(&self, destination: usize) -> Result<Arc<Pair>, PlaceError> {
         let source = self.source().await?;
-        let mut slot = self.pairs[destination].lock().await;
-        if let Some(pair) = &*slot
-            && Arc::ptr_eq(&pair.source, &source)
-        {
-            return Ok(pair.clone());
+        let slot = &self.pairs[destination];
+        let known = || slot.get().filter(|pair| Arc::ptr_eq(&pair.source, &source));
+        if let Some(pair) = known() {
+            return Ok(pair);
+        }
+        let _opening = slot.opening.lock().await;
+        if let Some(pair) = known() {
+            return Ok(pair);
         }
         let config = &self.config.destinations[destination];
         let opened: Arc<dyn Destination> =
             destination::open(config, self.destination_databases[destination].clone()).await?.into();
-        let pair = Arc::new(Pair::new(source, opened, &self.config.source.by_column, &config.columns)?);
-        *slot = Some(pair.clone());
+        let (by_column, columns) = (&self.config.source.by_column, &config.columns);
+        let pair = Arc::new(Pair::new(source.clone(), opened, by_column, columns)?);
+        slot.set(Some(pair.clone()));
         Ok(pair)
     }
 
@@ -144,12 +199,12 @@ impl TaskPlaces {
     }
 
     /// Forgets what was opened, after a failure that may mean the catalogue has changed.
-    pub async fn forget_source(&self) {
-        *self.source.lock().await = None;
+    pub fn forget_source(&self) {
+        self.source.set(None);
     }
 
     /// As [`TaskPlaces::forget_source`], for a destination.
-    pub async fn forget_destination(&self, destination: usize) {
-        *self.pairs[destination].lock().await = None;
+    pub fn forget_destination(&self, destination: usize) {
+        self.pairs[destination].set(None);
     }
 }

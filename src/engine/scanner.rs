@@ -1,21 +1,26 @@
 //! Reads a feed once and compares what it read with each destination. Writes nothing.
 
 use std::future::pending;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Mutex, mpsc};
+use tokio::time::{Instant, sleep};
 
 use super::pair::Compared;
-use super::ticket::{ScanError, Scanned};
+use super::ticket::Scanned;
 use super::{Outcome, Places, Stop, Ticket};
 use crate::base::chain::chain;
 use crate::base::clock::Clock;
 use crate::source::Batch;
-use crate::sql::PlaceError;
+use crate::sql::{PlaceError, PlaceErrorKind};
+
+/// After so long a read no longer keeps its scanner from the next ticket.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// One of the N scanners; they share one queue of tickets.
 #[derive(Clone, Debug)]
@@ -44,18 +49,29 @@ impl Scanner {
         Self { places, tickets, outcomes, clock }
     }
 
-    /// Works until the stop. One read at a time; look-ups at the destinations go on beside the next read, so that a
-    /// slow destination delays only itself.
+    /// Works until the stop. One read at a time; look-ups at the destinations go on beside the next read, and so does a
+    /// read that takes long, so that a slow place delays only itself. There are never more than there are feeds.
     pub async fn run(self, stop: Stop) {
-        let mut reading: Option<BoxFuture<'_, (Ticket, Result<Read, ScanError>)>> = None;
+        let mut reading: Option<BoxFuture<'_, (Ticket, Result<Read, PlaceError>)>> = None;
+        let mut patience = Box::pin(sleep(PATIENCE));
+        let mut slow = FuturesUnordered::new();
         let mut comparing: FuturesUnordered<BoxFuture<'_, Outcome>> = FuturesUnordered::new();
         loop {
             tokio::select! {
                 () = stop.intake.cancelled() => return,
                 ticket = async { self.tickets.lock().await.recv().await }, if reading.is_none() => match ticket {
-                    Some(ticket) => reading = Some(self.read(ticket).boxed()),
+                    Some(ticket) => {
+                        reading = Some(self.read(ticket).boxed());
+                        patience.as_mut().reset(Instant::now() + PATIENCE);
+                    }
                     None => return,
                 },
+                () = &mut patience, if reading.is_some() => slow.extend(reading.take()),
+                Some((ticket, read)) = slow.next() => {
+                    for outcome in self.spread(ticket, read) {
+                        comparing.push(outcome);
+                    }
+                }
                 (ticket, read) = async {
                     match reading.as_mut() {
                         Some(read) => read.await,
@@ -76,17 +92,14 @@ impl Scanner {
         }
     }
 
-    async fn read(&self, ticket: Ticket) -> (Ticket, Result<Read, ScanError>) {
-        let result = self.read_batch(&ticket).await;
+    async fn read(&self, ticket: Ticket) -> (Ticket, Result<Read, PlaceError>) {
+        let result = caught(self.read_batch(&ticket)).await;
         (ticket, result)
     }
 
-    async fn read_batch(&self, ticket: &Ticket) -> Result<Read, ScanError> {
+    async fn read_batch(&self, ticket: &Ticket) -> Result<Read, PlaceError> {
         let source = self.places.tasks[ticket.task].source().await?;
         let identity = source.identity().to_owned();
-        if let Some(saved) = ticket.identity.as_ref().filter(|saved| **saved != identity) {
-            return Err(ScanError::Identity { saved: saved.clone(), found: identity });
-        }
         let began = Instant::now();
         let batch = match &ticket.from {
             Some(from) => source.read(ticket.feed, from, ticket.limit).await?,
@@ -99,7 +112,7 @@ impl Scanner {
     }
 
     /// One outcome for each destination of the ticket.
-    fn spread(&self, ticket: Ticket, read: Result<Read, ScanError>) -> Vec<BoxFuture<'_, Outcome>> {
+    fn spread(&self, ticket: Ticket, read: Result<Read, PlaceError>) -> Vec<BoxFuture<'_, Outcome>> {
         let destinations = ticket.destinations.clone();
         match read {
             Ok(read) => {
@@ -114,7 +127,7 @@ impl Scanner {
                 destinations
                     .into_iter()
                     .map(|destination| {
-                        let result = Err(error.again());
+                        let result = Err(again(&error));
                         let outcome = Outcome { ticket: ticket.clone(), destination, result };
                         std::future::ready(outcome).boxed()
                     })
@@ -124,7 +137,7 @@ impl Scanner {
     }
 
     async fn compare(&self, ticket: Ticket, destination: usize, read: Arc<Read>) -> Outcome {
-        let result = self.compare_batch(&ticket, destination, &read).await;
+        let result = caught(self.compare_batch(&ticket, destination, &read)).await;
         Outcome { ticket, destination, result }
     }
 
@@ -133,7 +146,7 @@ impl Scanner {
         ticket: &Ticket,
         destination: usize,
         read: &Read,
-    ) -> Result<Scanned, ScanError> {
+    ) -> Result<Scanned, PlaceError> {
         let task = &self.places.tasks[ticket.task];
         // Even an empty batch needs the destination: "agrees" is never said of a place that was not reached.
         let pair = task.pair(destination).await?;
@@ -151,20 +164,25 @@ impl Scanner {
     }
 }
 
-impl ScanError {
-    /// The same failure for another destination that shared the read.
-    fn again(&self) -> Self {
-        match self {
-            Self::Place(e) => {
-                let message = match &e.source {
-                    Some(cause) if !e.message.contains(&cause.to_string()) => {
-                        format!("{}: {}", e.message, chain(cause.as_ref()))
-                    }
-                    _ => e.message.clone(),
-                };
-                Self::Place(PlaceError::new(e.kind, e.place.clone(), message))
-            }
-            Self::Identity { saved, found } => Self::Identity { saved: saved.clone(), found: found.clone() },
+/// The same failure for another destination that shared the read.
+fn again(e: &PlaceError) -> PlaceError {
+    let message = match &e.source {
+        Some(cause) if !e.message.contains(&cause.to_string()) => {
+            format!("{}: {}", e.message, chain(cause.as_ref()))
+        }
+        _ => e.message.clone(),
+    };
+    PlaceError::new(e.kind, e.place.clone(), message)
+}
+
+/// A panic harms the rows it was about: their lanes are told, and try again later.
+async fn caught<T>(work: impl Future<Output = Result<T, PlaceError>>) -> Result<T, PlaceError> {
+    match AssertUnwindSafe(work).catch_unwind().await {
+        Ok(result) => result,
+        Err(_) => {
+            let message =
+                "reading or comparing panicked; please report this with the lines of the log before it";
+            Err(PlaceError::new(PlaceErrorKind::Other, "cupid itself", message))
         }
     }
 }

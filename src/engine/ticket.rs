@@ -20,8 +20,6 @@ pub struct Ticket {
     pub from: Option<Position>,
     /// `-s`, if it decides where this starts.
     pub start_id: Option<crate::model::RowId>,
-    /// What the saved cursors were made on; the source must be the same.
-    pub identity: Option<String>,
     /// Indexes of the destinations served.
     pub destinations: Vec<usize>,
     /// Rows to ask for.
@@ -37,7 +35,7 @@ pub struct Outcome {
     /// Index of the destination.
     pub destination: usize,
     /// What came of it.
-    pub result: Result<Scanned, ScanError>,
+    pub result: Result<Scanned, PlaceError>,
 }
 
 /// A read that worked.
@@ -55,26 +53,6 @@ pub struct Scanned {
     pub counts: Counts,
     /// How long the read of the source took.
     pub read_took: Duration,
-}
-
-/// Why nothing can be said.
-#[derive(Debug)]
-pub enum ScanError {
-    /// A database failed.
-    Place(PlaceError),
-    /// The cursor was made on another source.
-    Identity {
-        /// What it was made on.
-        saved: String,
-        /// What stands there now.
-        found: String,
-    },
-}
-
-impl From<PlaceError> for ScanError {
-    fn from(e: PlaceError) -> Self {
-        Self::Place(e)
-    }
 }
 
 /// Rows looked at, by verdict.

@@ -12,7 +12,7 @@ use super::look::watch;
 use super::places::TaskPlaces;
 use super::status::StatusBoard;
 use crate::base::chain::chain;
-use crate::base::clock::{Clock, ms};
+use crate::base::clock::{Clock, ClockSteps, UnixMs, ms};
 use crate::model::{Delivery, State};
 use crate::outbox::{Learner, Policy};
 use crate::store::{ClaimRequest, Settlement, Store, StoreError, Work};
@@ -54,8 +54,10 @@ impl Watcher {
 
     async fn watch(&self) {
         let mut kept = self.recall().await;
+        let mut steps = ClockSteps::new(&self.clock);
         loop {
-            let pause = match self.step().await {
+            let since = steps.last(&self.clock);
+            let pause = match self.step(since).await {
                 Ok(pause) => pause,
                 Err(e) => {
                     self.status.store_failed(&e);
@@ -71,7 +73,7 @@ impl Watcher {
     }
 
     /// Looks at what is due; returns how long nothing else will be.
-    async fn step(&self) -> Result<Duration, StoreError> {
+    async fn step(&self, since: UnixMs) -> Result<Duration, StoreError> {
         let (task, destination) = (&self.places.config, &self.places.config.destinations[self.destination]);
         let request = ClaimRequest {
             task: task.name.clone(),
@@ -89,13 +91,16 @@ impl Watcher {
                 Duration::from_millis(due.saturating_sub(self.clock.now()).clamp(1, 60_000).unsigned_abs())
             }));
         }
-        let claims = claimed.iter().map(|d| (d.id, d.claim)).collect();
-        match self.look(claimed).await {
+        let claims: Vec<_> = claimed.iter().map(|d| (d.id, d.claim)).collect();
+        match self.look(claimed, since).await {
             Ok(settled) => {
                 let confirmed =
                     settled.iter().any(|s| s.to.state == State::Main || s.to.state == State::Retry);
+                if let Err(e) = self.store.settle(settled.clone()).await {
+                    self.store.release(claims, self.clock.now().saturating_add(1000), None).await?;
+                    return Err(e);
+                }
                 settled.iter().for_each(|s| self.tell(s));
-                self.store.settle(settled).await?;
                 if confirmed {
                     self.calls.notify_one();
                 }
@@ -109,12 +114,16 @@ impl Watcher {
         }
     }
 
-    async fn look(&self, claimed: Vec<Delivery>) -> Result<Vec<Settlement>, (String, Duration)> {
+    async fn look(
+        &self,
+        claimed: Vec<Delivery>,
+        since: UnixMs,
+    ) -> Result<Vec<Settlement>, (String, Duration)> {
         let config = &self.places.config;
         let destination = &config.destinations[self.destination].name;
         let looked = async {
             let pair = self.places.pair(self.destination).await?;
-            watch(&pair, claimed, &self.policy, &self.waits, || self.clock.now()).await
+            watch(&pair, claimed, &self.policy, &self.waits, since, || self.clock.now()).await
         };
         match looked.await {
             Ok(settled) => {
@@ -124,8 +133,8 @@ impl Watcher {
             Err(e) => {
                 let pause = self.status.place_failed(&config.name, "suspects", destination, &e);
                 if !e.kind.is_passing() {
-                    self.places.forget_destination(self.destination).await;
-                    self.places.forget_source().await;
+                    self.places.forget_destination(self.destination);
+                    self.places.forget_source();
                 }
                 Err((chain(&e).to_string(), pause))
             }

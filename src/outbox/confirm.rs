@@ -123,20 +123,23 @@ impl Watch {
         self.version != witness.version && self.copy != copy_of(witness)
     }
 
-    /// Takes in a look that saw a difference. `wait` is the confirm time now, `found` when the difference was found.
+    /// Takes in a look that saw a difference. `wait` is the confirm time now, `found` when the difference was found,
+    /// `since` when the clock was set last: times before that cannot be compared with now.
     pub fn look(
         &mut self,
         witness: &Witness,
         confirm: &Confirm,
         wait: Duration,
         found: UnixMs,
+        since: UnixMs,
         now: UnixMs,
     ) -> Step {
         let (wait, hot) = (ms(wait), ms(confirm.hot));
+        let set = self.looked < since || self.looked > now;
         // Nobody looked for a while: periods of continuous watching start anew.
-        let gap = now.saturating_sub(self.looked) > hot / 2;
+        let gap = set || now.saturating_sub(self.looked) > hot / 2;
         self.looked = now;
-        let moved = witness.version != self.version;
+        let moved = set || witness.version != self.version;
         if moved {
             (self.version, self.stood) = (witness.version, now);
         }

@@ -185,7 +185,10 @@ async fn fifty_kills_lose_nothing() {
     let Some(pair) = Pair::new(Engine::MySql).await else { return };
     pair.fill(1..=OLD).await;
     let receiver = slow_repairer(&pair, random.fork()).await;
-    let site = Site::new(&pair.both_feeds(&receiver.url()));
+    // Most lives are shorter than a second: what is found must be believed within one.
+    let mut config = pair.both_feeds(&receiver.url());
+    config["confirm"] = "100ms".into();
+    let site = Site::new(&config);
     let shop = Arc::new(Shop {
         pair: pair.clone(),
         next: AtomicI64::new(OLD + 1),

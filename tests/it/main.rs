@@ -12,6 +12,7 @@ mod cli;
 mod delivery;
 mod demo;
 mod docs;
+mod fairness;
 mod heavy;
 mod late;
 mod lifecycle;

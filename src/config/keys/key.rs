@@ -70,6 +70,8 @@ pub(crate) enum Kind {
     Number { least: u64, most: u64 },
     /// A duration with a unit.
     Duration,
+    /// A duration with a unit; `"0s"` is one.
+    Pause,
     /// A duration with a unit, or `false`.
     DurationOrFalse,
     /// One of a few words.
@@ -116,7 +118,9 @@ impl Kind {
             Self::Bool => "true or false".to_owned(),
             Self::Switch => "\"on\" or \"off\"".to_owned(),
             Self::Number { least, most } => format!("a whole number from {least} to {most}, without quotes"),
-            Self::Duration => format!("a duration such as {}", crate::config::duration::EXAMPLES),
+            Self::Duration | Self::Pause => {
+                format!("a duration such as {}", crate::config::duration::EXAMPLES)
+            }
             Self::DurationOrFalse => {
                 format!("false, or a duration such as {}", crate::config::duration::EXAMPLES)
             }

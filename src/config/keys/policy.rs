@@ -87,7 +87,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "confirm",
         &[Destination, Task, Connection, Top],
-        Kind::Duration,
+        Kind::Pause,
         "\"1s\"",
         "How long a source row must have stood still before a copy that differs from it is called back; cupid waits longer where it has seen copies follow later. \"0s\": at once, as cupid-go did.",
         "源行静止多久之后，仍不一致的副本才会触发回调；若观察到副本通常跟进得更慢，cupid 会等得更久。\"0s\" 表示立即回调，与 cupid-go 相同。",

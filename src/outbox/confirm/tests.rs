@@ -27,7 +27,7 @@ fn play(end: i64, at: impl Fn(i64) -> Witness) -> Option<(i64, Step)> {
             return None;
         }
         watch = Watch::read(&watch.bytes()).unwrap();
-        match watch.look(&seen, &settings(), settings().floor, NOW, now) {
+        match watch.look(&seen, &settings(), settings().floor, NOW, NOW, now) {
             Step::Wait(due) => {
                 assert!(due > now && due <= now + 2 * SECOND, "{now} {due}");
                 now = due;
@@ -90,7 +90,8 @@ fn a_lost_column_beside_a_hot_one_is_stuck() {
 fn a_pause_in_watching_proves_nothing_about_what_moved() {
     let mut watch = Watch::begin(&witness(1, [1, 7, 3], Some([1, 2, 3])), NOW);
     let later = NOW + 3600 * SECOND;
-    let step = watch.look(&witness(2, [1, 7, 4], Some([1, 2, 3])), &settings(), settings().floor, NOW, later);
+    let step =
+        watch.look(&witness(2, [1, 7, 4], Some([1, 2, 3])), &settings(), settings().floor, NOW, NOW, later);
     assert!(matches!(step, Step::Wait(_)), "{step:?}");
 }
 
@@ -99,7 +100,7 @@ fn zero_believes_at_once() {
     let seen = witness(1, [1, 2, 3], None);
     let mut watch = Watch::begin(&seen, NOW);
     assert_eq!(first_look(1, Duration::ZERO, NOW), NOW);
-    assert_eq!(watch.look(&seen, &settings(), Duration::ZERO, NOW, NOW), Step::Confirmed);
+    assert_eq!(watch.look(&seen, &settings(), Duration::ZERO, NOW, NOW, NOW), Step::Confirmed);
 }
 
 #[test]
@@ -115,11 +116,24 @@ fn what_was_confirmed_is_past_when_both_sides_have_moved() {
 }
 
 #[test]
+fn a_clock_that_was_set_starts_the_wait_anew() {
+    let seen = witness(1, [1, 2, 3], None);
+    let mut watch = Watch::begin(&seen, NOW);
+    let hour = 3600 * SECOND;
+    for now in [NOW + hour, NOW - hour] {
+        let step = watch.look(&seen, &settings(), settings().floor, NOW, now, now);
+        assert!(matches!(step, Step::Wait(due) if due <= now + SECOND), "{step:?}");
+    }
+    let now = NOW - hour;
+    assert_eq!(watch.look(&seen, &settings(), settings().floor, NOW, now, now + SECOND), Step::Confirmed);
+}
+
+#[test]
 fn memory_is_bounded() {
     let mut watch = Watch::begin(&witness(0, [0; 3], None), NOW);
     for n in 1..1000 {
         let seen = witness(n.into(), [n; 3], Some([n, 0, 0]));
-        watch.look(&seen, &settings(), settings().floor, NOW, NOW + i64::from(n));
+        watch.look(&seen, &settings(), settings().floor, NOW, NOW, NOW + i64::from(n));
     }
     assert!(watch.bytes().len() < 4096, "{}", watch.bytes().len());
 }

@@ -1,0 +1,127 @@
+//! What one part does to the others: a long way to catch up, a server that hangs, a source that is not the one that
+//! progress was made on.
+
+use std::time::{Duration, Instant};
+
+use cupid::config::Engine;
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use crate::support::config::{copy, legacy, source};
+use crate::support::daemon::Site;
+use crate::support::db::Db;
+use crate::support::pair::{Pair, TABLE, id_of, ids_of};
+use crate::support::receiver::Receiver;
+use crate::support::state;
+use crate::support::wait::{LIMIT, wait_for};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_catch_up_holds_up_neither_the_update_feed_nor_another_task() {
+    let (long, short) = (Pair::new(Engine::Sqlite).await.unwrap(), Pair::new(Engine::Sqlite).await.unwrap());
+    long.fill(1..=1000).await;
+    for db in [&long.src, &long.des] {
+        let t = db.quote(TABLE);
+        // The rest in one statement; what it says does not matter, as long as both sides say the same.
+        db.run(format!(
+            "INSERT INTO {t} (id, number, name, phone, update_time)
+             WITH RECURSIVE n(i) AS (SELECT 1001 UNION ALL SELECT i + 1 FROM n WHERE i < 300000)
+             SELECT i, 'n' || i, 'name', 'phone', '2020-01-01 00:00:00' FROM n"
+        ))
+        .await;
+    }
+    let receiver = Receiver::answering(200).await;
+    let (a, b) = (format!("{}/long", receiver.url()), format!("{}/short", receiver.url()));
+    let tasks = json!({ "long": long.both_feeds(&a), "short": short.inserts(&b) });
+    let mut config = json!({ "workerNumber": 3, "verify": false, "tasks": tasks });
+    for task in ["long", "short"] {
+        for key in ["workerNumber", "failureJobRetrySecond"] {
+            config["tasks"][task].as_object_mut().unwrap().remove(key);
+        }
+    }
+    let site = Site::new(&config);
+    let mut daemon = site.start_ready().await;
+    wait_for("the update feed knows where it started", LIMIT, async || {
+        let begun = "SELECT count(*) FROM cursor WHERE task = 'long' AND feed = 'update'";
+        (state::try_number(&site, begun).await? == 1).then_some(())
+    })
+    .await;
+    long.update(&[1, 2, 3], "changed behind the insert feed").await;
+    short.fill_source(1..=1).await;
+    daemon.until("both are told", LIMIT, || receiver.count() >= 4).await;
+    let of = |path: &str| receiver.calls().into_iter().filter(|c| c.path.ends_with(path)).collect::<Vec<_>>();
+    assert_eq!(ids_of(&of("/long")), [1, 2, 3]);
+    assert_eq!(ids_of(&of("/short")), [1]);
+    let caught_up = |line: &str| line.contains("caught up task=long") && line.contains("feed=insert");
+    assert!(!daemon.output().lines().any(caught_up), "the insert feed was still on its way");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_accepts_and_says_nothing_holds_up_only_its_own_task() {
+    let pair = Pair::new(Engine::Sqlite).await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent = listener.local_addr().unwrap().port();
+    let held = tokio::spawn(async move {
+        let mut all = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            all.push(stream);
+        }
+    });
+    let receiver = Receiver::answering(200).await;
+    let dsn = format!("mysql://u:p@127.0.0.1:{silent}/db");
+    let mut bad = json!({ "src": {
+        "dsn": dsn, "table": "t", "byColumn": "id", "updateColumn": "u",
+        "insertIntervalMillisecond": 100, "updateIntervalMillisecond": 100,
+    }});
+    bad["des"] = json!([copy(&pair.des, TABLE, "number", &[("name", "name")], &receiver.url())]);
+    let good = pair.inserts(&receiver.url());
+    let tasks = json!({ "bad": bad, "good": { "src": good["src"], "des": good["des"] } });
+    let site = Site::new(&json!({ "workerNumber": 3, "verify": false, "confirm": "0s", "tasks": tasks }));
+    let mut daemon = site.start_ready().await;
+    // Over several rounds of trying again at the silent server.
+    let mut worst = Duration::ZERO;
+    for id in 1..=40 {
+        let began = Instant::now();
+        pair.fill_source(id..=id).await;
+        daemon.until("the row is told", LIMIT, || receiver.calls().iter().any(|c| id_of(c) == id)).await;
+
+        // Before the first one every place is looked at for up to three seconds.
+        worst = worst.max(began.elapsed().saturating_sub(Duration::from_secs(if id == 1 { 3 } else { 0 })));
+        tokio::time::sleep(Duration::from_millis(500).saturating_sub(began.elapsed())).await;
+    }
+    held.abort();
+    assert!(worst < Duration::from_secs(3), "{worst:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deliveries_are_not_settled_by_a_source_that_they_were_not_found_on() {
+    let pair = Pair::new(Engine::Sqlite).await.unwrap();
+    let empty = Pair::of(Db::sqlite().await, Db::sqlite().await).await;
+    pair.fill(1..=10).await;
+    pair.lose(&[5]).await;
+    let receiver = Receiver::answering(500).await;
+    let config = pair.inserts(&receiver.url());
+    let site = Site::new(&config);
+    let mut daemon = site.start_ready().await;
+    daemon.until("the receiver refuses", LIMIT, || receiver.count() >= 1).await;
+    daemon.stop().await;
+
+    let foreign = legacy(source(&empty.src, TABLE, "number"), vec![pair.copy(&receiver.url())]);
+    site.write(&foreign);
+    let mut daemon = site.start_ready().await;
+    daemon.wait_output("saved progress belongs to another source").await;
+    let called = receiver.count();
+    daemon
+        .until("status names it for the deliveries too", LIMIT, || {
+            site.run(&["status", "-c", "{c}"]).all().contains("deliveries → ")
+        })
+        .await;
+    let status = site.run(&["status", "-c", "{c}"]).all();
+    assert!(status.contains("blocked") && status.contains("--restart main"), "{status}");
+    daemon.stop().await;
+    assert_eq!(receiver.count(), called, "nothing is sent about another table");
+
+    site.write(&config);
+    let mut daemon = site.start_ready().await;
+    daemon.until("it is told again", LIMIT, || receiver.count() > called).await;
+    assert_eq!(ids_of(&receiver.calls()).iter().filter(|id| **id == 5).count(), receiver.count());
+}
