@@ -121,7 +121,7 @@ impl App {
         let shared: Arc<dyn Store> = store.clone();
         let callback = Callback::new(&shared, &places, &clock, &alerts, &status)?;
         let database = config.state.database(&config.name);
-        let control = ControlHandle::new(status.clone(), shared);
+        let control = ControlHandle::new(status.clone(), shared, &callback);
         let control = match ControlSocket::bind(&database, control) {
             Ok(socket) => Some(Arc::new(socket)),
             Err(e) => {

@@ -91,8 +91,19 @@ impl ControlSocket {
                 Ok(status) => status,
                 Err(e) => json!({ "error": e.to_string() }),
             },
-            Some(verb) => json!({ "error": format!("unknown verb `{verb}`"), "known": ["status"] }),
-            None => json!({ "error": "the request has no `verb`", "known": ["status"] }),
+            Some("resume") => {
+                let (task, destination) = (request["task"].as_str(), request["destination"].as_str());
+                match self.control.resume(task, destination).await {
+                    Ok(resumed) => {
+                        let name = |(task, destination)| json!({ "task": task, "destination": destination });
+                        let names = resumed.iter().map(|(t, d)| (t.as_str(), d.as_str())).map(name);
+                        json!({ "resumed": names.collect::<Vec<_>>() })
+                    }
+                    Err(e) => json!({ "error": e.to_string() }),
+                }
+            }
+            Some(verb) => json!({ "error": format!("unknown verb `{verb}`"), "known": ["status", "resume"] }),
+            None => json!({ "error": "the request has no `verb`", "known": ["status", "resume"] }),
         }
     }
 }

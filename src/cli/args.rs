@@ -110,6 +110,19 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Let callbacks go on that were paused because the copy seemed to be emptied: it is meant
+    ///
+    /// cupid pauses a destination when very many differences are confirmed at once and rows that agreed before are
+    /// missing. It goes on by itself when they are back.
+    #[command(after_help = "Example:\n  cupid resume -c config.json --task users")]
+    Resume {
+        /// Only this task
+        #[arg(long, value_name = "NAME")]
+        task: Option<String>,
+        /// Only this destination
+        #[arg(long, value_name = "NAME")]
+        destination: Option<String>,
+    },
     /// End the daemon of this configuration (TERM) and wait until it is gone
     #[command(after_help = "Example:\n  cupid stop -c config.json")]
     Stop {

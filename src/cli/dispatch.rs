@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use super::args::{self, Args, Command};
-use super::{check, demo, exit, run, status, stop};
+use super::{check, demo, exit, resume, run, status, stop};
 use crate::config::{self, Loaded};
 
 /// The whole program.
@@ -59,6 +59,9 @@ async fn dispatch(args: Args) -> ExitCode {
         }
         Some(Command::Status { json }) => status::status(&loaded.config, json).await,
         Some(Command::Stop { wait }) => stop::stop(&loaded.config, wait).await,
+        Some(Command::Resume { task, destination }) => {
+            resume::resume(&loaded.config, task.as_deref(), destination.as_deref()).await
+        }
         Some(Command::Schema | Command::Demo { .. }) => ExitCode::SUCCESS,
     }
 }

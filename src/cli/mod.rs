@@ -6,6 +6,7 @@ mod args;
 mod check;
 mod demo;
 mod dispatch;
+mod resume;
 mod run;
 mod status;
 mod stop;

@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 use tokio::sync::{Notify, mpsc};
 use tracing::error;
 
+use super::guard::Guard;
 use super::lane::Lane;
 use super::watcher::{Waits, Watcher};
 use super::{Places, StatusBoard, Stop};
@@ -24,6 +25,7 @@ pub(super) struct Suspects {
     /// Something is to be looked at.
     pub(super) wake: Arc<Notify>,
     pub(super) waits: Waits,
+    pub(super) guard: Arc<Guard>,
 }
 
 /// By task, then by destination.
@@ -62,7 +64,9 @@ impl Callback {
             for (destination, config) in task.config.destinations.iter().enumerate() {
                 let (calls, looks) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
                 let waits = Arc::new(Mutex::new(Learner::new(config.confirm, None, clock.now())));
-                of_task.push(Suspects { wake: looks.clone(), waits: waits.clone() });
+                let names = (task.config.name.clone(), config.name.clone());
+                let guard = Arc::new(Guard::new(store.clone(), names.0, names.1));
+                of_task.push(Suspects { wake: looks.clone(), waits: waits.clone(), guard: guard.clone() });
                 let policy = Policy {
                     retry: config.retry.clone(),
                     confirm: config.confirm,
@@ -76,6 +80,9 @@ impl Callback {
                     policy: policy.clone(),
                     clock: clock.clone(),
                     waits,
+                    guard: guard.clone(),
+                    alerts: alerts.clone(),
+                    stopped: Arc::default(),
                     wake: looks.clone(),
                     calls: calls.clone(),
                     status: status.clone(),
@@ -87,6 +94,7 @@ impl Callback {
                     caller: Caller::new(config.callback.clone(), clock.clone())?,
                     policy,
                     clock: clock.clone(),
+                    guard,
                     wake: calls,
                     looks,
                     alerts: alerts.clone(),
@@ -101,6 +109,11 @@ impl Callback {
     /// For whoever makes deliveries.
     pub(super) fn wakes(&self) -> Wakes {
         self.wakes.clone()
+    }
+
+    /// The guards of all destinations, for whoever may let a storm pass.
+    pub(super) fn guards(&self) -> Vec<Arc<Guard>> {
+        self.wakes.iter().flatten().map(|suspects| suspects.guard.clone()).collect()
     }
 
     /// Works until the stop and waits for open calls.

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, mpsc};
 use tracing::{debug, info, warn};
 
 use super::Stop;
+use super::guard::Guard;
 use super::look::{Ready, Sorted, look};
 use super::places::TaskPlaces;
 use super::status::StatusBoard;
@@ -18,7 +19,7 @@ use crate::base::chain::chain;
 use crate::base::clock::Clock;
 use crate::deliver::Caller;
 use crate::model::{Attempt, AttemptOutcome, Delivery, DeliveryId, State};
-use crate::notify::Alert;
+use crate::notify::{Alert, What};
 use crate::outbox::{Policy, after_attempt};
 use crate::store::{ClaimRequest, Settlement, Store, StoreError, Work};
 
@@ -26,6 +27,8 @@ use crate::store::{ClaimRequest, Settlement, Store, StoreError, Work};
 const FRESH: Duration = Duration::from_secs(2);
 /// A claim outlives its look, its wait and its call by so much.
 const LEASE: Duration = Duration::from_secs(120);
+/// How often is looked whether calls may go on.
+const PAUSED: Duration = Duration::from_millis(200);
 /// Longest wait without asking the store again.
 const IDLE: Duration = Duration::from_secs(60);
 /// Most deliveries looked at in one go.
@@ -40,6 +43,7 @@ pub(super) struct Lane {
     pub(super) caller: Caller,
     pub(super) policy: Policy,
     pub(super) clock: Clock,
+    pub(super) guard: Arc<Guard>,
     pub(super) wake: Arc<Notify>,
     /// Something is to be looked at.
     pub(super) looks: Arc<Notify>,
@@ -127,6 +131,9 @@ impl Lane {
     /// Claims what is due, looks at both sides, settles what needs no call.
     async fn step(&self, limit: usize) -> Result<Refill, StoreError> {
         let (task, destination) = (&self.places.config, &self.places.config.destinations[self.destination]);
+        if self.guard.is_paused() {
+            return Ok(Refill::Nothing(PAUSED));
+        }
         let request = ClaimRequest {
             task: task.name.clone(),
             destination: destination.name.clone(),
@@ -255,8 +262,7 @@ impl Lane {
                 task: delivery.task.clone(),
                 destination: delivery.destination.clone(),
                 count: 1,
-                class: *class,
-                detail: detail.clone(),
+                what: What::Failing { class: *class, detail: detail.clone() },
             };
             // A full queue already tells people about this lane.
             let _ = self.alerts.try_send(alert);

@@ -18,7 +18,7 @@ use crate::scan::{self, Begin, Pace, plan};
 use crate::sql::{PlaceError, PlaceErrorKind};
 use crate::store::{Cursor, ScanCommit, Store, StoreError};
 
-/// How often progress of a long catch-up is logged.
+/// Between two lines about a long catch-up.
 const PROGRESS: Duration = Duration::from_secs(10);
 /// Longest sleep; the plan is looked at again then.
 const IDLE: Duration = Duration::from_secs(5);
@@ -74,11 +74,9 @@ impl Pass {
     }
 }
 
-/// What a round of planning came to.
+/// A round of planning: how long nothing else is due, and whether more is due than scanners have room for.
 struct Planned {
-    /// Nothing else is due before this is over.
     pause: Duration,
-    /// More is due than scanners have room for.
     full: bool,
 }
 
@@ -118,7 +116,6 @@ impl Manager {
         }
     }
 
-    /// Milliseconds since this manager began.
     fn ticks(&self) -> i64 {
         ms(self.began.elapsed())
     }
@@ -298,6 +295,9 @@ impl Manager {
             }
         }
         self.places.tasks[ticket.task].progress_of(&scanned.identity);
+        self.wakes[ticket.task][destination].guard.see(|agreed| {
+            scanned.agreed.iter().fold(false, |news, (key, row)| agreed.see(key, *row) || news)
+        });
         lane.advance(&task, kind, scanned.next, scanned.more, scanned.counts, interval, ticks);
         self.status.place_works(&task, kind.as_str(), &lane.name);
         let position = lane.plan.position.as_ref().map_or("", Position::as_str);

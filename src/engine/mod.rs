@@ -13,6 +13,7 @@
 //! counted, logged and followed by a restart; the others go on.
 
 mod callback;
+mod guard;
 mod janitor;
 mod lane;
 mod look;

@@ -1,5 +1,5 @@
-//! Tells people about callbacks that keep failing: at once the first time, then at most every ten minutes per
-//! destination, with the count of what happened meanwhile. Its failure never touches delivery.
+//! Tells people what needs them: at once the first time, then at most every ten minutes per destination and kind of
+//! trouble, with the count of what happened meanwhile. Its failure never touches delivery.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -31,6 +31,9 @@ impl std::fmt::Debug for Notifier {
     }
 }
 
+/// Whom it is about, and the kind of trouble.
+type Subject = (TaskName, DestinationName, &'static str);
+
 #[derive(Debug)]
 struct Held {
     alert: Alert,
@@ -46,14 +49,14 @@ impl Notifier {
     /// Works until the stop.
     pub async fn run(self, stop: Stop) {
         let mut alerts = self.alerts.lock().await;
-        let mut held: HashMap<(TaskName, DestinationName), Held> = HashMap::new();
-        let mut told: HashMap<(TaskName, DestinationName), Instant> = HashMap::new();
+        let mut held: HashMap<Subject, Held> = HashMap::new();
+        let mut told: HashMap<Subject, Instant> = HashMap::new();
         loop {
             let next = held.values().map(|h| h.due).min();
             tokio::select! {
                 () = stop.intake.cancelled() => return,
                 Some(alert) = alerts.recv() => {
-                    let lane = (alert.task.clone(), alert.destination.clone());
+                    let lane = (alert.task.clone(), alert.destination.clone(), alert.what.name());
                     let soonest = Instant::now() + GATHER;
                     let due = told.get(&lane).map_or(soonest, |at| (*at + QUIET).max(soonest));
                     held.entry(lane)
@@ -68,7 +71,10 @@ impl Notifier {
                     let due: Vec<_> = held.iter().filter(|(_, h)| h.due <= now).map(|(k, _)| k.clone()).collect();
                     for lane in due {
                         if let Some(h) = held.remove(&lane) {
-                            self.step(&h.alert).await;
+                            tokio::select! {
+                                () = stop.intake.cancelled() => return,
+                                () = self.step(&h.alert) => {}
+                            }
                             told.insert(lane, Instant::now());
                         }
                     }

@@ -12,7 +12,7 @@ use crate::diff::{ColumnRule, KeyForm, compare, digest};
 use crate::model::{
     DeliveryKind, DestinationName, Finding, Key, Row, RowId, SourceRow, TaskName, Value, Verdict,
 };
-use crate::outbox::{Watch, Witness};
+use crate::outbox::{Asked, Watch, Witness};
 use crate::source::Source;
 use crate::sql::{PlaceError, PlaceErrorKind};
 
@@ -48,6 +48,8 @@ struct Shape {
 pub(super) struct Compared {
     pub(super) findings: Vec<Finding>,
     pub(super) counts: Counts,
+    /// Rows that agree, by key.
+    pub(super) agreed: Vec<(Key, RowId)>,
 }
 
 /// What a comparison of some rows showed.
@@ -126,7 +128,7 @@ impl Pair {
         now: impl Fn() -> UnixMs,
     ) -> Result<Compared, PlaceError> {
         let mut counts = Counts::default();
-        let mut findings = Vec::new();
+        let (mut findings, mut agreed) = (Vec::new(), Vec::new());
         let keys: Vec<Option<Key>> =
             rows.iter().map(|row| self.key_form.key(&row.values[self.read.key])).collect();
         let asked = rows.iter().zip(&keys).filter(|(_, key)| key.is_some());
@@ -140,7 +142,11 @@ impl Pair {
             let (verdict, fingerprint) = Self::judge(&self.read, &row.values, found);
             counts.see(&verdict);
             let kind = match verdict {
-                Verdict::Same | Verdict::NotComparable => continue,
+                Verdict::Same => {
+                    agreed.push((key, row.id));
+                    continue;
+                }
+                Verdict::NotComparable => continue,
                 Verdict::Missing => DeliveryKind::Missing,
                 Verdict::Differs(_) => DeliveryKind::Differs,
                 Verdict::Ambiguous(_) => DeliveryKind::Ambiguous,
@@ -157,7 +163,7 @@ impl Pair {
             };
             findings.push(finding);
         }
-        Ok(Compared { findings, counts })
+        Ok(Compared { findings, counts, agreed })
     }
 
     /// Compares up to `limit` rows from all over the source; nothing comes of it but counts.
@@ -178,6 +184,20 @@ impl Pair {
             sample.counts.see(&verdict);
         }
         Ok(sample)
+    }
+
+    /// Looks for rows that agreed before.
+    pub(super) async fn ask(&self, ids: &[RowId]) -> Result<Asked, PlaceError> {
+        let rows = self.source.fetch(ids).await?;
+        let present = rows.iter().map(|row| &row.values[self.whole.key]).filter(|value| !value.is_null());
+        let copies = self.look_up(present.clone()).await?;
+        let keys = present.filter_map(|value| self.key_form.key(value));
+        let (mut looked, mut missing) = (0, 0);
+        for key in keys {
+            looked += 1;
+            missing += usize::from(!copies.contains_key(&key));
+        }
+        Ok(Asked { looked, missing })
     }
 
     /// Reads both sides again for single keys, in the order given.

@@ -151,13 +151,14 @@ impl Scanner {
         // Even an empty batch needs the destination: "agrees" is never said of a place that was not reached.
         let pair = task.pair(destination).await?;
         let name = &task.config.destinations[destination].name;
-        let Compared { findings, counts } =
+        let Compared { findings, counts, agreed } =
             pair.compare(&task.config.name, name, &read.batch.rows, || self.clock.now()).await?;
         Ok(Scanned {
             identity: read.identity.clone(),
             next: read.batch.next.clone(),
             more: read.batch.more,
             findings,
+            agreed,
             counts,
             read_took: read.took,
         })

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use tracing::{error, info, warn};
 
+use super::callback::Callback;
+use super::guard::Guard;
 use super::ticket::Counts;
 use crate::base::chain::chain;
 use crate::base::clock::{Clock, UnixMs};
@@ -215,6 +217,26 @@ impl StatusBoard {
         task.waits_ms.insert(destination.to_string(), wait);
     }
 
+    /// Nothing is sent to a receiver because of the state of the copy; `None`: again it is.
+    pub(super) fn paused(&self, task: &TaskName, destination: &DestinationName, why: Option<&str>) {
+        let now = self.clock.now();
+        let mut inner = self.lock();
+        let troubles = &mut inner.status.tasks.entry(task.to_string()).or_default().trouble;
+        let key = format!("callbacks → {destination}");
+        let Some(why) = why else {
+            if troubles.remove(&key).is_some() {
+                info!(%task, %destination, "callbacks go on");
+            }
+            return;
+        };
+        if !troubles.contains_key(&key) {
+            error!(%task, %destination, why, "paused, nothing is sent");
+        }
+        let since = troubles.get(&key).map_or(now, |t| t.since);
+        let trouble = Trouble { since, class: "paused", reason: why.to_owned(), blocked: true };
+        troubles.insert(key, trouble);
+    }
+
     pub(super) fn called(&self, accepted: bool) {
         let mut inner = self.lock();
         if accepted {
@@ -234,6 +256,7 @@ impl StatusBoard {
 pub struct ControlHandle {
     status: StatusBoard,
     store: Arc<dyn Store>,
+    guards: Arc<Vec<Arc<Guard>>>,
 }
 
 impl std::fmt::Debug for ControlHandle {
@@ -243,9 +266,31 @@ impl std::fmt::Debug for ControlHandle {
 }
 
 impl ControlHandle {
-    /// A handle on the engine behind this board and store.
-    pub fn new(status: StatusBoard, store: Arc<dyn Store>) -> Self {
-        Self { status, store }
+    /// A handle on the engine behind this board, store and callback task.
+    pub fn new(status: StatusBoard, store: Arc<dyn Store>, callback: &Callback) -> Self {
+        Self { status, store, guards: Arc::new(callback.guards()) }
+    }
+
+    /// Lets callbacks go on that were paused because the copy seemed to be emptied: it is meant. `None` stands for
+    /// every destination. Returns which were paused.
+    ///
+    /// # Errors
+    /// If the state cannot be written.
+    pub async fn resume(
+        &self,
+        task: Option<&str>,
+        destination: Option<&str>,
+    ) -> Result<Vec<(TaskName, DestinationName)>, StoreError> {
+        let mut resumed = Vec::new();
+        for guard in self.guards.iter() {
+            let meant = task.is_none_or(|task| task == guard.task.as_str())
+                && destination.is_none_or(|destination| destination == guard.destination.as_str());
+            if meant && guard.resume().await? {
+                self.status.paused(&guard.task, &guard.destination, None);
+                resumed.push((guard.task.clone(), guard.destination.clone()));
+            }
+        }
+        Ok(resumed)
     }
 
     /// What the engine does, and what waits, as one JSON document.

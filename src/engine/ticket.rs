@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Feed, Finding, Position, RunId, Verdict};
+use crate::model::{Feed, Finding, Key, Position, RowId, RunId, Verdict};
 use crate::sql::PlaceError;
 
 /// One read of one feed, for one or more destinations.
@@ -19,7 +19,7 @@ pub struct Ticket {
     /// Where to read from; `None`: only find out where to start.
     pub from: Option<Position>,
     /// `-s`, if it decides where this starts.
-    pub start_id: Option<crate::model::RowId>,
+    pub start_id: Option<RowId>,
     /// Indexes of the destinations served.
     pub destinations: Vec<usize>,
     /// Rows to ask for.
@@ -49,6 +49,8 @@ pub struct Scanned {
     pub more: bool,
     /// What must be acted on.
     pub findings: Vec<Finding>,
+    /// Rows that agree, by key.
+    pub agreed: Vec<(Key, RowId)>,
     /// What was looked at.
     pub counts: Counts,
     /// How long the read of the source took.

@@ -1,19 +1,22 @@
 //! Looks at what must not be called yet: suspects until they are believed, acknowledged deliveries until the copy
 //! agrees. Beside the lane that calls, so that a slow receiver does not delay what is seen.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tracing::{info, warn};
 
 use super::Stop;
+use super::guard::Guard;
 use super::look::watch;
 use super::places::TaskPlaces;
 use super::status::StatusBoard;
 use crate::base::chain::chain;
 use crate::base::clock::{Clock, ClockSteps, UnixMs, ms};
 use crate::model::{Delivery, State};
+use crate::notify::{Alert, What};
 use crate::outbox::{Learner, Policy};
 use crate::store::{ClaimRequest, Settlement, Store, StoreError, Work};
 
@@ -21,6 +24,12 @@ use crate::store::{ClaimRequest, Settlement, Store, StoreError, Work};
 const LEASE: Duration = Duration::from_secs(120);
 /// Longest wait without asking the store again.
 const IDLE: Duration = Duration::from_secs(60);
+/// How often rows that agreed are asked for while nothing may be sent.
+const ASK: Duration = Duration::from_secs(10);
+/// How often what was learned is kept.
+const KEEP: Duration = Duration::from_secs(5);
+/// Name of the note that keeps the wait, in milliseconds.
+const WAIT: &str = "wait";
 /// Most deliveries looked at in one go.
 const MOST: usize = 1000;
 
@@ -36,6 +45,10 @@ pub(super) struct Watcher {
     pub(super) policy: Policy,
     pub(super) clock: Clock,
     pub(super) waits: Waits,
+    pub(super) guard: Arc<Guard>,
+    pub(super) alerts: mpsc::Sender<Alert>,
+    /// Whether it was said that copies no longer follow.
+    pub(super) stopped: Arc<AtomicBool>,
     /// Something is to be looked at.
     pub(super) wake: Arc<Notify>,
     /// Something is to be called.
@@ -54,9 +67,15 @@ impl Watcher {
 
     async fn watch(&self) {
         let mut kept = self.recall().await;
+        let mut kept_at = Instant::now();
         let mut steps = ClockSteps::new(&self.clock);
+        let mut since = UnixMs::MIN;
         loop {
-            let since = steps.last(&self.clock);
+            since = steps.last(&self.clock).max(since);
+            if self.guard.is_paused() {
+                // Nobody looks meanwhile: what is found then must stand anew.
+                since = self.clock.now();
+            }
             let pause = match self.step(since).await {
                 Ok(pause) => pause,
                 Err(e) => {
@@ -64,7 +83,11 @@ impl Watcher {
                     Duration::from_secs(1)
                 }
             };
-            self.keep(&mut kept).await;
+            if kept_at.elapsed() >= KEEP {
+                self.keep(&mut kept).await;
+                kept_at = Instant::now();
+            }
+            let pause = pause.min(KEEP);
             tokio::select! {
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep(pause) => {}
@@ -74,6 +97,9 @@ impl Watcher {
 
     /// Looks at what is due; returns how long nothing else will be.
     async fn step(&self, since: UnixMs) -> Result<Duration, StoreError> {
+        if self.guard.is_paused() && self.storms().await? {
+            return Ok(ASK);
+        }
         let (task, destination) = (&self.places.config, &self.places.config.destinations[self.destination]);
         let request = ClaimRequest {
             task: task.name.clone(),
@@ -94,16 +120,20 @@ impl Watcher {
         let claims: Vec<_> = claimed.iter().map(|d| (d.id, d.claim)).collect();
         match self.look(claimed, since).await {
             Ok(settled) => {
-                let confirmed =
-                    settled.iter().any(|s| s.to.state == State::Main || s.to.state == State::Retry);
+                let confirmed = settled.iter().filter(|s| s.to.state == State::Main).count();
+                let now = self.clock.now();
+                if self.guard.asks(confirmed, now) && self.storms().await? {
+                    self.store.release(claims, UnixMs::MIN, None).await?;
+                    return Ok(ASK);
+                }
+                self.guard.count(confirmed, now);
                 if let Err(e) = self.store.settle(settled.clone()).await {
                     self.store.release(claims, self.clock.now().saturating_add(1000), None).await?;
                     return Err(e);
                 }
                 settled.iter().for_each(|s| self.tell(s));
-                if confirmed {
-                    self.calls.notify_one();
-                }
+                self.alert(&settled);
+                self.calls.notify_one();
                 Ok(Duration::ZERO)
             }
             Err((error, pause)) => {
@@ -157,19 +187,52 @@ impl Watcher {
         }
     }
 
-    fn mark(&self) -> String {
-        let config = &self.places.config;
-        format!("wait {} {}", config.name, config.destinations[self.destination].name)
+    /// Asks for rows that agreed before. Returns whether nothing may be sent until a person, or the copy, says more.
+    async fn storms(&self) -> Result<bool, StoreError> {
+        let asked = async { self.places.pair(self.destination).await?.ask(&self.guard.agreed()).await };
+        let asked = match asked.await {
+            Ok(asked) => asked,
+            // The next look says what is wrong with the place.
+            Err(_) => return Ok(self.guard.is_paused()),
+        };
+        let was_paused = self.guard.is_paused();
+        let why = self.guard.asked(asked).await?;
+        let (task, destination) = (&self.guard.task, &self.guard.destination);
+        if let (Some(_), false) = (&why, was_paused) {
+            self.tell_people(What::Emptied { looked: asked.looked, missing: asked.missing }, 1);
+        }
+        self.status.paused(task, destination, why.as_deref());
+        Ok(why.is_some())
+    }
+
+    /// What people should know of what was just looked at.
+    fn alert(&self, settled: &[Settlement]) {
+        let unfixed = settled.iter().filter(|s| s.to.renew && s.to.looks == 0 && s.note.is_some()).count();
+        if unfixed > 0 {
+            self.tell_people(What::NotFixed, unfixed as u64);
+        }
+    }
+
+    fn tell_people(&self, what: What, count: u64) {
+        let (task, destination) = (self.guard.task.clone(), self.guard.destination.clone());
+        // A full queue already tells people about this lane.
+        let _ = self.alerts.try_send(Alert { task, destination, count, what });
     }
 
     /// Goes on with what an earlier run has learned.
     async fn recall(&self) -> Duration {
-        let learned = match self.store.recall(&self.mark()).await {
-            Ok(learned) => learned.map(|wait| Duration::from_millis(wait.unsigned_abs())),
-            Err(e) => {
-                self.status.store_failed(&e);
-                None
+        let (task, destination) = (&self.guard.task, &self.guard.destination);
+        let recalled = async || {
+            let why = self.guard.recall().await?;
+            self.status.paused(task, destination, why.as_deref());
+            self.store.recall(task, destination, WAIT).await
+        };
+        let learned = loop {
+            match recalled().await {
+                Ok(learned) => break learned.and_then(|wait| wait.parse().ok()).map(Duration::from_millis),
+                Err(e) => self.status.store_failed(&e),
             }
+            tokio::time::sleep(Duration::from_secs(1)).await;
         };
         let now = self.clock.now();
         let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
@@ -179,14 +242,29 @@ impl Watcher {
 
     /// Keeps what was learned if it has changed by a quarter.
     async fn keep(&self, kept: &mut Duration) {
-        let wait = self.waits.lock().unwrap_or_else(PoisonError::into_inner).usual(self.clock.now());
-        let config = &self.places.config;
-        self.status.waits(&config.name, &config.destinations[self.destination].name, wait);
-        if wait.abs_diff(*kept) * 4 > *kept {
-            match self.store.remember(&self.mark(), ms(wait)).await {
-                Ok(()) => *kept = wait,
-                Err(e) => self.status.store_failed(&e),
+        let now = self.clock.now();
+        let (wait, stopped) = {
+            let waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+            (waits.usual(now), waits.has_stopped(now))
+        };
+        let (task, destination) = (&self.guard.task, &self.guard.destination);
+        self.status.waits(task, destination, wait);
+        if stopped && !self.stopped.swap(true, Ordering::Relaxed) {
+            warn!(%task, %destination, "the copy has stopped following, what it lacks is called back as it is found");
+            self.tell_people(What::StoppedFollowing, 1);
+        } else if !stopped {
+            self.stopped.store(false, Ordering::Relaxed);
+        }
+        let kept_now = async {
+            if wait.abs_diff(*kept) * 4 > *kept {
+                let text = wait.as_millis().to_string();
+                self.store.remember(task, destination, WAIT, Some(text)).await?;
+                *kept = wait;
             }
+            self.guard.keep().await
+        };
+        if let Err(e) = kept_now.await {
+            self.status.store_failed(&e);
         }
     }
 }

@@ -2,44 +2,96 @@
 
 use crate::model::{DestinationName, ErrorClass, TaskName};
 
-/// Callbacks of one destination that entered the slow lane since people were last told.
+/// Something at one destination that needs people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alert {
     /// The task.
     pub task: TaskName,
     /// The destination.
     pub destination: DestinationName,
-    /// How many.
+    /// How often since people were last told.
     pub count: u64,
-    /// Why the last of them failed.
-    pub class: ErrorClass,
-    /// One line about that.
-    pub detail: String,
+    /// What it is.
+    pub what: What,
+}
+
+/// What needs people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// Callbacks used up their quick tries.
+    Failing {
+        /// Why the last of them failed.
+        class: ErrorClass,
+        /// One line about that.
+        detail: String,
+    },
+    /// The receiver said yes and the copy still differs.
+    NotFixed,
+    /// Copies that followed, late or not, do not follow any more.
+    StoppedFollowing,
+    /// Rows that agreed before are gone from the copy: nothing is sent any more.
+    Emptied {
+        /// Rows asked for.
+        looked: usize,
+        /// Those that are missing.
+        missing: usize,
+    },
+}
+
+impl What {
+    /// The kind, for telling each of them now and then only.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Failing { .. } => "failing",
+            Self::NotFixed => "not fixed",
+            Self::StoppedFollowing => "stopped following",
+            Self::Emptied { .. } => "emptied",
+        }
+    }
 }
 
 impl Alert {
     /// Fixed words and configured names only, so that nothing from a row can end up in a mail header.
     pub(super) fn subject(&self) -> String {
         let plain = |s: &str| s.chars().filter(|c| !c.is_control()).collect::<String>();
-        format!(
-            "[cupid] {} → {}: callbacks fail",
-            plain(self.task.as_str()),
-            plain(self.destination.as_str())
-        )
+        let what = match self.what {
+            What::Failing { .. } => "callbacks fail",
+            What::NotFixed => "acknowledged but not fixed",
+            What::StoppedFollowing => "the copy has stopped following",
+            What::Emptied { .. } => "paused, the copy seems to be emptied",
+        };
+        format!("[cupid] {} → {}: {what}", plain(self.task.as_str()), plain(self.destination.as_str()))
     }
 
     /// What happened and what to do next.
     pub(super) fn text(&self) -> String {
-        format!(
-            "Task {task}, destination {destination}: {count} callback(s) used up their quick tries and are now tried \
-             every ten minutes until the receiver accepts them. Nothing is lost.\n\
-             Last failure: {class}: {detail}\n\
-             Next: look at the receiver. cupid goes on by itself when it answers 2xx again.\n",
-            task = self.task,
-            destination = self.destination,
-            count = self.count,
-            class = self.class.as_str(),
-            detail = self.detail,
-        )
+        let Self { task, destination, count, what } = self;
+        let what = match what {
+            What::Failing { class, detail } => format!(
+                "{count} callback(s) used up their quick tries and are now tried every ten minutes until the receiver \
+                 accepts them. Nothing is lost.\n\
+                 Last failure: {class}: {detail}\n\
+                 Next: look at the receiver. cupid goes on by itself when it answers 2xx again.\n",
+                class = class.as_str(),
+            ),
+            What::NotFixed => format!(
+                "{count} callback(s) were acknowledged but not fixed: the receiver answered 2xx, and the copy still \
+                 differs. They are sent again, as new messages, after 1 minute, 5 minutes, then every 10 minutes.\n\
+                 Next: look at what the receiver does with them.\n"
+            ),
+            What::StoppedFollowing => {
+                "the copy has stopped following: what it lacked used to arrive by itself, and \
+                 for a while nothing has. What is missing or different is called back as it is found.\n\
+                 Next: look at what copies the rows.\n"
+                    .to_owned()
+            }
+            What::Emptied { looked, missing } => format!(
+                "{missing} of {looked} rows that agreed before are missing now: the copy was emptied, or is another \
+                 table. Nothing is sent to this receiver; what is found is kept.\n\
+                 Next: bring the rows back, and cupid goes on by itself; or, if it is meant, run\n\
+                 cupid resume -c FILE --task {task} --destination {destination}\n"
+            ),
+        };
+        format!("Task {task}, destination {destination}: {what}")
     }
 }

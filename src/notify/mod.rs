@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::config::NotifyConfig;
 
-pub use alert::Alert;
+pub use alert::{Alert, What};
 
 /// One deadline over a whole message, from connect to acceptance.
 const DEADLINE: Duration = Duration::from_secs(20);

@@ -3,8 +3,10 @@
 
 mod confirm;
 mod lifecycle;
+mod storm;
 mod wait;
 
 pub use confirm::{Step, Watch, Witness, first_look};
 pub use lifecycle::{Answered, Next, Policy, Seen, after_attempt, after_look, after_watch};
+pub use storm::{Asked, Storm};
 pub use wait::Learner;

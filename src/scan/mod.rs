@@ -4,10 +4,12 @@
 //! the source; one that is behind, or whose destination cannot be reached, is read for separately until it has
 //! caught up.
 
+mod agreed;
 mod pace;
 mod plan;
 mod start;
 
+pub use agreed::Agreed;
 pub use pace::Pace;
 pub use plan::{Lane, Look, plan};
 pub use start::{Begin, begin};

@@ -219,11 +219,22 @@ pub trait Store: Send + Sync {
         work: Work,
     ) -> Result<Option<UnixMs>, StoreError>;
 
-    /// A number kept under a name; `None`: there is none.
-    async fn recall(&self, name: &str) -> Result<Option<i64>, StoreError>;
+    /// What is kept of a destination under a name; `None`: nothing.
+    async fn recall(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+        name: &str,
+    ) -> Result<Option<String>, StoreError>;
 
-    /// Keeps a number under a name.
-    async fn remember(&self, name: &str, value: i64) -> Result<(), StoreError>;
+    /// Keeps something of a destination under a name; `None`: no longer.
+    async fn remember(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+        name: &str,
+        value: Option<String>,
+    ) -> Result<(), StoreError>;
 
     /// Open deliveries by lane and state.
     async fn counts(&self) -> Result<Vec<LaneCount>, StoreError>;

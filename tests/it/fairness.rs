@@ -60,12 +60,7 @@ async fn a_server_that_accepts_and_says_nothing_holds_up_only_its_own_task() {
     let pair = Pair::new(Engine::Sqlite).await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let silent = listener.local_addr().unwrap().port();
-    let held = tokio::spawn(async move {
-        let mut all = Vec::new();
-        while let Ok((stream, _)) = listener.accept().await {
-            all.push(stream);
-        }
-    });
+    // Connections are taken by the kernel; nobody ever answers them.
     let receiver = Receiver::answering(200).await;
     let dsn = format!("mysql://u:p@127.0.0.1:{silent}/db");
     let mut bad = json!({ "src": {
@@ -88,7 +83,7 @@ async fn a_server_that_accepts_and_says_nothing_holds_up_only_its_own_task() {
         worst = worst.max(began.elapsed().saturating_sub(Duration::from_secs(if id == 1 { 3 } else { 0 })));
         tokio::time::sleep(Duration::from_millis(500).saturating_sub(began.elapsed())).await;
     }
-    held.abort();
+    drop(listener);
     assert!(worst < Duration::from_secs(3), "{worst:?}");
 }
 

@@ -21,5 +21,6 @@ mod rows;
 mod servers;
 mod sql;
 mod store;
+mod storm;
 mod support;
 mod tidy;

@@ -49,7 +49,7 @@ kept_by_local! {
     counts_and_totals_say_what_is_there
     what_is_looked_at_and_what_is_called_are_claimed_separately
     what_confirming_knows_is_kept
-    numbers_are_kept_under_their_names
+    notes_of_destinations_are_kept
     nothing_is_done_after_close
     many_callers_at_once_get_their_own_answers
 }

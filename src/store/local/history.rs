@@ -52,16 +52,37 @@ pub(super) async fn totals(pool: &SqlitePool) -> Result<Totals, sqlx::Error> {
     })
 }
 
-pub(super) async fn recall(pool: &SqlitePool, name: &str) -> Result<Option<i64>, sqlx::Error> {
-    sqlx::query_scalar("SELECT value FROM mark WHERE name = ?1").bind(name).fetch_optional(pool).await
+pub(super) async fn recall(
+    pool: &SqlitePool,
+    task: &TaskName,
+    destination: &DestinationName,
+    name: &str,
+) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar("SELECT value FROM note WHERE task = ?1 AND destination = ?2 AND name = ?3")
+        .bind(task.as_str())
+        .bind(destination.as_str())
+        .bind(name)
+        .fetch_optional(pool)
+        .await
 }
 
 pub(super) async fn remember(
     connection: &mut SqliteConnection,
+    task: &TaskName,
+    destination: &DestinationName,
     name: &str,
-    value: i64,
+    value: Option<&str>,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("INSERT INTO mark (name, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = ?2")
+    let statement = match value {
+        Some(_) => {
+            "INSERT INTO note (task, destination, name, value) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT DO UPDATE SET value = ?4"
+        }
+        None => "DELETE FROM note WHERE task = ?1 AND destination = ?2 AND name = ?3 AND ?4 IS NULL",
+    };
+    sqlx::query(statement)
+        .bind(task.as_str())
+        .bind(destination.as_str())
         .bind(name)
         .bind(value)
         .execute(connection)

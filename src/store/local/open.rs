@@ -165,12 +165,24 @@ impl Store for LocalStore {
         outbox::next_due(&self.readers, task, destination, work).await.map_err(|e| self.read_error(e))
     }
 
-    async fn recall(&self, name: &str) -> Result<Option<i64>, StoreError> {
-        history::recall(&self.readers, name).await.map_err(|e| self.read_error(e))
+    async fn recall(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+        name: &str,
+    ) -> Result<Option<String>, StoreError> {
+        history::recall(&self.readers, task, destination, name).await.map_err(|e| self.read_error(e))
     }
 
-    async fn remember(&self, name: &str, value: i64) -> Result<(), StoreError> {
-        self.write(Write::Remember { name: name.to_owned(), value }).await.map(drop)
+    async fn remember(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+        name: &str,
+        value: Option<String>,
+    ) -> Result<(), StoreError> {
+        let (task, destination, name) = (task.clone(), destination.clone(), name.to_owned());
+        self.write(Write::Remember { task, destination, name, value }).await.map(drop)
     }
 
     async fn counts(&self) -> Result<Vec<LaneCount>, StoreError> {

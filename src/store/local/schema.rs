@@ -92,7 +92,8 @@ CREATE TABLE run (
 ";
 
 /// Suspects: `watch` is what confirming knows of one. What is looked at and what is called are claimed separately;
-/// a state that this version does not know is claimed for a call, found unreadable and shown as dead.
+/// a state that this version does not know is claimed for a call, found unreadable and shown as dead. `note` holds what is
+/// learned of a destination.
 const V2: &str = "
 ALTER TABLE delivery ADD COLUMN watch BLOB;
 DROP INDEX delivery_due;
@@ -100,4 +101,11 @@ CREATE INDEX delivery_look ON delivery (task, destination, due, seq)
     WHERE ended_at IS NULL AND claimed_until IS NULL AND state IN ('suspect', 'verify');
 CREATE INDEX delivery_call ON delivery (task, destination, due, seq)
     WHERE ended_at IS NULL AND claimed_until IS NULL AND state NOT IN ('suspect', 'verify', 'dead');
+CREATE TABLE note (
+    task TEXT NOT NULL,
+    destination TEXT NOT NULL,
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (task, destination, name)
+) WITHOUT ROWID;
 ";

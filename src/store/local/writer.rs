@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use super::check::classify;
 use super::{Lock, history, outbox, scan};
 use crate::base::clock::UnixMs;
-use crate::model::{Delivery, DeliveryId, Feed, TaskName};
+use crate::model::{Delivery, DeliveryId, DestinationName, Feed, TaskName};
 use crate::store::{ClaimRequest, Committed, Prepared, ScanCommit, Settlement, StoreError, StoreErrorKind};
 
 /// Calls that may share one transaction.
@@ -35,7 +35,7 @@ pub(super) enum Write {
     Release { claims: Vec<(DeliveryId, i64)>, due: UnixMs, note: Option<String> },
     Expire { now: UnixMs },
     Prune { before: UnixMs, limit: usize },
-    Remember { name: String, value: i64 },
+    Remember { task: TaskName, destination: DestinationName, name: String, value: Option<String> },
 }
 
 impl Write {
@@ -231,8 +231,8 @@ async fn apply_all(
                 outbox::release(connection, claims, *due, note.as_deref()).await?;
                 Wrote::Done
             }
-            Write::Remember { name, value } => {
-                history::remember(connection, name, *value).await?;
+            Write::Remember { task, destination, name, value } => {
+                history::remember(connection, task, destination, name, value.as_deref()).await?;
                 Wrote::Done
             }
             Write::Expire { now } => Wrote::Count(outbox::expire(connection, *now).await?),
@@ -266,7 +266,7 @@ mod tests {
             run: crate::model::RunId(uuid::Uuid::nil()),
             cursors: vec![crate::store::Cursor {
                 task: TaskName::new("t"),
-                destination: crate::model::DestinationName::new("d"),
+                destination: DestinationName::new("d"),
                 feed: Feed::Insert,
                 position: crate::model::Position::new("p"),
                 identity: String::new(),

@@ -574,12 +574,18 @@ pub async fn what_confirming_knows_is_kept(bed: &dyn Bed) {
     assert_eq!(claim_one(&*store, T0 + S).await.watch.as_deref(), Some([5].as_slice()), "confirmed anew");
 }
 
-pub async fn numbers_are_kept_under_their_names(bed: &dyn Bed) {
+pub async fn notes_of_destinations_are_kept(bed: &dyn Bed) {
     let store = bed.open().await;
-    assert_eq!(store.recall("wait").await.unwrap(), None);
-    store.remember("wait", 5).await.unwrap();
-    store.remember("wait", -7).await.unwrap();
-    store.remember("other", 1).await.unwrap();
+    let (d, e) = (destination("d"), destination("e"));
+    assert_eq!(store.recall(&task(), &d, "wait").await.unwrap(), None);
+    for value in ["5", "7"] {
+        store.remember(&task(), &d, "wait", Some(value.to_owned())).await.unwrap();
+        store.remember(&task(), &d, "other", Some(value.to_owned())).await.unwrap();
+    }
+    store.remember(&task(), &d, "other", None).await.unwrap();
     drop(store);
-    assert_eq!(bed.open().await.recall("wait").await.unwrap(), Some(-7));
+    let store = bed.open().await;
+    assert_eq!(store.recall(&task(), &d, "wait").await.unwrap().as_deref(), Some("7"));
+    assert_eq!(store.recall(&task(), &d, "other").await.unwrap(), None);
+    assert_eq!(store.recall(&task(), &e, "wait").await.unwrap(), None);
 }

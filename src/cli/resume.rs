@@ -1,0 +1,40 @@
+//! `cupid resume`: a person says that very many missing rows are meant.
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use super::exit;
+use crate::admin;
+use crate::config::Config;
+use crate::store::local::holder;
+
+/// Lets paused callbacks of the running daemon go on.
+pub(super) async fn resume(config: &Config, task: Option<&str>, destination: Option<&str>) -> ExitCode {
+    let database = config.state.database(&config.name);
+    if holder(&database).is_none() {
+        eprintln!("error: no daemon runs on {}; start it, then ask again", database.display());
+        return ExitCode::from(exit::STATE);
+    }
+    let request = json!({ "verb": "resume", "task": task, "destination": destination });
+    let answer = match admin::ask(&admin::path_beside(&database), &request).await {
+        Ok(answer) => answer,
+        Err(e) => {
+            eprintln!("error: the daemon cannot be asked ({e}); ask as the user that runs it");
+            return ExitCode::from(exit::STATE);
+        }
+    };
+    if let Some(e) = answer["error"].as_str() {
+        eprintln!("error: {e}");
+        return ExitCode::from(exit::STATE);
+    }
+    let resumed: Vec<&Value> = answer["resumed"].as_array().into_iter().flatten().collect();
+    if resumed.is_empty() {
+        println!("nothing was paused");
+    }
+    for one in resumed {
+        let name = |key: &str| one[key].as_str().unwrap_or("?").to_owned();
+        println!("callbacks go on: {} → {}", name("task"), name("destination"));
+    }
+    ExitCode::SUCCESS
+}
