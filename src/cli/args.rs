@@ -26,6 +26,13 @@ Examples:
 
 Exit codes: 0 every row agrees in the end, 1 some do not, 70 the demo could not go on.";
 
+const CHECK: &str = "\
+Example:
+  cupid check -c config.json --connect
+
+Exit codes: 0 no problem (sample rows may differ), 2 a problem in the file, with a folder or, with --connect, at a \
+database; one that cannot be reached is a problem too, although the daemon would wait for it.";
+
 /// Finds every row on which a copy disagrees with its source, calls your webhook, and stays at it until the copy
 /// agrees.
 ///
@@ -86,8 +93,9 @@ pub(super) enum Command {
     },
     /// Report every problem of the configuration, and of the databases with --connect
     ///
-    /// Nothing is written and nobody is called.
-    #[command(after_help = "Example:\n  cupid check -c config.json --connect")]
+    /// Tells whether the file can be used and its folders (`state`, `logDir`) be written. Nothing is written and nobody
+    /// is called.
+    #[command(after_help = CHECK)]
     Check {
         /// Also look at the databases: reachability, rights, tables, columns, keys, indexes, character set, time zone,
         /// and compare sample rows

@@ -317,11 +317,19 @@ async fn folders_that_cannot_be_written_are_named() {
     let below = file.join("folder").display().to_string();
     for key in ["logDir", "state"] {
         site.write(&with(good.clone(), json!({ key: below })));
-        let ran = tokio::task::block_in_place(|| site.run(&["-c", "{c}"]));
-        assert_eq!(ran.code, Some(2), "{key}: {ran:?}");
-        assert!(ran.all().contains(&below) && ran.all().contains(key), "{key}: {ran:?}");
-        decent(&ran.all());
+        for words in [&["-c", "{c}"][..], &["check", "-c", "{c}"], &["check", "-c", "{c}", "--connect"]] {
+            let ran = tokio::task::block_in_place(|| site.run(words));
+            assert_eq!(ran.code, Some(2), "{key} {words:?}: {ran:?}");
+            assert!(ran.all().contains(&below) && ran.all().contains(key), "{key}: {ran:?}");
+            decent(&ran.all());
+        }
     }
+    // Folders that are missing and can be made are no problem, and `check` leaves making them to the daemon.
+    let new = site.path("new");
+    site.write(&with(good, json!({ "logDir": new.join("log"), "state": new.join("state") })));
+    let ran = tokio::task::block_in_place(|| site.run(&["check", "-c", "{c}"]));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(!new.exists(), "{ran:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
