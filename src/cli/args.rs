@@ -17,7 +17,7 @@ Examples:
   cupid -c config.json -s 1              run, the insert feed starts at id 1 (or where it stopped)
   cupid stop -c config.json              end the daemon of this configuration and wait for it
 
-Exit codes: 0 done, 1 differences found, 2 usage or configuration, 5 state locked, damaged or newer, 70 internal error.";
+Exit codes: 0 done, 1 rows differ at the end of a demo, 2 usage or configuration, 5 state locked, damaged or newer, 70 internal error.";
 
 const DEMO: &str = "\
 Examples:

@@ -53,7 +53,7 @@ fn folders(config: &Config) -> Vec<Checked> {
         found.push(match writable(dir) {
             Ok(()) => Checked::good("logDir", dir.display().to_string()),
             Err(e) => {
-                let way_out = "or name another one as `logDir`, or leave it out to log to standard output only";
+                let way_out = "name another one as `logDir`, or leave it out to log to standard output only";
                 Checked::problem("logDir", unwritable(dir, &e, way_out))
             }
         });

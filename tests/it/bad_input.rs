@@ -299,10 +299,16 @@ async fn a_server_nobody_listens_at_is_waited_for() {
     let (status, _) = daemon.stop().await;
     assert!(status.success());
     decent(&daemon.output());
-    // `check` does not wait.
+    assert!(daemon.output().contains("it is waited for"), "{}", daemon.output());
+    // `check` does not wait, nor say so.
     let checked = tokio::task::block_in_place(|| site.run(&["check", "-c", "{c}", "--connect"]));
-    assert_ne!(checked.code, Some(0), "{checked:?}");
-    assert!(checked.all().contains(&format!("127.0.0.1:{port}")), "{checked:?}");
+    assert_eq!(checked.code, Some(2), "{checked:?}");
+    for expected in [&format!("127.0.0.1:{port}"), "check that the server runs", "2 problem(s)"] {
+        assert!(checked.all().contains(expected), "{expected}: {checked:?}");
+    }
+    for wrong in ["waiting", "waited", "trying"] {
+        assert!(!checked.all().contains(wrong), "{wrong}: {checked:?}");
+    }
     decent(&checked.all());
 }
 
