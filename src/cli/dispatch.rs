@@ -46,7 +46,8 @@ async fn dispatch(args: Args) -> ExitCode {
     let Some(path) = args.config.clone() else {
         return args::help();
     };
-    let loaded = match load(&path) {
+    let opens_nothing = matches!(args.command, Some(Command::Status { .. } | Command::Stop { .. }));
+    let loaded = match load(&path, opens_nothing) {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
@@ -63,9 +64,11 @@ async fn dispatch(args: Args) -> ExitCode {
     }
 }
 
-/// Loads the configuration, or prints every problem in it.
-fn load(path: &Path) -> Result<Loaded, ExitCode> {
-    config::load(path, &|name| std::env::var(name).ok()).map_err(|report| {
+/// Loads the configuration, or prints every problem in it. Whoever opens no place needs none of the secrets, which
+/// may well be known to the daemon only.
+fn load(path: &Path, opens_nothing: bool) -> Result<Loaded, ExitCode> {
+    let load = if opens_nothing { config::load_names } else { config::load };
+    load(path, &|name| std::env::var(name).ok()).map_err(|report| {
         eprint!("{}", report.render(colours()));
         ExitCode::from(exit::CONFIG)
     })

@@ -86,6 +86,33 @@ async fn a_second_daemon_on_the_same_state_is_refused() {
     fourth.until("the fourth works", LIMIT, || ids_of(&receiver.calls()).contains(&4)).await;
 }
 
+/// Secrets are the daemon's: whoever asks it or stops it from another shell does not have them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn status_and_stop_need_no_secret() {
+    let pair = Pair::new(Engine::Sqlite).await.expect("SQLite is always there");
+    let receiver = Receiver::answering(200).await;
+    let mut config = with(pair.inserts(&receiver.url()), json!({ "verify": false }));
+    config["src"]["dsn"] = "${CUPID_TEST_DSN}".into();
+    config["des"][0]["callbackNotification"]["secret"] = "${CUPID_TEST_KEY}".into();
+    let mut site = Site::new(&config);
+    site.env("CUPID_TEST_DSN", pair.src.url())
+        .env("CUPID_TEST_KEY", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz");
+    let mut daemon = site.start();
+    pair.fill_source(1..=1).await;
+    daemon.until("it works", LIMIT, || receiver.count() == 1).await;
+
+    site.forget_env();
+    let said = site.run(&["status", "-c", "{c}"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let expected = [&format!("process {}", daemon.pid()), "insert feed"];
+    assert!(expected.iter().all(|word| said.stdout.contains(*word)), "{said:?}");
+    let check = site.run(&["check", "-c", "{c}"]);
+    assert!(check.code == Some(2) && check.all().contains("CUPID_TEST_KEY"), "{check:?}");
+    let stopped = site.run(&["stop", "-c", "{c}"]);
+    assert_eq!(stopped.code, Some(0), "{stopped:?}");
+    assert!(!daemon.running());
+}
+
 /// DESIGN section 7: saved progress wins while `-s` is what it was saved under; another `-s` starts there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_start_id_and_saved_progress() {
