@@ -10,8 +10,8 @@ use crate::config::{Config, DestinationConfig, Loaded};
 use crate::engine::{Places, Sample, TaskPlaces};
 use crate::sql::probe::{Checked, Level};
 
-/// Prints what is found; `connect` is the number of rows to compare per destination.
-pub(super) async fn check(loaded: &Loaded, connect: Option<usize>) -> ExitCode {
+/// Prints what is found; `path` is the file as typed, `connect` the number of rows to compare per destination.
+pub(super) async fn check(loaded: &Loaded, path: &Path, connect: Option<usize>) -> ExitCode {
     let config = &loaded.config;
     print!("{}", loaded.render_warnings(super::dispatch::colours()));
     println!("{}: no problems in the file", config.path.display());
@@ -33,7 +33,8 @@ pub(super) async fn check(loaded: &Loaded, connect: Option<usize>) -> ExitCode {
     }
     if connect.is_some() {
         println!(
-            "\nready; next: `cupid -c FILE -s 1 --dry-run` finds and counts differences without calling anybody"
+            "\nready; next: `cupid -c {} -s 1 --dry-run` finds and counts differences without calling anybody",
+            super::dispatch::typed(path)
         );
     }
     ExitCode::SUCCESS
