@@ -50,7 +50,8 @@ pub(super) struct Args {
         long = "startId",
         visible_alias = "start-id",
         value_name = "ID",
-        allow_negative_numbers = true
+        allow_negative_numbers = true,
+        value_parser = start_id
     )]
     pub(super) start_id: Option<i128>,
 
@@ -125,6 +126,12 @@ pub(super) enum Command {
         #[arg(long, value_name = "SECONDS", default_value_t = 10)]
         wait: u64,
     },
+}
+
+/// Where the insert feed starts.
+fn start_id(text: &str) -> Result<i128, String> {
+    let wanted = "-s wants the id at which the insert feed starts, a whole number such as 1";
+    text.parse().map_err(|_| wanted.to_owned())
 }
 
 /// A duration with units, or seconds.
