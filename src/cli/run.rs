@@ -15,12 +15,17 @@ use crate::base::telemetry::{self, Guards, Settings};
 use crate::config::{self, Config, Loaded, LogFormat, LogLevel, Severity};
 use crate::model::{RowId, TaskName};
 use crate::store::StoreErrorKind;
+use crate::store::local::make_folder;
 
 /// Runs until a signal, then drains.
 pub(super) async fn run(loaded: Loaded, args: &Args) -> ExitCode {
     let mut config = loaded.config.clone();
     if args.dry_run {
         config.tasks.iter_mut().for_each(|task| task.callbacks = false);
+    }
+    if config.log.dir.as_ref().is_some_and(|dir| dir.starts_with(&config.state.dir)) {
+        // The log would make it for everybody to read. What is wrong with it, the store says.
+        let _ = make_folder(&config.state.dir);
     }
     let _guards = match log(&config) {
         Ok(guards) => guards,

@@ -1,5 +1,7 @@
 //! The command line as people meet it first.
 
+use std::os::unix::fs::PermissionsExt;
+
 use cupid::config::Engine;
 use serde_json::Value;
 
@@ -113,4 +115,21 @@ async fn the_log_is_a_file_too() {
         }
         assert!(!log.contains(&format!("name {id}")), "no row contents");
     }
+}
+
+/// Also when the log, which is made first, lies in it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_state_folder_is_for_its_owner_only() {
+    let pair = Pair::new(Engine::Sqlite).await.expect("SQLite is always there");
+    let receiver = pair.repairer().await;
+    let mut config = pair.inserts(&receiver.url());
+    config["state"] = "state".into();
+    config["logDir"] = "state/log".into();
+    let site = Site::new(&config);
+    let mut daemon = site.start();
+    daemon.wait_output("started").await;
+    let mode = std::fs::metadata(site.path("state")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    let (status, _) = daemon.stop().await;
+    assert!(status.success());
 }
