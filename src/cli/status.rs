@@ -142,10 +142,11 @@ mod tests {
         };
         let file = json!({ "src": { "dsn": "sqlite:a.db", "table": "t", "byColumn": "k" },
             "des": [des("crm", "sqlite:b.db"), des("", "${COPY_DSN}")] });
-        let folder = std::env::temp_dir().join(format!("cupid-status-{}.json", std::process::id()));
-        std::fs::write(&folder, file.to_string()).unwrap();
-        let config = config::load_names(&folder, &|_| None).unwrap().config;
-        std::fs::remove_file(&folder).unwrap();
+        let path = std::env::temp_dir().join(format!("cupid-status-{}.json", std::process::id()));
+        std::fs::write(&path, file.to_string()).unwrap();
+        let loaded = config::load_names(&path, &|_| None);
+        std::fs::remove_file(&path).unwrap();
+        let config = loaded.unwrap().config;
         let shown = |answer: Value| text(&config, &answer, false, 5_000);
         assert!(shown(json!({ "waiting": [] })).contains("main → <unset>.t: nothing waits"));
         let waits = json!([{ "task": "main", "destination": "copy.t", "state": "retry", "count": 3, "oldest": 2_000 }]);
