@@ -19,12 +19,35 @@ impl<E: Error + ?Sized> fmt::Display for Chain<'_, E> {
         let mut cause = self.0.source();
         while let Some(e) = cause {
             let text = e.to_string();
-            if !said.contains(&text) {
+            // A full stop, or what a level above has put in its place, makes no new sentence.
+            let text = text.trim_end_matches(['.', ' ', '\n']);
+            if !said.contains(text) {
                 write!(f, ": {text}")?;
-                said.push_str(&text);
+                said.push_str(text);
             }
             cause = e.source();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use thiserror::Error;
+
+    use super::chain;
+
+    #[derive(Debug, Error)]
+    #[error("{0}")]
+    struct Level(&'static str, #[source] Option<Box<Level>>);
+
+    #[test]
+    fn nothing_is_said_twice() {
+        let level = |text, below: Option<Level>| Level(text, below.map(Box::new));
+        let deep = level("no answer", Some(level("reset by peer.", None)));
+        let top = level("h:1: no answer; look there", Some(deep));
+        assert_eq!(chain(&top).to_string(), "h:1: no answer; look there: reset by peer");
+        let same = level("reset by peer; look there", Some(level("reset by peer.", None)));
+        assert_eq!(chain(&same).to_string(), "reset by peer; look there");
     }
 }

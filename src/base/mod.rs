@@ -2,6 +2,7 @@
 
 pub mod chain;
 pub mod clock;
+pub mod folder;
 pub mod sdnotify;
 pub mod secret;
 pub mod signal;

@@ -2,6 +2,8 @@
 //!
 //! Both writers drop lines rather than hold up work when a disk or a pipe is stuck.
 
+mod fields;
+
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
@@ -39,7 +41,7 @@ where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let layer = fmt::layer().with_writer(writer).with_target(false).with_ansi(ansi);
-    if json { layer.json().flatten_event(true).boxed() } else { layer.boxed() }
+    if json { layer.json().flatten_event(true).boxed() } else { layer.fmt_fields(fields::Fields).boxed() }
 }
 
 /// Starts logging.

@@ -17,7 +17,7 @@ Examples:
   cupid -c config.json -s 1              run, the insert feed starts at id 1 (or where it stopped)
   cupid stop -c config.json              end the daemon of this configuration and wait for it
 
-Exit codes: 0 done, 1 differences found, 2 usage or configuration, 5 state locked, damaged or newer, 70 internal error.";
+Exit codes: 0 done, 1 rows differ at the end of a demo, 2 usage or configuration, 5 state locked, damaged or newer, 70 internal error.";
 
 const DEMO: &str = "\
 Examples:
@@ -25,6 +25,13 @@ Examples:
   cupid demo --for 20s   for twenty seconds
 
 Exit codes: 0 every row agrees in the end, 1 some do not, 70 the demo could not go on.";
+
+const CHECK: &str = "\
+Example:
+  cupid check -c config.json --connect
+
+Exit codes: 0 no problem (sample rows may differ), 2 a problem in the file, with a folder or, with --connect, at a \
+database; one that cannot be reached is a problem too, although the daemon would wait for it.";
 
 /// Finds every row on which a copy disagrees with its source, calls your webhook, and stays at it until the copy
 /// agrees.
@@ -43,7 +50,8 @@ pub(super) struct Args {
         long = "startId",
         visible_alias = "start-id",
         value_name = "ID",
-        allow_negative_numbers = true
+        allow_negative_numbers = true,
+        value_parser = start_id
     )]
     pub(super) start_id: Option<i128>,
 
@@ -86,8 +94,9 @@ pub(super) enum Command {
     },
     /// Report every problem of the configuration, and of the databases with --connect
     ///
-    /// Nothing is written and nobody is called.
-    #[command(after_help = "Example:\n  cupid check -c config.json --connect")]
+    /// Tells whether the file can be used and its folders (`state`, `logDir`) be written. Nothing is written and nobody
+    /// is called.
+    #[command(after_help = CHECK)]
     Check {
         /// Also look at the databases: reachability, rights, tables, columns, keys, indexes, character set, time zone,
         /// and compare sample rows
@@ -130,6 +139,12 @@ pub(super) enum Command {
         #[arg(long, value_name = "SECONDS", default_value_t = 10)]
         wait: u64,
     },
+}
+
+/// Where the insert feed starts.
+fn start_id(text: &str) -> Result<i128, String> {
+    let wanted = "-s wants the id at which the insert feed starts, a whole number such as 1";
+    text.parse().map_err(|_| wanted.to_owned())
 }
 
 /// A duration with units, or seconds.

@@ -1,33 +1,73 @@
-//! `cupid check`: every problem of the file, and with `--connect` of the places and of the rows in them.
+//! `cupid check`: every problem of the file and its folders, and with `--connect` of the places and the rows in them.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use super::exit;
 use crate::base::chain::chain;
-use crate::config::{DestinationConfig, Loaded};
+use crate::base::folder::{Unwritable, changeable, writable};
+use crate::config::{Config, DestinationConfig, Loaded};
 use crate::engine::{Places, Sample, TaskPlaces};
 use crate::sql::probe::{Checked, Level};
 
-/// Prints what is found; `connect` is the number of rows to compare per destination.
-pub(super) async fn check(loaded: &Loaded, connect: Option<usize>) -> ExitCode {
+/// Prints what is found; `path` is the file as typed, `connect` the number of rows to compare per destination.
+pub(super) async fn check(loaded: &Loaded, path: &Path, connect: Option<usize>) -> ExitCode {
+    let config = &loaded.config;
     print!("{}", loaded.render_warnings(super::dispatch::colours()));
-    println!("{}: no problems in the file", loaded.config.path.display());
-    let Some(samples) = connect else { return ExitCode::SUCCESS };
-    let places = Places::new(&loaded.config, &[]);
+    println!("{}: no problems in the file", config.path.display());
     let mut problems = 0;
-    for task in &places.tasks {
-        problems += check_task(task, samples).await;
+    for checked in &folders(config) {
+        println!("  {}", line(checked));
+        problems += usize::from(checked.level == Level::Problem);
     }
-    places.close().await;
-    if problems == 0 {
+    if let Some(samples) = connect {
+        let places = Places::new(config, &[]);
+        for task in &places.tasks {
+            problems += check_task(task, samples).await;
+        }
+        places.close().await;
+    }
+    if problems > 0 {
+        println!("\n{problems} problem(s): see above");
+        return ExitCode::from(exit::CONFIG);
+    }
+    if connect.is_some() {
         println!(
-            "\nready; next: `cupid -c FILE -s 1 --dry-run` finds and counts differences without calling anybody"
+            "\nready; next: `cupid -c {} -s 1 --dry-run` finds and counts differences without calling anybody",
+            super::dispatch::typed(path)
         );
-        ExitCode::SUCCESS
-    } else {
-        println!("\n{problems} problem(s) in the places: see above");
-        ExitCode::from(exit::CONFIG)
     }
+    ExitCode::SUCCESS
+}
+
+/// Whether a daemon could write its state and its log. Nothing is made.
+fn folders(config: &Config) -> Vec<Checked> {
+    let (database, folder) = (config.state.database(&config.name), &config.state.dir);
+    let state = writable(folder)
+        .and_then(|()| changeable(&database))
+        .and_then(|()| changeable(&database.with_extension("lock")));
+    let mut found = vec![match state {
+        Ok(()) => Checked::good("state", database.display().to_string()),
+        Err(e) => Checked::problem("state", unwritable(folder, &e, "or name another folder as `state`")),
+    }];
+    if let Some(dir) = &config.log.dir {
+        found.push(match writable(dir) {
+            Ok(()) => Checked::good("logDir", dir.display().to_string()),
+            Err(e) => {
+                let way_out = "name another one as `logDir`, or leave it out to log to standard output only";
+                Checked::problem("logDir", unwritable(dir, &e, way_out))
+            }
+        });
+    }
+    found
+}
+
+fn unwritable(folder: &Path, reason: &Unwritable, way_out: &str) -> String {
+    format!(
+        "{} cannot be written ({reason}); give the user that runs cupid the right to write there (and run this check as \
+         that user), {way_out}",
+        folder.display()
+    )
 }
 
 async fn check_task(task: &TaskPlaces, samples: usize) -> usize {

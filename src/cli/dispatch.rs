@@ -46,13 +46,16 @@ async fn dispatch(args: Args) -> ExitCode {
     let Some(path) = args.config.clone() else {
         return args::help();
     };
-    let loaded = match load(&path) {
+    let opens_nothing = matches!(args.command, Some(Command::Status { .. } | Command::Stop { .. }));
+    let loaded = match load(&path, opens_nothing) {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
     match args.command {
         None => run::run(loaded, &args).await,
-        Some(Command::Check { connect, samples }) => check::check(&loaded, connect.then_some(samples)).await,
+        Some(Command::Check { connect, samples }) => {
+            check::check(&loaded, &path, connect.then_some(samples)).await
+        }
         Some(Command::Explain) => {
             print!("{}", config::explain(&loaded));
             ExitCode::SUCCESS
@@ -66,12 +69,25 @@ async fn dispatch(args: Args) -> ExitCode {
     }
 }
 
-/// Loads the configuration, or prints every problem in it.
-fn load(path: &Path) -> Result<Loaded, ExitCode> {
-    config::load(path, &|name| std::env::var(name).ok()).map_err(|report| {
+/// Loads the configuration, or prints every problem in it. Whoever opens no place needs none of the secrets, which
+/// may well be known to the daemon only.
+fn load(path: &Path, opens_nothing: bool) -> Result<Loaded, ExitCode> {
+    let load = if opens_nothing { config::load_names } else { config::load };
+    load(path, &|name| std::env::var(name).ok()).map_err(|report| {
         eprint!("{}", report.render(colours()));
         ExitCode::from(exit::CONFIG)
     })
+}
+
+/// A path as it can be typed into a shell.
+pub(super) fn typed(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }
 
 pub(super) fn colours() -> bool {
@@ -97,4 +113,21 @@ fn quiet_panics() {
             eprintln!("error: internal error at {place}, please report it");
         }
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_can_be_typed_again() {
+        for (path, shown) in [
+            ("../etc/shop-1.json", "../etc/shop-1.json"),
+            ("配置.json", "配置.json"),
+            ("my shop.json", "'my shop.json'"),
+            ("it's.json", r"'it'\''s.json'"),
+        ] {
+            assert_eq!(typed(Path::new(path)), shown);
+        }
+    }
 }

@@ -15,12 +15,17 @@ use crate::base::telemetry::{self, Guards, Settings};
 use crate::config::{self, Config, Loaded, LogFormat, LogLevel, Severity};
 use crate::model::{RowId, TaskName};
 use crate::store::StoreErrorKind;
+use crate::store::local::make_folder;
 
 /// Runs until a signal, then drains.
 pub(super) async fn run(loaded: Loaded, args: &Args) -> ExitCode {
     let mut config = loaded.config.clone();
     if args.dry_run {
         config.tasks.iter_mut().for_each(|task| task.callbacks = false);
+    }
+    if config.log.dir.as_ref().is_some_and(|dir| dir.starts_with(&config.state.dir)) {
+        // The log would make it for everybody to read. What is wrong with it, the store says.
+        let _ = make_folder(&config.state.dir);
     }
     let _guards = match log(&config) {
         Ok(guards) => guards,
@@ -35,6 +40,7 @@ pub(super) async fn run(loaded: Loaded, args: &Args) -> ExitCode {
         }
     };
     let path = config.path.clone();
+    let given = super::dispatch::typed(args.config.as_deref().unwrap_or(&path));
     let options = Options {
         start_id: args.start_id.map(RowId),
         task: args.task.as_deref().map(TaskName::new),
@@ -51,7 +57,7 @@ pub(super) async fn run(loaded: Loaded, args: &Args) -> ExitCode {
     };
     let mut running = match app {
         Ok(app) => app.spawn(),
-        Err(e) => return refuse(&e),
+        Err(e) => return refuse(&e, &given),
     };
     let address = std::env::var("NOTIFY_SOCKET").ok();
     tell_systemd(address.as_deref(), "READY=1");
@@ -160,17 +166,20 @@ fn greet(config: &Config, loaded: &Loaded) {
     }
 }
 
-fn refuse(e: &BuildError) -> ExitCode {
+/// Says why nothing runs, and what to type next; `given` is the file as typed.
+fn refuse(e: &BuildError, given: &str) -> ExitCode {
     match e {
         BuildError::Places(problems) => {
             for (task, problem) in problems {
                 error!(%task, error = %chain(problem), "the task cannot start");
             }
-            error!("nothing was started; `cupid check -c FILE --connect` looks at everything at once");
+            let next = format!("cupid check -c {given} --connect");
+            error!(next, "nothing was started, the next command looks at everything at once");
             ExitCode::from(exit::CONFIG)
         }
         BuildError::State(state) => {
-            error!(error = %chain(state), "the state cannot be used");
+            let next = (state.kind == StoreErrorKind::Locked).then(|| format!("cupid stop -c {given}"));
+            error!(error = %chain(state), next, "the state cannot be used");
             let code = match state.kind {
                 StoreErrorKind::Locked | StoreErrorKind::Corrupt | StoreErrorKind::Newer => exit::STATE,
                 StoreErrorKind::Unwritable => exit::CONFIG,

@@ -1,5 +1,6 @@
 //! `cupid status`: what the daemon does and what waits, from its socket; from the state file if none runs.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 use super::exit;
 use crate::admin;
 use crate::base::clock::Clock;
-use crate::config::Config;
+use crate::config::{self, Config, TaskConfig};
 use crate::store::local::{LocalStore, holder};
 use crate::store::{LaneCount, Store, StoreError};
 
@@ -61,6 +62,26 @@ async fn waiting(database: &Path) -> Result<Vec<LaneCount>, StoreError> {
     LocalStore::view(database).await?.counts().await
 }
 
+/// The destinations of a task as the file names them. One that is called after a database in a variable that is not
+/// set here gives way to what the daemon and its state name.
+fn destinations(task: &TaskConfig, answer: &Value) -> Vec<String> {
+    let mut names: Vec<String> = task.destinations.iter().map(|d| d.name.to_string()).collect();
+    if names.iter().any(|name| name.contains(config::UNSET)) {
+        let live = answer["status"]["tasks"][task.name.as_str()]["destinations"].as_object();
+        let waiting = answer["waiting"].as_array().into_iter().flatten();
+        let waiting =
+            waiting.filter(|w| w["task"] == task.name.as_str()).filter_map(|w| w["destination"].as_str());
+        let others = live.into_iter().flatten().map(|(name, _)| name.as_str()).chain(waiting);
+        let others: BTreeSet<String> =
+            others.map(str::to_owned).filter(|name| !names.contains(name)).collect();
+        if !others.is_empty() {
+            names.retain(|name| !name.contains(config::UNSET));
+            names.extend(others);
+        }
+    }
+    names
+}
+
 /// One line for each destination, and one for each trouble.
 fn text(config: &Config, answer: &Value, held: bool, now: i64) -> String {
     let mut out = match answer["status"]["pid"].as_u64() {
@@ -73,8 +94,8 @@ fn text(config: &Config, answer: &Value, held: bool, now: i64) -> String {
     }
     for task in &config.tasks {
         let live = &answer["status"]["tasks"][task.name.as_str()];
-        for destination in &task.destinations {
-            let feeds = &live["destinations"][destination.name.as_str()];
+        for destination in &destinations(task, answer) {
+            let feeds = &live["destinations"][destination];
             let looked: Vec<String> = feeds
                 .as_object()
                 .into_iter()
@@ -85,8 +106,7 @@ fn text(config: &Config, answer: &Value, held: bool, now: i64) -> String {
                     format!("{feed} feed {state}, {} of {} rows agreed", c["same"], c["rows"])
                 })
                 .collect();
-            let mine =
-                |w: &&Value| w["task"] == task.name.as_str() && w["destination"] == destination.name.as_str();
+            let mine = |w: &&Value| w["task"] == task.name.as_str() && w["destination"] == *destination;
             let waiting: Vec<String> = answer["waiting"]
                 .as_array()
                 .into_iter()
@@ -100,7 +120,7 @@ fn text(config: &Config, answer: &Value, held: bool, now: i64) -> String {
             let waiting = if waiting.is_empty() { "nothing waits".to_owned() } else { waiting.join(", ") };
             let looked =
                 if looked.is_empty() { String::new() } else { format!("{} · ", looked.join(" · ")) };
-            out.push(format!("{} → {}: {looked}{waiting}", task.name, destination.name));
+            out.push(format!("{} → {destination}: {looked}{waiting}", task.name));
         }
         for (what, trouble) in live["trouble"].as_object().into_iter().flatten() {
             let kind = if trouble["blocked"] == true { "blocked" } else { "waiting" };
@@ -108,4 +128,32 @@ fn text(config: &Config, answer: &Value, held: bool, now: i64) -> String {
         }
     }
     out.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_not_known_here_gives_way_to_the_daemons() {
+        let des = |name: &str, dsn: &str| {
+            json!({ "name": name, "dsn": dsn, "table": "t", "byColumn": "k", "columns": { "k": "k" },
+                "callbackNotification": { "url": "127.0.0.1:1/" } })
+        };
+        let file = json!({ "src": { "dsn": "sqlite:a.db", "table": "t", "byColumn": "k" },
+            "des": [des("crm", "sqlite:b.db"), des("", "${COPY_DSN}")] });
+        let path = std::env::temp_dir().join(format!("cupid-status-{}.json", std::process::id()));
+        std::fs::write(&path, file.to_string()).unwrap();
+        let loaded = config::load_names(&path, &|_| None);
+        std::fs::remove_file(&path).unwrap();
+        let config = loaded.unwrap().config;
+        let shown = |answer: Value| text(&config, &answer, false, 5_000);
+        assert!(shown(json!({ "waiting": [] })).contains("main → <unset>.t: nothing waits"));
+        let waits = json!([{ "task": "main", "destination": "copy.t", "state": "retry", "count": 3, "oldest": 2_000 }]);
+        let live = json!({ "pid": 7, "tasks": { "main": { "destinations": { "crm": {} } } } });
+        assert_eq!(
+            shown(json!({ "status": live, "waiting": waits })),
+            "running as process 7\nmain → crm: nothing waits\nmain → copy.t: 3 retry (oldest 3 s)"
+        );
+    }
 }

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::dsn::absolute;
+use super::dsn::{absolute, parse};
+use super::keys::Kind;
 
 /// Largest file that `${file:…}` takes.
 const LARGEST: u64 = 64 * 1024;
@@ -13,14 +14,50 @@ pub(crate) struct Outside<'e> {
     pub(crate) env: &'e dyn Fn(&str) -> Option<String>,
     /// Folder that relative files start from.
     pub(crate) folder: &'e Path,
+    /// Only names and folders are asked for: what a database or a receiver is opened with may be missing.
+    pub(crate) names_only: bool,
 }
+
+/// Stands where a reference leads nowhere; seen in names that are made of such a value.
+pub(crate) const UNSET: &str = "<unset>";
 
 /// A reference that cannot be resolved: message and help.
 pub(crate) type Unresolved = (String, String);
 
 impl Outside<'_> {
+    /// A value for a key whose own has a reference that leads nowhere, if nothing will be opened with it.
+    pub(crate) fn stand_in(&self, kind: Kind, key: &str, text: &str) -> Option<String> {
+        if !self.names_only {
+            return None;
+        }
+        match kind {
+            Kind::Dsn => {
+                // Destinations are called after their database, which most DSNs name openly.
+                let partly = Self::replace(text, |reference| {
+                    Ok(self.resolve(reference).unwrap_or_else(|_| UNSET.to_owned()))
+                });
+                let partly = partly.ok().map(|(partly, _)| partly);
+                let whole = || format!("mysql://unset/{UNSET}");
+                Some(partly.filter(|dsn| parse(dsn, self.folder).is_ok()).unwrap_or_else(whole))
+            }
+            Kind::Url => Some("http://unset.invalid/".to_owned()),
+            Kind::Smtp => Some("smtp://unset.invalid".to_owned()),
+            // In the form of a key for signatures, which is a password as good as any.
+            Kind::Secret => Some(format!("whsec_{}", "A".repeat(32))),
+            _ if key == "user" => Some(UNSET.to_owned()),
+            _ => None,
+        }
+    }
+
     /// Replaces every reference; the second part says whether there was one.
     pub(crate) fn substitute(&self, text: &str) -> Result<(String, bool), Unresolved> {
+        Self::replace(text, |reference| self.resolve(reference))
+    }
+
+    fn replace(
+        text: &str,
+        by: impl Fn(&str) -> Result<String, Unresolved>,
+    ) -> Result<(String, bool), Unresolved> {
         let mut out = String::new();
         let mut found = false;
         let mut rest = text;
@@ -38,7 +75,7 @@ impl Outside<'_> {
                     "write `$${` where the two characters are meant".to_owned(),
                 )
             })?;
-            out.push_str(&self.resolve(reference)?);
+            out.push_str(&by(reference)?);
             found = true;
             rest = after;
         }
@@ -122,7 +159,7 @@ mod tests {
 
     #[test]
     fn substitutions() {
-        let outside = Outside { env: &env, folder: Path::new("/") };
+        let outside = Outside { env: &env, folder: Path::new("/"), names_only: false };
         let cases = [
             ("plain $5 $$", "plain $5 $$", false),
             ("a ${HOST} b ${HOST}", "a db b db", true),

@@ -43,6 +43,21 @@ impl Loaded {
 /// A report of every problem: the file cannot be read, is not JSON with comments, or says something that cannot be
 /// used. Nothing in the report shows a secret.
 pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Report> {
+    load_as(path, env, false)
+}
+
+/// As [`load`], for those who want names and folders and open no place.
+///
+/// References that lead nowhere are no problem in what only a database, a receiver or a channel is opened with; what
+/// is loaded there is not to be used.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_names(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Report> {
+    load_as(path, env, true)
+}
+
+fn load_as(path: &Path, env: &dyn Fn(&str) -> Option<String>, names_only: bool) -> Result<Loaded, Report> {
     let shown = path.display().to_string();
     let fail = |message: String, help: &str| {
         Report::new(vec![Problem::error(None, message).help(help)], &shown, "", Masked::default())
@@ -60,7 +75,7 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded,
         fail(format!("cannot read the configuration: {}", reason(&e)), help)
     })?;
     match String::from_utf8(bytes) {
-        Ok(text) => parse(&text, path, env),
+        Ok(text) => parse_as(&text, path, env, names_only),
         Err(e) => {
             let at = e.utf8_error().valid_up_to();
             let line = e.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
@@ -90,6 +105,15 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
 /// # Errors
 /// As [`load`].
 pub fn parse(text: &str, path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Report> {
+    parse_as(text, path, env, false)
+}
+
+fn parse_as(
+    text: &str,
+    path: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+    names_only: bool,
+) -> Result<Loaded, Report> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let shown = path.display().to_string();
     let root = match parse_json(text) {
@@ -113,7 +137,7 @@ pub fn parse(text: &str, path: &Path, env: &dyn Fn(&str) -> Option<String>) -> R
     let masked = root.as_ref().map(|root| Masked::parsed(text, root)).unwrap_or_default();
     let path = absolute_file(path);
     let folder = path.parent().unwrap_or_else(|| Path::new("/")).to_owned();
-    let mut reader = Reader::new(text, Outside { env, folder: &folder });
+    let mut reader = Reader::new(text, Outside { env, folder: &folder, names_only });
     let config = check::check(&mut reader, object, &File { path: &path, folder: &folder });
     let broken = reader.is_broken();
     let (problems, outline) = reader.into_parts();

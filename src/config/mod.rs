@@ -29,8 +29,9 @@ mod task;
 mod zone;
 
 pub(crate) use duration::parse as parse_duration;
+pub(crate) use env::UNSET;
 pub use explain::explain;
-pub use load::{Loaded, load, parse};
+pub use load::{Loaded, load, load_names, parse};
 pub use problem::{Problem, Report, Severity};
 pub use reference::{Lang, reference};
 pub use runtime::{

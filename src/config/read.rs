@@ -102,15 +102,16 @@ impl<'e> Reader<'e> {
             return None;
         };
         let span = Span::from(literal.range);
+        let shown = json(&secrets::masked(kind, &literal.value));
         match self.outside.substitute(&literal.value) {
             Err((message, help)) => {
-                self.report(Problem::error(span, message).help(help));
-                None
+                let Some(value) = self.outside.stand_in(kind, name, &literal.value) else {
+                    self.report(Problem::error(span, message).help(help));
+                    return None;
+                };
+                Some(Found { value, span, json: shown, outside: true })
             }
-            Ok((value, outside)) => {
-                let shown = secrets::masked(kind, &literal.value);
-                Some(Found { value, span, json: json(&shown), outside })
-            }
+            Ok((value, outside)) => Some(Found { value, span, json: shown, outside }),
         }
     }
 

@@ -123,12 +123,18 @@ pub struct CallbackConfig {
     pub concurrency: usize,
 }
 
-/// Shows the URL without account and parameters: both may hold secrets.
+impl CallbackConfig {
+    /// The URL without account and parameters, both of which may hold secrets: what logs and messages show.
+    pub fn place(&self) -> String {
+        format!("{}{}", self.url.origin().ascii_serialization(), self.url.path())
+    }
+}
+
+/// Shows the URL as [`CallbackConfig::place`] does.
 impl fmt::Debug for CallbackConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = format!("{}{}", self.url.origin().ascii_serialization(), self.url.path());
         f.debug_struct("CallbackConfig")
-            .field("url", &place)
+            .field("url", &self.place())
             .field("secret", &self.secret)
             .field("timeout", &self.timeout)
             .field("body", &self.body)

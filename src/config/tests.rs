@@ -291,20 +291,70 @@ fn the_name_follows_the_path_and_survives_a_link() {
     std::fs::write(&file, EXAMPLE).unwrap();
     let name = |path: &Path| load(path, &no_env).unwrap().config.name;
     let link = folder.join("link");
-    std::os::unix::fs::symlink(&folder, &link).unwrap();
+    std::os::unix::fs::symlink(&*folder, &link).unwrap();
     assert_eq!(name(&file), name(&link.join("config.json")));
     assert_eq!(name(&file), name(&folder.join("./link/config.json")));
     let other = folder.join("other");
     std::fs::create_dir(&other).unwrap();
     std::fs::write(other.join("config.json"), EXAMPLE).unwrap();
     assert_ne!(name(&file), name(&other.join("config.json")));
-    std::fs::remove_dir_all(&folder).unwrap();
 }
 
-fn tempfolder(name: &str) -> PathBuf {
+/// Those who only want to know where the daemon is need none of its secrets.
+#[test]
+fn names_need_no_secret() {
+    let file = r#"{
+      "name": "shop", "state": "/var/lib/cupid", "pushbearSendKey": "${BEAR}",
+      "connections": { "copy": { "dsn": "postgres://app:${PW}@db.example.com/crm", "user": "app", "password": "${PW}" } },
+      "notify": { "ops": { "smtp": "${SMTP}", "from": "a@b.c", "to": ["a@b.c"] } },
+      "src": { "dsn": "root:${PW}@tcp(h)/shop", "user": "${WHO}", "table": "t", "byColumn": "k" },
+      "des": [
+        { "use": "copy", "table": "t", "byColumn": "k", "columns": { "k": "k" },
+          "callbackNotification": { "url": "http://h/?token=${T}", "secret": "${file:/run/secrets/none}" } },
+        { "dsn": "${COPY_DSN}", "table": "t", "byColumn": "k", "columns": { "k": "k" },
+          "callbackNotification": { "url": "${URL}" } },
+        { "dsn": "root:x@tcp(h:${PORT})/shop", "name": "named", "table": "t", "byColumn": "k", "columns": { "k": "k" },
+          "callbackNotification": { "url": "h/" } },
+      ],
+    }"#;
+    let folder = tempfolder("names");
+    let path = folder.join("config.json");
+    std::fs::write(&path, file).unwrap();
+    let config = load_names(&path, &no_env).unwrap_or_else(|report| panic!("{report}")).config;
+    assert_eq!(config.state.database(&config.name), Path::new("/var/lib/cupid/cupid-shop.db"));
+    let names: Vec<String> = config.tasks[0].destinations.iter().map(|d| d.name.to_string()).collect();
+    assert_eq!(names, ["crm.t", "<unset>.t", "named"]);
+    // Everybody else is told about each of them, and so is whoever wants a folder that is not known.
+    let report = load(&path, &no_env).unwrap_err();
+    assert!(report.problems().len() >= 8, "{report}");
+    std::fs::write(&path, file.replace("/var/lib/cupid", "${WHERE}")).unwrap();
+    let report = load_names(&path, &no_env).unwrap_err();
+    let errors = report.problems().iter().filter(|problem| problem.severity == Severity::Error);
+    assert_eq!(errors.count(), 1, "{report}");
+    assert!(report.to_string().contains("`WHERE` is not set"), "{report}");
+}
+
+/// A folder that is gone when the test is.
+struct TempFolder(PathBuf);
+
+impl std::ops::Deref for TempFolder {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TempFolder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn tempfolder(name: &str) -> TempFolder {
     let folder = std::env::temp_dir().join(format!("cupid-config-{name}-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    folder.canonicalize().unwrap()
+    TempFolder(folder.canonicalize().unwrap())
 }
 
 /// Any JSON, with keys and values that the loader knows.

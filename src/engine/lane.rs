@@ -256,7 +256,8 @@ impl Lane {
         };
         let now = self.clock.now();
         let answered = after_attempt(&delivery, &outcome, &self.policy, now);
-        self.log(&delivery, prepared.attempt, &outcome, took, answered.to.state);
+        let next_s = f64::from(u32::try_from(answered.due.saturating_sub(now)).unwrap_or(0)) / 1000.0;
+        self.log(&delivery, prepared.attempt, &outcome, took, answered.to.state, next_s);
         if let (true, AttemptOutcome::Failed { class, detail, .. }) = (answered.entered_slow, &outcome) {
             let alert = Alert {
                 task: delivery.task.clone(),
@@ -304,7 +305,15 @@ impl Lane {
         }
     }
 
-    fn log(&self, d: &Delivery, attempt: u32, outcome: &AttemptOutcome, took: Duration, to: State) {
+    fn log(
+        &self,
+        d: &Delivery,
+        attempt: u32,
+        outcome: &AttemptOutcome,
+        took: Duration,
+        to: State,
+        next_s: f64,
+    ) {
         let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let (task, destination, delivery, state) = (&d.task, &d.destination, d.id, to.as_str());
         match outcome {
@@ -315,8 +324,11 @@ impl Lane {
             }
             AttemptOutcome::Failed { class, detail, .. } => {
                 self.status.called(false);
-                warn!(%task, %destination, %delivery, kind = d.kind.as_str(), attempt, class = class.as_str(),
-                    error = detail, took_ms, state, "callback failed");
+                let receiver = self.places.config.destinations[self.destination].callback.place();
+                // A dead one waits for a person.
+                let next_s = (to != State::Dead).then_some(next_s);
+                warn!(%task, %destination, %delivery, kind = d.kind.as_str(), attempt, receiver,
+                    class = class.as_str(), error = detail, took_ms, state, next_s, "callback failed");
             }
             AttemptOutcome::Unknown => {
                 info!(%task, %destination, %delivery, attempt, "callback cut off by the stop, it comes again");

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use sqlx::error::DatabaseError;
 use sqlx::mysql::MySqlDatabaseError;
 
 use super::{PlaceError, PlaceErrorKind};
@@ -34,8 +35,11 @@ impl Class {
     }
 }
 
-const WAIT: &str = "waiting for it to come back";
-const AGAIN: &str = "it is tried again";
+// What follows holds for `check`, which tries once, as well as for the daemon, which says itself that it goes on.
+pub(super) const REACH: &str = "check that the server runs, and its address in the dsn";
+const BUSY: &str = "the server cannot serve us now, its log says why";
+const DISK: &str = "check the disk that the file is on";
+const AGAIN: &str = "a repeat may succeed";
 const LESS: &str = "add an index on the column that is read by, or raise the statement time limit";
 const RIGHTS: &str = "check user, password and the right to SELECT";
 const NAMES: &str = "check the names in the configuration against the database";
@@ -66,7 +70,7 @@ pub(super) fn class(engine: Engine, error: &sqlx::Error) -> Class {
             io::ErrorKind::NotFound if engine == Engine::Sqlite => {
                 Class::lost(PlaceErrorKind::Missing, "check the path; cupid never creates a database")
             }
-            _ => Class::lost(Unreachable, WAIT),
+            _ => Class::lost(Unreachable, REACH),
         },
         sqlx::Error::Tls(_) => Class::lost(Other, TLS),
         sqlx::Error::Configuration(_) => Class::lost(Other, "check the dsn"),
@@ -80,7 +84,7 @@ fn mysql(number: u16) -> Class {
     use PlaceErrorKind::{Denied, Missing, Other, TooSlow, Transient, Unreachable};
     match number {
         // Too many connections (server, user), shutdown, host blocked, server starting, killed.
-        1040 | 1053 | 1129 | 1203 | 1226 | 1461 | 3169 => Class::lost(Unreachable, WAIT),
+        1040 | 1053 | 1129 | 1203 | 1226 | 1461 | 3169 => Class::lost(Unreachable, BUSY),
         1927 | 1152 | 1158..=1161 | 1317 | 2006 | 2013 | 4031 => Class::lost(Transient, AGAIN),
         1205 | 1213 | 1412 | 1615 | 3572 => Class::new(Transient, AGAIN),
         1969 | 3024 => Class::new(TooSlow, LESS),
@@ -97,7 +101,7 @@ fn mysql(number: u16) -> Class {
 pub(super) fn postgres(state: &str) -> Class {
     use PlaceErrorKind::{Denied, Missing, Other, TooSlow, Transient, Unreachable};
     match state {
-        "53300" | "53400" | "57P03" => Class::lost(Unreachable, WAIT),
+        "53300" | "53400" | "57P03" => Class::lost(Unreachable, BUSY),
         "57P01" | "57P02" | "57P04" | "57P05" | "25P03" => Class::lost(Transient, AGAIN),
         // The result type of a cached plan changed: the table was altered.
         "0A000" => Class::lost(Transient, AGAIN),
@@ -106,7 +110,7 @@ pub(super) fn postgres(state: &str) -> Class {
         "28000" | "28P01" | "42501" => Class::new(Denied, RIGHTS),
         "3D000" | "3F000" | "42P01" | "42703" | "42704" | "42883" => Class::new(Missing, NAMES),
         s if s.starts_with("08") || s.starts_with("53") || s.starts_with("58") => {
-            Class::lost(Unreachable, WAIT)
+            Class::lost(Unreachable, BUSY)
         }
         s if s.starts_with("22") || s == "23514" => Class { bad_value: true, ..Class::new(Other, VALUE) },
         _ => Class::new(Other, "see the database's own message"),
@@ -120,7 +124,7 @@ fn sqlite(code: i32) -> Class {
         5 | 6 | 15 | 17 => Class::new(Transient, AGAIN),
         9 => Class::new(TooSlow, LESS),
         3 | 8 | 23 => Class::new(Denied, "check the rights of the file and its folder"),
-        10 | 13 => Class::new(Unreachable, WAIT),
+        10 | 13 => Class::new(Unreachable, DISK),
         14 => Class::lost(Missing, "check the path and its rights; cupid never creates a database"),
         1 => Class::new(Missing, NAMES),
         26 => Class::lost(Other, "the file is not an SQLite database"),
@@ -136,15 +140,21 @@ pub(super) fn place_error(engine: Engine, place: &str, error: sqlx::Error) -> Pl
         let message = format!("{} (SQLSTATE {code})", class.next);
         return PlaceError::new(class.kind, place, message);
     }
-    let found = match &error {
-        sqlx::Error::Database(e) => one_line(e.message()),
-        other => one_line(&other.to_string()),
+    let (found, source) = match error {
+        // The driver's own text says the same once more, with the line of the server's source that it came from.
+        sqlx::Error::Database(e) => (format!("{}{}", one_line(e.message()), code(engine, &*e)), None),
+        other => (one_line(&other.to_string()), Some(other.into())),
     };
-    PlaceError {
-        kind: class.kind,
-        place: place.to_owned(),
-        message: format!("{found}; {}", class.next),
-        source: Some(Box::new(error)),
+    let message = format!("{found}; {}", class.next);
+    PlaceError { kind: class.kind, place: place.to_owned(), message, source }
+}
+
+/// The code that the server's manual explains.
+fn code(engine: Engine, error: &dyn DatabaseError) -> String {
+    match (engine, error.try_downcast_ref::<MySqlDatabaseError>(), error.code()) {
+        (Engine::MySql, Some(e), _) => format!(" (error {})", e.number()),
+        (Engine::Postgres, _, Some(state)) => format!(" (SQLSTATE {state})"),
+        _ => String::new(),
     }
 }
 

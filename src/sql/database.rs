@@ -190,8 +190,7 @@ impl Database {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(classify::place_error(self.dsn.engine, &self.place, error)),
             Err(_) => {
-                let message =
-                    format!("no connection within {} s; waiting for it to come back", limit.as_secs_f64());
+                let message = format!("no connection within {} s; {}", limit.as_secs_f64(), classify::REACH);
                 Err(PlaceError::new(PlaceErrorKind::Unreachable, &self.place, message))
             }
         }

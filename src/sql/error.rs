@@ -12,7 +12,7 @@ pub struct PlaceError {
     pub place: String,
     /// What was met, what was expected and what to do next; one line, no secret, no row data.
     pub message: String,
-    /// The driver's error, for the log.
+    /// The driver's error, for the log, if it says more than the message.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }

@@ -1,5 +1,7 @@
 //! The command line as people meet it first.
 
+use std::os::unix::fs::PermissionsExt;
+
 use cupid::config::Engine;
 use serde_json::Value;
 
@@ -29,6 +31,17 @@ fn help_and_version() {
 }
 
 #[test]
+fn a_start_id_that_is_no_number_is_explained() {
+    let site = Site::with_text("{}");
+    for (words, wrong) in [(["-s", "abc"], "abc"), (["--startId", "1.5"], "1.5"), (["-s", ""], "''")] {
+        let ran = site.run(&[&["-c", "{c}"][..], &words].concat());
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.stderr.contains(wrong) && ran.stderr.contains("a whole number such as 1"), "{ran:?}");
+        assert!(!ran.stderr.contains("digit"), "in words for people: {ran:?}");
+    }
+}
+
+#[test]
 fn the_schema_is_json_and_knows_the_keys() {
     let ran = Site::with_text("{}").run(&["schema"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -47,6 +60,9 @@ async fn relative_paths_work_in_every_spelling() {
     for words in [&["check", "-c", "config.json"][..], &["check", "--configPath", "./config.json"]] {
         let ran = tokio::task::block_in_place(|| site.run(words));
         assert_eq!(ran.code, Some(0), "{ran:?}");
+        // What to type next works as it stands.
+        let next = tokio::task::block_in_place(|| site.run(&[words, &["--connect"]].concat()));
+        assert!(next.stdout.contains(&format!("`cupid -c {} -s 1 --dry-run`", words[2])), "{next:?}");
     }
     let explained = tokio::task::block_in_place(|| site.run(&["explain", "-c", "config.json"]));
     assert_eq!(explained.code, Some(0));
@@ -99,4 +115,21 @@ async fn the_log_is_a_file_too() {
         }
         assert!(!log.contains(&format!("name {id}")), "no row contents");
     }
+}
+
+/// Also when the log, which is made first, lies in it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_state_folder_is_for_its_owner_only() {
+    let pair = Pair::new(Engine::Sqlite).await.expect("SQLite is always there");
+    let receiver = pair.repairer().await;
+    let mut config = pair.inserts(&receiver.url());
+    config["state"] = "state".into();
+    config["logDir"] = "state/log".into();
+    let site = Site::new(&config);
+    let mut daemon = site.start();
+    daemon.wait_output("started").await;
+    let mode = std::fs::metadata(site.path("state")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    let (status, _) = daemon.stop().await;
+    assert!(status.success());
 }

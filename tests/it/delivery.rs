@@ -94,7 +94,7 @@ async fn three_quick_tries_then_every_ten_minutes() {
     let pair = Pair::new(Engine::Sqlite).await.expect("SQLite is always there");
     pair.fill_source(1..=1).await;
     let receiver = Receiver::answering(503).await;
-    let site = Site::new(&pair.inserts(&receiver.url()));
+    let site = Site::new(&pair.inserts(&format!("{}?key=canary", receiver.url())));
     let mut daemon = site.start();
     daemon.until("the first attempt and three tries are made", LIMIT, || receiver.count() >= 4).await;
     wait_for("the delivery waits in the slow lane", LIMIT, async || {
@@ -110,6 +110,17 @@ async fn three_quick_tries_then_every_ten_minutes() {
         let pause = pause[1].at - pause[0].at;
         assert!(pause >= Duration::from_millis(900), "failureJobRetrySecond is 1, the pause was {pause:?}");
     }
+    // The log says who did not take it, why, and when it comes again; never what may be a key.
+    let said = daemon.output();
+    let failures: Vec<&str> = said.lines().filter(|line| line.contains("callback failed")).collect();
+    assert_eq!(failures.len(), 4, "{said}");
+    for (attempt, (line, next)) in (1..).zip(failures.iter().zip(["1.0", "1.0", "1.0", "600.0"])) {
+        let (attempt, next) = (format!("attempt={attempt} "), format!("next_s={next}"));
+        for word in [&attempt, &next, &receiver.url(), "503"] {
+            assert!(line.contains(word), "{word} in {line}");
+        }
+    }
+    assert!(!said.contains("canary"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

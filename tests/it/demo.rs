@@ -1,7 +1,7 @@
 //! `cupid demo`: the first thing strangers run.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::JoinHandle;
@@ -130,6 +130,33 @@ async fn ctrl_c_ends_it_as_well() {
     demo.signal("INT");
     let (code, said) = demo.end().await;
     check_the_end(&demo, code, &said);
+}
+
+/// As `cupid demo | head -1` does.
+#[tokio::test]
+async fn a_watcher_who_leaves_ends_it_quietly() {
+    let temp = TempDir::new("demo");
+    let mut child = Command::new(program())
+        .arg("demo")
+        .env("TMPDIR", temp.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    assert!(first.contains("cupid"), "{first}");
+    let mut ended = None;
+    wait_until("the demo ends", LIMIT, || {
+        ended = child.try_wait().unwrap();
+        ended.is_some()
+    })
+    .await;
+    let mut noise = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut noise).unwrap();
+    assert_eq!((ended.unwrap().code(), noise.as_str()), (Some(0), ""));
+    assert_eq!(processes_of(temp.path()), Vec::<String>::new(), "nothing goes on without it");
 }
 
 /// Whoever kills the demo does not want to look for its daemon.

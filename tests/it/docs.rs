@@ -21,7 +21,8 @@ fn every_configuration_loads() {
             for name in variables(&block.text) {
                 site.env(&name, "from-outside");
             }
-            let ran = site.run(&["check", "-c", "{c}"]);
+            // Not `check`, which would want the folders to be writable here.
+            let ran = site.run(&["explain", "-c", "{c}"]);
             assert_eq!(ran.code, Some(0), "{}:{}\n{}", document.name, block.line, ran.all());
             checked.insert(document.name.clone());
         }

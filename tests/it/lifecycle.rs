@@ -11,7 +11,7 @@ use crate::support::daemon::Site;
 use crate::support::pair::{Pair, id_of, ids_of};
 use crate::support::receiver::{Answer, Receiver};
 use crate::support::state;
-use crate::support::wait::{LIMIT, wait_for};
+use crate::support::wait::{LIMIT, wait_for, wait_until};
 
 /// What supervisord's `stopwaitsecs=2` allows.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
@@ -68,7 +68,8 @@ async fn a_second_daemon_on_the_same_state_is_refused() {
     let second = site.run(&["-c", "{c}"]);
     assert_eq!(second.code, Some(5), "{second:?}");
     assert!(second.all().contains(&first.pid().to_string()), "names who holds it: {second:?}");
-    assert!(second.all().contains("cupid stop"), "names the next step: {second:?}");
+    let next = format!("cupid stop -c {}", site.config.display());
+    assert!(second.all().contains(&next), "names the next step: {second:?}");
 
     pair.fill_source(2..=2).await;
     first.until("the first goes on", LIMIT, || receiver.count() == 2).await;
@@ -84,6 +85,33 @@ async fn a_second_daemon_on_the_same_state_is_refused() {
     let mut fourth = site.start();
     pair.fill_source(4..=4).await;
     fourth.until("the fourth works", LIMIT, || ids_of(&receiver.calls()).contains(&4)).await;
+}
+
+/// Secrets are the daemon's: whoever asks it or stops it from another shell does not have them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn status_and_stop_need_no_secret() {
+    let pair = Pair::new(Engine::Sqlite).await.expect("SQLite is always there");
+    let receiver = Receiver::answering(200).await;
+    let mut config = with(pair.inserts(&receiver.url()), json!({ "verify": false }));
+    config["src"]["dsn"] = "${CUPID_TEST_DSN}".into();
+    config["des"][0]["callbackNotification"]["secret"] = "${CUPID_TEST_KEY}".into();
+    let mut site = Site::new(&config);
+    site.env("CUPID_TEST_DSN", pair.src.url())
+        .env("CUPID_TEST_KEY", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz");
+    let mut daemon = site.start();
+    pair.fill_source(1..=1).await;
+    daemon.until("it works", LIMIT, || receiver.count() == 1).await;
+
+    site.forget_env();
+    let said = site.run(&["status", "-c", "{c}"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let expected = [&format!("process {}", daemon.pid()), "insert feed"];
+    assert!(expected.iter().all(|word| said.stdout.contains(*word)), "{said:?}");
+    let check = site.run(&["check", "-c", "{c}"]);
+    assert!(check.code == Some(2) && check.all().contains("CUPID_TEST_KEY"), "{check:?}");
+    let stopped = site.run(&["stop", "-c", "{c}"]);
+    assert_eq!(stopped.code, Some(0), "{stopped:?}");
+    assert!(!daemon.running());
 }
 
 /// DESIGN section 7: saved progress wins while `-s` is what it was saved under; another `-s` starts there.
@@ -268,8 +296,15 @@ async fn a_second_signal_ends_at_once() {
         let began = std::time::Instant::now();
         daemon.signal(signal);
         daemon.wait_output("stopping").await;
-        daemon.signal(signal);
-        daemon.wait().await;
+        // Until it counts: what comes at the heels of the first one is taken for its echo.
+        wait_until("it ends", LIMIT, || {
+            let running = daemon.running();
+            if running {
+                daemon.signal(signal);
+            }
+            !running
+        })
+        .await;
         assert!(began.elapsed() < STOP_LIMIT, "{signal}: {:?}\n{}", began.elapsed(), daemon.output());
     }
 }

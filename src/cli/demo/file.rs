@@ -19,7 +19,7 @@ pub(super) fn text(receiver: SocketAddr) -> String {
     }
     format!(
         r#"// Written by `cupid demo`: the rows of the shop are true, and the copy has to agree with them.
-// `cupid explain -c FILE` prints what every setting comes to, `cupid schema` all keys there are.
+// `cupid explain -c config.json` prints what every setting comes to, `cupid schema` all keys there are.
 {{
   "name": "demo",
   "logDir": "{LOG}",

@@ -1,5 +1,6 @@
 //! The whole play: sets the stage, lets everybody act, waits until all agree, and tells what happened.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -35,6 +36,10 @@ pub(in crate::cli) async fn demo(length: Option<Duration>) -> ExitCode {
     match play(length).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(exit::DIFFERENCES),
+        // Whoever watched has left, as in `cupid demo | head`: the end, and no fault.
+        Err(e) if e.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) => {
+            ExitCode::SUCCESS
+        }
         Err(e) => {
             eprintln!("error: the demo cannot go on: {e:#}");
             ExitCode::from(exit::INTERNAL)

@@ -137,7 +137,7 @@ fn own(r: &mut Reader<'_>, section: &Section<'_>) -> Option<Place> {
     };
     let mut shown = vec![("dsn", json, r.line(written.span))];
     if let Some(user) = user {
-        if !dsn.user.is_empty() && dsn.user != user.value {
+        if !dsn.user.is_empty() && dsn.user != user.value && !r.outside.names_only {
             let problem = Problem::error(user.span, "`user` differs from the user in `dsn`");
             r.report(problem.other(written.span, "here").help("keep one of them"));
         }
@@ -145,7 +145,8 @@ fn own(r: &mut Reader<'_>, section: &Section<'_>) -> Option<Place> {
         shown.push(("user", user.json.clone(), r.line(user.span)));
     }
     if let Some(password) = password {
-        if dsn.password.as_ref().is_some_and(|inside| inside.expose() != &password.value) {
+        let differs = dsn.password.as_ref().is_some_and(|inside| inside.expose() != &password.value);
+        if differs && !r.outside.names_only {
             let problem = Problem::error(password.span, "`password` differs from the password in `dsn`");
             r.report(problem.other(written.span, "here").help("keep one of them"));
         }

@@ -65,8 +65,7 @@ fn held(file: &mut File, database: &Path) -> StoreError {
     StoreError::new(
         StoreErrorKind::Locked,
         format!(
-            "{who} already runs on this state ({}); stop it first (`cupid stop -c FILE`), or give this configuration \
-             another `name` or `state`",
+            "{who} already runs on this state ({}); stop it first, or give this configuration another `name` or `state`",
             database.display()
         ),
     )

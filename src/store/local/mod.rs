@@ -13,4 +13,4 @@ mod tests;
 mod writer;
 
 pub use lock::{Holder, Lock, holder};
-pub use open::LocalStore;
+pub use open::{LocalStore, make_folder};

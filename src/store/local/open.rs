@@ -1,6 +1,6 @@
 //! Opening the state: lock, checks, migrations; and the store's methods, handed to the writer or to a reader.
 
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -36,7 +36,7 @@ impl LocalStore {
     /// touched; `Unwritable` if folder or file cannot be written.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|e| StoreError {
+            make_folder(folder).map_err(|e| StoreError {
                 kind: StoreErrorKind::Unwritable,
                 message: format!(
                     "the state folder {} cannot be made: {e}; make it, or set `state` to another folder",
@@ -100,6 +100,18 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .busy_timeout(Duration::from_secs(5))
         .foreign_keys(true)
         .disable_statement_logging()
+}
+
+/// Makes the folder of a state, if it is missing, for nobody else to look into. One that is there stays as it is.
+///
+/// # Errors
+/// If it cannot be made.
+pub fn make_folder(folder: &Path) -> std::io::Result<()> {
+    if let Some(above) = folder.parent() {
+        std::fs::create_dir_all(above)?;
+    }
+    // Recursive, so that one that is there is no error.
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 /// An empty file if there is none: what is kept are rows of other people's tables, for nobody else to read. SQLite

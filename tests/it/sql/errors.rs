@@ -1,8 +1,10 @@
 //! Failures are told apart, and told well: found, where, next step, and never the password.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cupid::base::chain::chain;
 use cupid::base::secret::Secret;
 use cupid::config::Engine;
 use cupid::model::{RowId, Value};
@@ -22,6 +24,11 @@ fn told(error: &PlaceError, kind: PlaceErrorKind, words: &[&str]) {
     }
     assert!(!all.contains("password-x") && !all.contains(servers::PASSWORD), "{all}");
     assert!(!error.message.contains('\n'), "{error}");
+    let logged = chain(error).to_string();
+    let sentences: Vec<&str> = logged.split(": ").flat_map(|part| part.split("; ")).collect();
+    let distinct: HashSet<&str> = sentences.iter().copied().collect();
+    assert_eq!(sentences.len(), distinct.len(), "something is said twice: {logged}");
+    assert!(!logged.contains("error returned from") && !logged.contains(" at line "), "{logged}");
     for word in words {
         assert!(all.contains(word), "{word:?} in {all}");
     }
@@ -34,7 +41,8 @@ async fn a_wrong_password_is_denied() {
         let mut dsn = dsn(&db);
         dsn.password = Some(Secret::new("password-x".to_owned()));
         let error = Database::connect(&dsn, Limits::default()).ping().await.unwrap_err();
-        told(&error, PlaceErrorKind::Denied, &["tester", "check user, password"]);
+        let code = if engine == Engine::MySql { "1045" } else { "28P01" };
+        told(&error, PlaceErrorKind::Denied, &["tester", "check user, password", code]);
         dsn.user = "nobody".to_owned();
         let error = Database::connect(&dsn, Limits::default()).ping().await.unwrap_err();
         told(&error, PlaceErrorKind::Denied, &["nobody"]);
@@ -61,7 +69,7 @@ async fn nobody_listening_is_waited_for() {
         let mut dsn = dsn(&db);
         dsn.port = servers::free_port();
         let error = Database::connect(&dsn, Limits::default()).ping().await.unwrap_err();
-        told(&error, PlaceErrorKind::Unreachable, &["refused", "waiting"]);
+        told(&error, PlaceErrorKind::Unreachable, &["refused", "check that the server runs"]);
         // Somebody who never answers.
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         dsn.port = silent.local_addr().unwrap().port();
@@ -230,5 +238,5 @@ async fn too_many_connections_are_waited_for() {
         }
         assert!(held.len() < 20);
     };
-    told(&error, PlaceErrorKind::Unreachable, &["onnections", "waiting"]);
+    told(&error, PlaceErrorKind::Unreachable, &["onnections", "its log says why"]);
 }

@@ -139,7 +139,7 @@ async fn a_second_owner_is_refused_and_told_who_the_first_is() {
     assert_eq!(holder(&path), Some(Holder { pid: Some(pid) }));
     let (kind, message) = refused_as(&path).await;
     assert_eq!(kind, StoreErrorKind::Locked);
-    assert!(message.contains(&format!("process {pid}")) && message.contains("cupid stop"), "{message}");
+    assert!(message.contains(&format!("process {pid}")) && message.contains("stop it first"), "{message}");
     store.commit_scan(found(T0, [finding(1, 1)])).await.unwrap();
     store.close().await;
     assert_eq!(holder(&path), None);
@@ -342,6 +342,14 @@ async fn folders_are_made_or_named() {
     let deep = bed.path().with_file_name("a/b/c/state.db");
     LocalStore::open(&deep).await.unwrap().close().await;
     assert!(deep.exists());
+    // Rows of other people's tables lie there. A folder that was there is its owner's business.
+    let mode = |folder: &Path| fs::metadata(folder).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(deep.parent().unwrap()), 0o700);
+    let given = bed.path().with_file_name("given");
+    fs::create_dir(&given).unwrap();
+    fs::set_permissions(&given, fs::Permissions::from_mode(0o750)).unwrap();
+    LocalStore::open(&given.join("state.db")).await.unwrap().close().await;
+    assert_eq!(mode(&given), 0o750);
     // Not even root can make a folder below a file, or a file where a folder is.
     let below = deep.join("d/state.db");
     let (kind, message) = refused_as(&below).await;

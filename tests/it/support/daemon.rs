@@ -70,6 +70,11 @@ impl Site {
         self
     }
 
+    /// What runs from now on gets none of those variables.
+    pub fn forget_env(&mut self) {
+        self.env.clear();
+    }
+
     /// Adds words to the command line of the daemons started from now on.
     pub fn args(&mut self, words: &[&str]) -> &mut Self {
         self.args.extend(words.iter().map(|&w| w.to_owned()));

@@ -1,0 +1,76 @@
+//! Whether a folder or a file could be written, asked without writing anything.
+
+use std::fs;
+use std::io::{Error, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+use thiserror::Error;
+
+/// Why something cannot be written; the path is the one that stands in the way, which may be a folder above.
+#[derive(Debug, Error)]
+pub enum Unwritable {
+    /// Something else has that name.
+    #[error("{0} is not a folder")]
+    NotAFolder(PathBuf),
+    /// The system says no.
+    #[error("{0}: {1}")]
+    Refused(PathBuf, Error),
+}
+
+/// Whether this process may make files in `folder`, or make the folder first if it is missing.
+///
+/// # Errors
+/// What stands in the way.
+pub fn writable(folder: &Path) -> Result<(), Unwritable> {
+    for place in folder.ancestors() {
+        match fs::metadata(place) {
+            Ok(found) if found.is_dir() => return allowed(place, Access::WRITE_OK | Access::EXEC_OK),
+            Ok(_) => return Err(Unwritable::NotAFolder(place.to_owned())),
+            // A link that leads nowhere is in the way of a new folder.
+            Err(_) if fs::symlink_metadata(place).is_ok_and(|found| found.is_symlink()) => {
+                return Err(Unwritable::NotAFolder(place.to_owned()));
+            }
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+            Err(e) => return Err(Unwritable::Refused(place.to_owned(), e)),
+        }
+    }
+    Err(Unwritable::Refused(folder.to_owned(), ErrorKind::NotFound.into()))
+}
+
+/// Whether this process may change `file`; one that is not there is none of its business.
+///
+/// # Errors
+/// What stands in the way.
+pub fn changeable(file: &Path) -> Result<(), Unwritable> {
+    if file.exists() { allowed(file, Access::READ_OK | Access::WRITE_OK) } else { Ok(()) }
+}
+
+fn allowed(path: &Path, access: Access) -> Result<(), Unwritable> {
+    accessat(CWD, path, access, AtFlags::EACCESS).map_err(|e| Unwritable::Refused(path.to_owned(), e.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_folder_is_fine_where_it_can_be_made() {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        writable(here).unwrap();
+        writable(&here.join("target/not/there/yet")).unwrap();
+        assert!(!here.join("target/not").exists(), "nothing is made");
+        let file = here.join("Cargo.toml");
+        for below in [file.clone(), file.join("folder"), file.join("folder/below")] {
+            let said = writable(&below).unwrap_err().to_string();
+            assert_eq!(said, format!("{} is not a folder", file.display()));
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_can_be_changed() {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        changeable(&here.join("Cargo.toml")).unwrap();
+        changeable(&here.join("no-such-file")).unwrap();
+    }
+}
