@@ -158,7 +158,10 @@ impl App {
             supervisor.start(TaskKind::Scanner(n), move || scanner.clone().run(token.clone()));
         }
 
-        let janitor = Janitor::new(store.clone(), self.clock.clone(), self.config.keep, self.status.clone());
+        let pauses = self.config.tasks.iter().flat_map(|t| &t.destinations).map(|d| d.retry.longest());
+        let longest = pauses.max().unwrap_or_default();
+        let (clock, status) = (self.clock.clone(), self.status.clone());
+        let janitor = Janitor::new(store.clone(), clock, self.config.keep, longest, status);
         let token = stop.clone();
         supervisor.start(TaskKind::Janitor, move || janitor.clone().run(token.clone()));
 
@@ -203,6 +206,8 @@ impl Running {
         self.stop.intake.cancel();
         let cut = self.stop.delivery.clone();
         let clean = self.supervisor.drain(self.grace, || cut.cancel()).await;
+        // With it goes the socket: once the state is closed the next daemon may bind its own.
+        drop(self.supervisor);
         self.store.close().await;
         // A database that does not answer must not hold up the end; nothing was written there.
         let _ = tokio::time::timeout(Duration::from_millis(100), self.places.close()).await;

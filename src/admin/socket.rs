@@ -16,6 +16,7 @@ use crate::engine::{ControlHandle, Stop};
 const REQUEST_LIMIT: u64 = 64 * 1024;
 /// Time a request or an answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+const BREATH: Duration = Duration::from_millis(100);
 /// Conversations at the same time.
 const MOST: usize = 16;
 
@@ -62,8 +63,10 @@ impl ControlSocket {
             tokio::select! {
                 () = stop.intake.cancelled() => return,
                 accepted = self.listener.accept(), if open.len() < MOST => {
-                    if let Ok((stream, _)) = accepted {
-                        open.push(tokio::time::timeout(PATIENCE, self.step(stream)));
+                    match accepted {
+                        Ok((stream, _)) => open.push(tokio::time::timeout(PATIENCE, self.step(stream))),
+                        // Out of file descriptors, most likely: trying at once again would only burn time.
+                        Err(_) => tokio::time::sleep(BREATH).await,
                     }
                 }
                 Some(_) = open.next() => {}

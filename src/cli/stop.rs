@@ -34,7 +34,8 @@ pub(super) async fn stop(config: &Config, wait: u64) -> ExitCode {
         return ExitCode::from(exit::STATE);
     }
     let limit = Instant::now() + Duration::from_secs(wait);
-    while holder(&database).is_some() {
+    // A supervisor may have started the next one already.
+    while holder(&database).is_some_and(|now| now.pid == found.pid) {
         if Instant::now() >= limit {
             eprintln!("error: process {number} was told to stop and still runs after {wait} s");
             return ExitCode::from(exit::STATE);

@@ -175,6 +175,16 @@ pub struct RetryPolicy {
     pub then: Then,
 }
 
+impl RetryPolicy {
+    /// The longest pause between two attempts.
+    pub fn longest(&self) -> Duration {
+        match self.then {
+            Then::Every(pause) => self.delay.max(pause),
+            Then::Dead => self.delay,
+        }
+    }
+}
+
 /// When a difference is believed (DESIGN section 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Confirm {

@@ -1,4 +1,5 @@
-//! Housekeeping: claims whose lease ran out come back; what ended long ago is deleted in small batches.
+//! Housekeeping: claims whose lease ran out come back; what ended long ago is deleted in small batches; what is due
+//! only because somebody set the clock back is due in time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,11 +7,15 @@ use std::time::Duration;
 use tracing::{debug, info};
 
 use super::{StatusBoard, Stop};
-use crate::base::clock::Clock;
+use crate::base::clock::{Clock, ClockSteps, ms};
 use crate::store::{Store, StoreError};
 
 const EVERY: Duration = Duration::from_secs(30);
 const BATCH: usize = 500;
+/// Between two batches, for those who have something to write.
+const BREATH: Duration = Duration::from_millis(20);
+/// Longest pause before a callback that was acknowledged but did not heal is made again.
+const UNHEALED: Duration = Duration::from_secs(600);
 
 /// See the module's documentation.
 #[derive(Clone)]
@@ -18,6 +23,7 @@ pub struct Janitor {
     store: Arc<dyn Store>,
     clock: Clock,
     keep: Duration,
+    longest: Duration,
     status: StatusBoard,
 }
 
@@ -28,14 +34,32 @@ impl std::fmt::Debug for Janitor {
 }
 
 impl Janitor {
-    /// A janitor that keeps ended deliveries for `keep`.
-    pub fn new(store: Arc<dyn Store>, clock: Clock, keep: Duration, status: StatusBoard) -> Self {
-        Self { store, clock, keep, status }
+    /// A janitor that keeps ended deliveries for `keep`. No delivery waits for longer than `longest`, or [`UNHEALED`].
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        keep: Duration,
+        longest: Duration,
+        status: StatusBoard,
+    ) -> Self {
+        Self { store, clock, keep, longest: longest.max(UNHEALED), status }
     }
 
     /// Works until the stop.
     pub async fn run(self, stop: Stop) {
+        let mut steps = ClockSteps::new(&self.clock);
+        let mut set = None;
         loop {
+            // At the start too: it may have been set before.
+            let since = steps.last(&self.clock);
+            let result = match set.replace(since) {
+                before if before != Some(since) => self.catch_up().await,
+                _ => Ok(()),
+            };
+            if let Err(e) = result {
+                self.status.store_failed(&e);
+                set = None;
+            }
             if let Err(e) = self.step().await {
                 self.status.store_failed(&e);
             }
@@ -46,6 +70,15 @@ impl Janitor {
         }
     }
 
+    async fn catch_up(&self) -> Result<(), StoreError> {
+        let latest = self.clock.now().saturating_add(ms(self.longest));
+        let moved = self.store.bring_forward(latest).await?;
+        if moved > 0 {
+            info!(moved, "deliveries were due later than any pause lasts, the clock was set back");
+        }
+        Ok(())
+    }
+
     /// One round.
     async fn step(&self) -> Result<(), StoreError> {
         let now = self.clock.now();
@@ -53,8 +86,16 @@ impl Janitor {
         if expired > 0 {
             info!(expired, "claims had run out, their deliveries come again");
         }
-        let before = now.saturating_sub(i64::try_from(self.keep.as_millis()).unwrap_or(i64::MAX));
-        let pruned = self.store.prune(before, BATCH).await?;
+        let before = now.saturating_sub(ms(self.keep));
+        let mut pruned = 0;
+        loop {
+            let some = self.store.prune(before, BATCH).await?;
+            pruned += some;
+            if some < BATCH as u64 {
+                break;
+            }
+            tokio::time::sleep(BREATH).await;
+        }
         debug!(pruned, "looked after the state");
         Ok(())
     }

@@ -151,6 +151,9 @@ impl StatusBoard {
         let blocked = !error.kind.is_passing();
         let trouble = Trouble { since, class: error.kind.as_str(), reason: reason.clone(), blocked };
         troubles.insert(key.1, trouble);
+        if inner.said.len() > 1000 {
+            inner.said.clear();
+        }
         let said = inner.said.entry((key.0, reason.clone())).or_insert_with(|| {
             // The first time is always said.
             Instant::now().checked_sub(REMIND).unwrap_or_else(Instant::now)

@@ -242,6 +242,9 @@ pub trait Store: Send + Sync {
     /// Ended deliveries by state, and all attempts made: totals for summaries.
     async fn totals(&self) -> Result<Totals, StoreError>;
 
+    /// Lets no open delivery be due later than `latest`, Unix ms. Returns how many were.
+    async fn bring_forward(&self, latest: UnixMs) -> Result<u64, StoreError>;
+
     /// Deletes deliveries and runs that ended before `before`, and attempts that began before it, also those of open
     /// deliveries; at most `limit` deliveries and as many other attempts. Returns how many deliveries.
     async fn prune(&self, before: UnixMs, limit: usize) -> Result<u64, StoreError>;

@@ -50,6 +50,7 @@ kept_by_local! {
     what_is_looked_at_and_what_is_called_are_claimed_separately
     what_confirming_knows_is_kept
     notes_of_destinations_are_kept
+    nothing_waits_longer_than_it_may
     nothing_is_done_after_close
     many_callers_at_once_get_their_own_answers
 }

@@ -328,3 +328,14 @@ pub(super) async fn expire(connection: &mut SqliteConnection, now: UnixMs) -> Re
     .await?;
     Ok(sqlx::query(EXPIRE).bind(now).execute(connection).await?.rows_affected())
 }
+
+pub(super) async fn bring_forward(
+    connection: &mut SqliteConnection,
+    latest: UnixMs,
+) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query("UPDATE delivery SET due = ?1 WHERE ended_at IS NULL AND due > ?1")
+        .bind(latest)
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected())
+}

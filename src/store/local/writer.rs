@@ -34,6 +34,7 @@ pub(super) enum Write {
     Settle(Vec<Settlement>),
     Release { claims: Vec<(DeliveryId, i64)>, due: UnixMs, note: Option<String> },
     Expire { now: UnixMs },
+    BringForward { latest: UnixMs },
     Prune { before: UnixMs, limit: usize },
     Remember { task: TaskName, destination: DestinationName, name: String, value: Option<String> },
 }
@@ -236,6 +237,7 @@ async fn apply_all(
                 Wrote::Done
             }
             Write::Expire { now } => Wrote::Count(outbox::expire(connection, *now).await?),
+            Write::BringForward { latest } => Wrote::Count(outbox::bring_forward(connection, *latest).await?),
             Write::Prune { before, limit } => {
                 Wrote::Count(history::prune(connection, *before, *limit).await?)
             }

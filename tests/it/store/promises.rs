@@ -589,3 +589,15 @@ pub async fn notes_of_destinations_are_kept(bed: &dyn Bed) {
     assert_eq!(store.recall(&task(), &d, "other").await.unwrap(), None);
     assert_eq!(store.recall(&task(), &e, "wait").await.unwrap(), None);
 }
+
+pub async fn nothing_waits_longer_than_it_may(bed: &dyn Bed) {
+    let store = bed.open().await;
+    let got = claimed(&*store, T0, [finding(1, 1), finding(2, 1), finding(3, 1)]).await;
+    for (d, due) in got.iter().zip([T0 + S, T0 + DAY, T0 + 2 * DAY]) {
+        settle(&*store, Settlement { due, ..settlement(d, State::Retry, T0) }).await;
+    }
+    assert_eq!(store.bring_forward(T0 + 2 * S).await.unwrap(), 2);
+    assert_eq!(store.claim_any(request(T0 + S)).await.unwrap().len(), 1, "others stay as they are");
+    assert_eq!(store.claim_any(request(T0 + 2 * S)).await.unwrap().len(), 2);
+    assert_eq!(store.bring_forward(T0 + 2 * S).await.unwrap(), 0);
+}
