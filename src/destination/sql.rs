@@ -61,8 +61,8 @@ impl SqlDestination {
         let mut groups: HashMap<Key, usize> = HashMap::with_capacity(keys.len());
         let mut wanted: Vec<Vec<Value>> = Vec::with_capacity(keys.len());
         for key in keys {
-            let Forms(first, second) = bind::key(self.database.engine(), column, key);
-            for form in [first, second].into_iter().flatten() {
+            let Forms(forms) = bind::key(self.database.engine(), column, key);
+            for form in forms.into_iter().flatten() {
                 if !seen.insert(digest(&[std::slice::from_ref(&form)])) {
                     continue;
                 }

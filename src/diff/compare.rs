@@ -29,26 +29,13 @@ impl ColumnRule {
 
     /// Whether the pair agrees in these rows.
     pub fn agrees(&self, source: &[Value], destination: &[Value]) -> bool {
-        same(self.form, &source[self.source], &destination[self.destination])
+        self.form.same(&source[self.source], &destination[self.destination])
     }
 }
 
 /// NULL is 0 and nothing else is.
 fn mark(form: Form, value: &Value) -> u32 {
     form.canonical(value).map_or(0, |bytes| (xxhash_rust::xxh3::xxh3_64(&bytes) >> 32) as u32 | 1)
-}
-
-fn same(form: Form, a: &Value, b: &Value) -> bool {
-    // Most rows agree, and most of them to the letter.
-    match (a, b) {
-        (Value::Null, Value::Null) => true,
-        (Value::Null, _) | (_, Value::Null) => false,
-        _ if a == b => true,
-        // Two integers or two plain texts that are not identical need no second look.
-        (Value::Int(_) | Value::UInt(_), Value::Int(_) | Value::UInt(_)) => false,
-        (Value::Text(_), Value::Text(_)) if form == Form::Plain => false,
-        _ => form.canonical(a) == form.canonical(b),
-    }
 }
 
 /// Compares two rows found by the same key: [`Verdict::Same`], or [`Verdict::Differs`] with the places in `rules`

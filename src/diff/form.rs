@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::json;
+use super::class::{class, is_address, is_money, is_sixteen_bytes, is_varbit};
+use super::{json, spell};
 use crate::model::{Class, Column, Value, form as text_form};
 
 /// How values of a pair of columns are made comparable. Decided from both schemas, never from samples.
@@ -16,6 +17,10 @@ pub(super) enum Form {
     Truth,
     /// Bit strings as numbers.
     Bits,
+    /// MySQL's bit strings as the numbers that the other side holds.
+    BitNumber,
+    /// Amounts of money as numbers.
+    Money,
     /// Date with or without time; instants in UTC, wall-clock times as written.
     Moment,
     /// Time of day.
@@ -24,21 +29,36 @@ pub(super) enum Form {
     Json,
     /// UUID.
     Uuid,
+    /// Network address.
+    Address,
     /// Byte for byte.
     Plain,
-    /// SQLite on both sides: numbers as numbers, text and bytes as they are.
-    Dynamic,
 }
 
 impl Form {
     /// The form in which values of `a` and `b` meet. Symmetric.
     pub(super) fn between(a: &Column, b: &Column) -> Self {
+        let of = |test: fn(&Column) -> bool| test(a) || test(b);
+        let (of_sixteen, of_money, of_address) = (of(is_sixteen_bytes), of(is_money), of(is_address));
+        // Their length counts, where the other side can tell it too.
+        let of_varbit = match (is_varbit(a), is_varbit(b)) {
+            (true, true) => true,
+            (true, false) => class(b) == Class::Text,
+            (false, true) => class(a) == Class::Text,
+            (false, false) => false,
+        };
         let (a, b) = (class(a), class(b));
         let either = |wanted: &[Class]| wanted.contains(&a) || wanted.contains(&b);
-        if a == Class::Dynamic && b == Class::Dynamic {
-            Self::Dynamic
+        if of_money {
+            Self::Money
+        } else if of_address {
+            Self::Address
         } else if either(&[Class::Bool]) {
             Self::Truth
+        } else if of_varbit {
+            Self::Plain
+        } else if either(&[Class::Bit]) && either(&[Class::Decimal, Class::F32, Class::F64]) {
+            Self::BitNumber
         } else if either(&[Class::Bit]) {
             // Against text of 0 and 1 too: a bit string is what the other side must mean.
             Self::Bits
@@ -48,7 +68,7 @@ impl Form {
             Self::Number
         } else if either(&[Class::Json]) {
             Self::Json
-        } else if either(&[Class::Uuid]) {
+        } else if either(&[Class::Uuid]) || (of_sixteen && either(&[Class::Text])) {
             Self::Uuid
         } else if either(&[Class::Date, Class::DateTime, Class::Instant]) {
             Self::Moment
@@ -60,48 +80,51 @@ impl Form {
     }
 
     /// The canonical bytes of a value; `None` is NULL. What does not look as its form expects stays as it is.
-    pub(super) fn canonical<'v>(self, value: &'v Value) -> Option<Cow<'v, [u8]>> {
+    pub(super) fn canonical(self, value: &Value) -> Option<Cow<'_, [u8]>> {
         if value.is_null() {
             return None;
         }
         let plain = plain(value);
+        let text = || std::str::from_utf8(&plain).ok();
         let better = match self {
             Self::Plain => None,
-            Self::Number => number(value),
-            Self::Single => single(value),
-            Self::Truth => truth(value),
-            Self::Bits => bits(value),
-            Self::Moment => text_of(&plain).and_then(text_form::moment),
-            Self::Clock => text_of(&plain).and_then(text_form::clock_time),
-            Self::Json => text_of(&plain).and_then(json::canonical),
-            Self::Uuid => match value {
-                Value::Bytes(bytes) if bytes.len() == 16 => {
-                    uuid::Uuid::from_slice(bytes).ok().map(|id| id.as_simple().to_string())
-                }
-                _ => text_of(&plain).and_then(text_form::uuid),
-            },
-            Self::Dynamic => match value {
-                Value::Bytes(_) => None,
-                _ => number(value),
-            },
+            Self::Number => spell::number_key(value),
+            Self::Single => spell::single(value),
+            Self::Truth => spell::truth(value),
+            Self::Bits => spell::bits(value),
+            Self::BitNumber => spell::bit_number(value),
+            Self::Money => spell::money(value),
+            Self::Moment => text().and_then(text_form::moment),
+            Self::Clock => text().and_then(text_form::clock_time),
+            Self::Json => text().and_then(json::canonical),
+            Self::Uuid => spell::uuid(value),
+            Self::Address => text().and_then(spell::address),
         };
         Some(better.map_or(plain, |text| Cow::Owned(text.into_bytes())))
     }
-}
 
-/// The class a column is compared as. SQLite's declared dates are the only declarations that count: its values say
-/// the rest themselves.
-fn class(column: &Column) -> Class {
-    if column.class != Class::Dynamic {
-        return column.class;
+    /// Whether two values are the same. The canonical bytes decide, but for floats, which have several spellings that
+    /// lose nothing.
+    pub(super) fn same(self, a: &Value, b: &Value) -> bool {
+        // Most rows agree, and most of them to the letter.
+        match (a, b) {
+            (Value::Null, Value::Null) => true,
+            (Value::Null, _) | (_, Value::Null) => false,
+            _ if a == b => true,
+            // Two integers or two plain texts that are not identical need no second look.
+            (Value::Int(_) | Value::UInt(_), Value::Int(_) | Value::UInt(_)) => false,
+            (Value::Text(_), Value::Text(_)) if self == Self::Plain => false,
+            (Value::F32(_) | Value::F64(_), _) | (_, Value::F32(_) | Value::F64(_))
+                if self.takes_numbers() =>
+            {
+                spell::same_number(a, b)
+            }
+            _ => self.canonical(a) == self.canonical(b),
+        }
     }
-    let declared = column.declared.to_ascii_lowercase();
-    if declared.starts_with("timestamp") || declared.starts_with("datetime") {
-        Class::DateTime
-    } else if declared.starts_with("date") {
-        Class::Date
-    } else {
-        Class::Dynamic
+
+    fn takes_numbers(self) -> bool {
+        matches!(self, Self::Number | Self::Single | Self::BitNumber | Self::Money | Self::Plain)
     }
 }
 
@@ -115,66 +138,4 @@ fn plain(value: &Value) -> Cow<'_, [u8]> {
             None => Cow::Borrowed(&[]),
         },
     }
-}
-
-fn text_of(bytes: &[u8]) -> Option<&str> {
-    std::str::from_utf8(bytes).ok()
-}
-
-fn number(value: &Value) -> Option<String> {
-    match value {
-        Value::Null | Value::Bytes(_) => None,
-        Value::Bool(truth) => Some(u8::from(*truth).to_string()),
-        Value::Int(n) => Some(n.to_string()),
-        Value::UInt(n) => Some(n.to_string()),
-        Value::Text(text) => text_form::number(text),
-        Value::F32(_) | Value::F64(_) => text_form::number(&value.to_text()?),
-    }
-}
-
-fn single(value: &Value) -> Option<String> {
-    let single = match value {
-        Value::F32(x) => *x,
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "the nearest single is what the other side can hold"
-        )]
-        Value::F64(x) => *x as f32,
-        Value::Text(text) => text_form::number(text)?.parse().ok()?,
-        other => return number(other),
-    };
-    text_form::number(&Value::F32(single).to_text()?)
-}
-
-fn truth(value: &Value) -> Option<String> {
-    let digit = match value {
-        Value::Bool(truth) => u8::from(*truth).to_string(),
-        Value::Text(text) if text.eq_ignore_ascii_case("t") || text.eq_ignore_ascii_case("true") => {
-            "1".to_owned()
-        }
-        Value::Text(text) if text.eq_ignore_ascii_case("f") || text.eq_ignore_ascii_case("false") => {
-            "0".to_owned()
-        }
-        Value::Bytes(_) => bits(value)?,
-        other => number(other)?,
-    };
-    Some(digit)
-}
-
-/// A bit string as the hexadecimal digits of its number.
-fn bits(value: &Value) -> Option<String> {
-    let hex = match value {
-        Value::Bytes(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
-        Value::Text(text) if !text.is_empty() && text.bytes().all(|b| b == b'0' || b == b'1') => {
-            let padded = format!("{}{text}", "0".repeat((4 - text.len() % 4) % 4));
-            let digit = |four: &[u8]| four.iter().fold(0_u8, |n, bit| (n << 1) | (bit - b'0'));
-            padded.as_bytes().chunks(4).map(|four| format!("{:x}", digit(four))).collect()
-        }
-        Value::Bool(truth) => u8::from(*truth).to_string(),
-        Value::Int(n) => format!("{n:x}"),
-        Value::UInt(n) => format!("{n:x}"),
-        _ => return None,
-    };
-    let digits = hex.trim_start_matches('0');
-    Some(if digits.is_empty() { "0".to_owned() } else { digits.to_owned() })
 }

@@ -7,11 +7,13 @@
 //!
 //! NULL agrees with NULL only, and as a key with nothing.
 
+mod class;
 mod compare;
 mod digest;
 mod form;
 mod json;
 mod key;
+mod spell;
 
 pub use compare::{ColumnRule, compare};
 pub use digest::digest;

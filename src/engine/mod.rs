@@ -32,7 +32,7 @@ pub use callback::Callback;
 pub use janitor::Janitor;
 pub use manager::{Manager, StartId};
 pub use notifier::Notifier;
-pub use pair::Sample;
+pub use pair::{Judged, Looked, Pair, Sample};
 pub use places::{Places, TaskPlaces};
 pub use scanner::Scanner;
 pub use status::{ControlHandle, FeedStatus, Status, StatusBoard, TaskStatus};

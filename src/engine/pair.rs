@@ -61,17 +61,32 @@ pub struct Sample {
     pub by_column: Vec<u64>,
 }
 
+/// What the comparison of one row says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// The source row.
+    pub row: RowId,
+    /// Its key; `None` is NULL.
+    pub key: Option<Key>,
+    /// What the comparison says.
+    pub verdict: Verdict,
+    /// Digest of the difference.
+    pub fingerprint: [u8; 16],
+    /// What confirming needs of both sides; empty if they agree.
+    pub(super) witness: Witness,
+}
+
 /// One key at both sides, just read.
 #[derive(Debug)]
-pub(super) struct Looked {
+pub struct Looked {
     /// What the comparison says; `None`: the source row is gone or carries another key.
-    pub(super) verdict: Option<Verdict>,
+    pub verdict: Option<Verdict>,
     /// The whole source row.
-    pub(super) row: Option<Row>,
+    pub row: Option<Row>,
     /// The copy's row (key, then compared columns), if there is exactly one.
-    pub(super) copy: Option<Row>,
+    pub copy: Option<Row>,
     /// Digest of the difference.
-    pub(super) fingerprint: [u8; 16],
+    pub fingerprint: [u8; 16],
     /// What confirming needs of both sides.
     pub(super) witness: Witness,
 }
@@ -129,21 +144,11 @@ impl Pair {
     ) -> Result<Compared, PlaceError> {
         let mut counts = Counts::default();
         let (mut findings, mut agreed) = (Vec::new(), Vec::new());
-        let keys: Vec<Option<Key>> =
-            rows.iter().map(|row| self.key_form.key(&row.values[self.read.key])).collect();
-        let asked = rows.iter().zip(&keys).filter(|(_, key)| key.is_some());
-        let copies = self.look_up(asked.map(|(row, _)| &row.values[self.read.key])).await?;
-        for (row, key) in rows.iter().zip(keys) {
-            let Some(key) = key else {
-                counts.see(&Verdict::NotComparable);
-                continue;
-            };
-            let found = copies.get(&key);
-            let (verdict, fingerprint) = Self::judge(&self.read, &row.values, found);
-            counts.see(&verdict);
-            let kind = match verdict {
+        for judged in self.judge_all(rows).await? {
+            counts.see(&judged.verdict);
+            let kind = match judged.verdict {
                 Verdict::Same => {
-                    agreed.push((key, row.id));
+                    agreed.extend(judged.key.map(|key| (key, judged.row)));
                     continue;
                 }
                 Verdict::NotComparable => continue,
@@ -151,17 +156,16 @@ impl Pair {
                 Verdict::Differs(_) => DeliveryKind::Differs,
                 Verdict::Ambiguous(_) => DeliveryKind::Ambiguous,
             };
-            let witness = Self::witness(&self.read, &row.values, found, &verdict);
-            let finding = Finding {
+            let Some(key) = judged.key else { continue };
+            findings.push(Finding {
                 task: task.clone(),
                 destination: destination.clone(),
                 key,
-                row: row.id,
+                row: judged.row,
                 kind,
-                fingerprint,
-                watch: Watch::begin(&witness, now()).bytes(),
-            };
-            findings.push(finding);
+                fingerprint: judged.fingerprint,
+                watch: Watch::begin(&judged.witness, now()).bytes(),
+            });
         }
         Ok(Compared { findings, counts, agreed })
     }
@@ -169,39 +173,45 @@ impl Pair {
     /// Compares up to `limit` rows from all over the source; nothing comes of it but counts.
     pub(super) async fn sample(&self, limit: usize) -> Result<Sample, PlaceError> {
         let rows = self.source.sample(limit).await?;
-        let key = |row: &SourceRow| self.key_form.key(&row.values[self.read.key]);
-        let asked = rows.iter().filter(|row| key(row).is_some()).map(|row| &row.values[self.read.key]);
-        let copies = self.look_up(asked).await?;
         let mut sample = Sample { by_column: vec![0; self.read.rules.len()], ..Sample::default() };
-        for row in &rows {
-            let verdict = match key(row) {
-                Some(key) => Self::judge(&self.read, &row.values, copies.get(&key)).0,
-                None => Verdict::NotComparable,
-            };
-            if let Verdict::Differs(columns) = &verdict {
+        for judged in self.judge_all(&rows).await? {
+            if let Verdict::Differs(columns) = &judged.verdict {
                 columns.iter().for_each(|column| sample.by_column[*column] += 1);
             }
-            sample.counts.see(&verdict);
+            sample.counts.see(&judged.verdict);
         }
         Ok(sample)
     }
 
-    /// Looks for rows that agreed before.
-    pub(super) async fn ask(&self, ids: &[RowId]) -> Result<Asked, PlaceError> {
-        let rows = self.source.fetch(ids).await?;
-        let present = rows.iter().map(|row| &row.values[self.whole.key]).filter(|value| !value.is_null());
-        let copies = self.look_up(present.clone()).await?;
-        let keys = present.filter_map(|value| self.key_form.key(value));
-        let (mut looked, mut missing) = (0, 0);
-        for key in keys {
-            looked += 1;
-            missing += usize::from(!copies.contains_key(&key));
-        }
-        Ok(Asked { looked, missing })
+    /// What the comparison says of each of some rows that a feed has read, in their order.
+    ///
+    /// # Errors
+    /// The destination cannot be asked.
+    pub async fn judge_all(&self, rows: &[SourceRow]) -> Result<Vec<Judged>, PlaceError> {
+        let keys: Vec<Option<Key>> =
+            rows.iter().map(|row| self.key_form.key(&row.values[self.read.key])).collect();
+        let asked = rows.iter().zip(&keys).filter(|(_, key)| key.is_some());
+        let copies = self.look_up(asked.map(|(row, _)| &row.values[self.read.key])).await?;
+        let judged = rows.iter().zip(keys).map(|(row, key)| {
+            let (mut verdict, mut fingerprint, mut witness) =
+                (Verdict::NotComparable, [0; 16], Witness::default());
+            if let Some(key) = &key {
+                let found = copies.get(key);
+                (verdict, fingerprint) = Self::judge(&self.read, &row.values, found);
+                if verdict != Verdict::Same {
+                    witness = Self::witness(&self.read, &row.values, found, &verdict);
+                }
+            }
+            Judged { row: row.id, key, verdict, fingerprint, witness }
+        });
+        Ok(judged.collect())
     }
 
-    /// Reads both sides again for single keys, in the order given.
-    pub(super) async fn look(&self, wanted: &[(RowId, &Key)]) -> Result<Vec<Looked>, PlaceError> {
+    /// Reads both sides again for single keys, in the order given: whole rows, as before an attempt.
+    ///
+    /// # Errors
+    /// Either side cannot be asked.
+    pub async fn look(&self, wanted: &[(RowId, &Key)]) -> Result<Vec<Looked>, PlaceError> {
         let ids: Vec<RowId> = wanted.iter().map(|(id, _)| *id).collect();
         let rows = self.source.fetch(&ids).await?;
         let mut rows: HashMap<RowId, Row> = rows.into_iter().map(|row| (row.id, row.values)).collect();
@@ -233,7 +243,7 @@ impl Pair {
         &self,
         keys: impl Iterator<Item = &'a Value>,
     ) -> Result<HashMap<Key, Vec<Row>>, PlaceError> {
-        let keys: Vec<Value> = keys.cloned().collect();
+        let keys: Vec<Value> = keys.map(|key| self.key_form.asked(key).into_owned()).collect();
         if keys.is_empty() {
             return Ok(HashMap::new());
         }

@@ -78,25 +78,28 @@ fn not_finite(text: &str) -> Option<&'static str> {
     }
 }
 
-/// The normal form of a date, or of a date with a time: `YYYY-MM-DD HH:MM:SS[.fraction]`.
+/// The normal form of a date, or of a date with a time: `YYYY-MM-DD HH:MM:SS[.fraction]`, with ` BC` behind it where a
+/// database writes so. Years have four to six digits.
 ///
 /// The fraction is without trailing zeros, a missing time is midnight, a zone at the end (`Z`, `+08`, `+05:30`) is
-/// turned to UTC. Impossible days (`0000-00-00`) are kept as they are; `infinity` and years beyond 9999 answer `None`.
+/// turned to UTC. Impossible days (`0000-00-00`) are kept as they are; `infinity` answers `None`.
 pub fn moment(text: &str) -> Option<String> {
-    let date = text.get(..10)?;
-    if !shaped(date, "0000-00-00") {
+    let (text, era) = text.strip_suffix(" BC").map_or((text, ""), |text| (text, " BC"));
+    let year = text.find('-').filter(|digits| (4..=6).contains(digits))?;
+    let date = text.get(..year + 6)?;
+    if !text.as_bytes()[..year].iter().all(u8::is_ascii_digit) || !shaped(&date[year..], "-00-00") {
         return None;
     }
-    let rest = &text[10..];
+    let rest = &text[date.len()..];
     if rest.is_empty() {
-        return Some(format!("{date} 00:00:00"));
+        return Some(format!("{date} 00:00:00{era}"));
     }
     let rest = rest.strip_prefix(' ').or_else(|| rest.strip_prefix(['T', 't']))?;
     let (clock, zone) = match rest.find(['+', '-', 'Z', 'z', ' ']) {
         Some(at) => (&rest[..at], rest[at..].trim_start_matches(' ')),
         None => (rest, ""),
     };
-    let plain = format!("{date} {}", clock_time(clock)?);
+    let plain = format!("{date} {}{era}", clock_time(clock)?);
     match offset_seconds(zone)? {
         0 => Some(plain),
         offset => {
@@ -220,12 +223,14 @@ mod tests {
             ("2009-01-01 00:20:30.5+08:00", "2008-12-31 16:20:30.5"),
             ("2009-01-01 00:20:30 -05:30", "2009-01-01 05:50:30"),
             ("0000-00-00 00:00:00.000", "0000-00-00 00:00:00"),
+            ("0044-03-15 BC", "0044-03-15 00:00:00 BC"),
+            ("0044-03-15 12:00:00+00 BC", "0044-03-15 12:00:00 BC"),
+            ("12000-01-01", "12000-01-01 00:00:00"),
         ];
         for (text, wanted) in cases {
             assert_eq!(moment(text).as_deref(), Some(wanted), "{text}");
         }
-        for text in
-            ["", "infinity", "2009-1-1", "2009-01-01x", "0044-03-15 BC", "10000-01-01", "2009-01-01 1"]
+        for text in ["", "infinity", "2009-1-1", "2009-01-01x", "044-03-15", "1234567-01-01", "2009-01-01 1"]
         {
             assert_eq!(moment(text), None, "{text}");
         }

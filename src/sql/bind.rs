@@ -8,20 +8,29 @@ use super::statement::Param;
 use crate::config::Engine;
 use crate::model::{Class, Column, Value, form};
 
-/// The forms under which a key is looked up: none if the column cannot hold it, two where the stored spelling is
+/// The forms under which a key is looked up: none if the column cannot hold it, several where the stored spelling is
 /// not known.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Forms(pub(crate) Option<Value>, pub(crate) Option<Value>);
+pub(crate) struct Forms(pub(crate) [Option<Value>; 3]);
+
+impl Forms {
+    fn one(value: Option<Value>) -> Self {
+        Self([value, None, None])
+    }
+
+    fn two(first: Option<Value>, second: Option<Value>) -> Self {
+        Self([first, second, None])
+    }
+}
 
 /// `value` as a key of `column`.
 pub(crate) fn key(engine: Engine, column: &Column, value: &Value) -> Forms {
-    let one = |value: Option<Value>| Forms(value, None);
     let value = match (column.class, value) {
         (_, Value::Null) => None,
         // Bytes may be digits or MySQL's BIT, most significant byte first.
         (Class::Int, Value::Bytes(bytes)) => {
             let digits = plain(value).and_then(|text| whole(&text)).and_then(|n| fit(engine, n));
-            return Forms(digits, big_endian(bytes).and_then(|n| fit(engine, n)));
+            return Forms::two(digits, big_endian(bytes).and_then(|n| fit(engine, n)));
         }
         (Class::Int, value) => integer(value).and_then(|n| fit(engine, n)),
         (Class::Decimal, value) => decimal(engine, value),
@@ -29,7 +38,7 @@ pub(crate) fn key(engine: Engine, column: &Column, value: &Value) -> Forms {
         (Class::F32, value) => single(value),
         (Class::Bool, value) => truth(value).map(Value::Bool),
         (Class::Bytes, value) => bytes(column, value),
-        (Class::Bit, value) => bits(engine, value),
+        (Class::Bit, value) => bits(engine, column, value),
         (Class::Date | Class::DateTime | Class::Instant, value) => moment(engine, column.class, value),
         (Class::Time, value) => plain(value).and_then(|text| form::clock_time(&text)).map(Value::text),
         (Class::Uuid, value) => uuid(value),
@@ -39,7 +48,7 @@ pub(crate) fn key(engine: Engine, column: &Column, value: &Value) -> Forms {
     let nul = |value: &Value| {
         engine == Engine::Postgres && matches!(value, Value::Text(text) if text.contains('\0'))
     };
-    one(value.filter(|value| !nul(value)))
+    Forms::one(value.filter(|value| !nul(value)))
 }
 
 /// The text of a value; bytes only if they are text.
@@ -123,12 +132,18 @@ fn bytes(column: &Column, value: &Value) -> Option<Value> {
     }
 }
 
-fn bits(engine: Engine, value: &Value) -> Option<Value> {
+fn bits(engine: Engine, column: &Column, value: &Value) -> Option<Value> {
     match (engine, value) {
         (Engine::Postgres, Value::Text(text)) if text.bytes().all(|b| b == b'0' || b == b'1') => {
             Some(value.clone())
         }
-        (Engine::Postgres, _) => None,
+        (Engine::Postgres, value) => {
+            let digits = format!("{:b}", u64::try_from(integer(value)?).ok()?);
+            let width = column.declared.strip_prefix("bit(").and_then(|rest| rest.strip_suffix(')'));
+            let width: usize = width.and_then(|width| width.parse().ok()).unwrap_or(1);
+            (digits.len() <= width || column.declared.starts_with("bit varying"))
+                .then(|| Value::text(format!("{digits:0>width$}")))
+        }
         (_, Value::Text(text)) if text.len() <= 64 && text.bytes().all(|b| b == b'0' || b == b'1') => {
             u64::from_str_radix(text, 2).ok().map(Value::uint)
         }
@@ -138,18 +153,18 @@ fn bits(engine: Engine, value: &Value) -> Option<Value> {
 
 fn moment(engine: Engine, class: Class, value: &Value) -> Option<Value> {
     let text = plain(value)?;
+    let postgres = engine == Engine::Postgres;
     let Some(normal) = form::moment(&text) else {
-        // PostgreSQL has days of its own: infinity, BC, years beyond 9999.
-        let own = text == "infinity"
-            || text == "-infinity"
-            || (text.as_bytes().first().is_some_and(u8::is_ascii_digit) && text.ends_with(" BC"));
-        return (engine == Engine::Postgres && own).then(|| Value::text(text));
+        return (postgres && matches!(&*text, "infinity" | "-infinity")).then(|| Value::text(text));
     };
-    if engine == Engine::Postgres && form::parse_moment(&normal).is_none() {
+    // PostgreSQL has days of its own: BC, and years beyond 9999; it has none that no calendar has.
+    let (plain, era) = normal.strip_suffix(" BC").map_or((&*normal, ""), |plain| (plain, " BC"));
+    let far = !era.is_empty() || plain.find('-') != Some(4);
+    if far && !postgres || postgres && !far && form::parse_moment(plain).is_none() {
         return None;
     }
     if class == Class::Date {
-        return normal.strip_suffix(" 00:00:00").map(Value::text);
+        return plain.strip_suffix(" 00:00:00").map(|day| Value::text(format!("{day}{era}")));
     }
     Some(Value::text(normal))
 }
@@ -162,26 +177,28 @@ fn uuid(value: &Value) -> Option<Value> {
     Some(Value::text(id.as_hyphenated().to_string()))
 }
 
-/// SQLite converts what is bound by the column's affinity. Where a column has none, text and number of the same
-/// digits are different values, and either may be stored; the same holds for two spellings of one time. The two
-/// forms never find the same row.
+/// SQLite converts what is bound by the column's affinity. Where a column has none, text, bytes and number of the same
+/// digits are different values, and any may be stored; the same holds for bytes anywhere, and for two spellings of one
+/// time. The forms never find the same row.
 fn dynamic(column: &Column, value: &Value) -> Forms {
     let declared = column.declared.to_ascii_uppercase();
     let untyped = declared.is_empty() || (declared.contains("BLOB") && !declared.contains("INT"));
     match value {
-        Value::Null => Forms(None, None),
-        Value::Bool(truth) => Forms(Some(Value::Int(i64::from(*truth))), None),
-        Value::Int(n) => Forms(Some(Value::Int(*n)), untyped.then(|| Value::text(n.to_string()))),
-        Value::UInt(n) => Forms(Some(Value::text(n.to_string())), None),
-        Value::F32(_) => Forms(plain(value).and_then(|text| text.parse().ok()).map(Value::F64), None),
-        Value::F64(_) | Value::Bytes(_) => Forms(Some(value.clone()), None),
+        Value::Null => Forms::default(),
+        Value::Bool(truth) => Forms::one(Some(Value::Int(i64::from(*truth)))),
+        Value::Int(n) => Forms::two(Some(Value::Int(*n)), untyped.then(|| Value::text(n.to_string()))),
+        Value::UInt(n) => Forms::one(Some(Value::text(n.to_string()))),
+        Value::F32(_) => Forms::one(plain(value).and_then(|text| text.parse().ok()).map(Value::F64)),
+        Value::F64(_) => Forms::one(Some(value.clone())),
+        Value::Bytes(_) => Forms::two(Some(value.clone()), plain(value).map(Value::text)),
         Value::Text(text) => {
             let other = match form::moment(text) {
                 Some(normal) => (*normal != **text).then(|| Value::text(normal)),
                 None if untyped => form::number(text).and_then(|n| n.parse().ok()).map(Value::Int),
                 None => None,
             };
-            Forms(Some(value.clone()), other)
+            let bytes = untyped.then(|| Value::Bytes(text.as_bytes().into()));
+            Forms([Some(value.clone()), other, bytes])
         }
     }
 }

@@ -36,6 +36,8 @@ pub(crate) enum Read {
     Text,
     /// PostgreSQL `character(n)`: text whose trailing blanks are padding.
     Padded,
+    /// PostgreSQL `inet`: text without the mask that means one host only.
+    Host,
     /// Bytes.
     Bytes,
     /// 16 bytes of a UUID, made its text.

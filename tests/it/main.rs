@@ -9,6 +9,7 @@
 mod alerts;
 mod bad_input;
 mod cli;
+mod compare;
 mod delivery;
 mod demo;
 mod docs;

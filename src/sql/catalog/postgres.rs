@@ -133,6 +133,7 @@ fn column(row: &Row) -> (Column, Detail) {
         "timestamp" => (Class::DateTime, Read::Text, true),
         "timestamptz" => (Class::Instant, Read::Text, true),
         "json" | "jsonb" => (Class::Json, Read::Text, true),
+        "inet" => (Class::Other, Read::Host, true),
         _ if is_enum => (Class::Text, Read::Text, true),
         _ => (Class::Other, Read::Text, true),
     };

@@ -46,7 +46,7 @@ fn decode(bytes: &[u8], read: Read) -> Option<Value> {
         Read::Date => Value::text(date(body(bytes)?)?),
         Read::DateTime(digits) => Value::text(date_time(body(bytes)?, digits)?),
         Read::Time(digits) => Value::text(time(body(bytes)?, digits)?),
-        Read::Text | Read::Padded | Read::Dynamic | Read::Bool => super::text(bytes),
+        Read::Text | Read::Host | Read::Padded | Read::Dynamic | Read::Bool => super::text(bytes),
     })
 }
 

@@ -40,8 +40,15 @@ fn decode(bytes: &[u8], read: Read) -> Option<Value> {
         Read::Bytes => Value::Bytes(bytes.into()),
         Read::Uuid => Value::text(uuid::Uuid::from_slice(bytes).ok()?.as_hyphenated().to_string()),
         Read::Padded => super::text(bytes.trim_ascii_end_blanks()),
+        Read::Host => super::text(host(bytes)),
         Read::Text | Read::Dynamic | Read::Date | Read::DateTime(_) | Read::Time(_) => super::text(bytes),
     })
+}
+
+/// As the server prints it: only the cast to text writes the mask of a single host.
+fn host(bytes: &[u8]) -> &[u8] {
+    let mask: &[u8] = if bytes.contains(&b':') { b"/128" } else { b"/32" };
+    bytes.strip_suffix(mask).unwrap_or(bytes)
 }
 
 trait TrimBlanks {
@@ -94,6 +101,9 @@ mod tests {
         assert_eq!(decode(&[0xff, 0xff, 0xff, 0xff], Read::UInt), Some(Value::Int(4_294_967_295)));
         assert_eq!(decode(b"ab  ", Read::Padded), Some(Value::text("ab")));
         assert_eq!(decode(b"    ", Read::Padded), Some(Value::text("")));
+        assert_eq!(decode(b"10.0.0.1/32", Read::Host), Some(Value::text("10.0.0.1")));
+        assert_eq!(decode(b"::1/128", Read::Host), Some(Value::text("::1")));
+        assert_eq!(decode(b"::1/32", Read::Host), Some(Value::text("::1/32")));
         assert_eq!(decode(&[1, 2, 3], Read::Int), None);
         assert_eq!(decode(&[0xc3, 0x28], Read::Text), Some(Value::Bytes([0xc3, 0x28].into())));
     }
