@@ -6,8 +6,13 @@ use crate::config::DestinationConfig;
 use crate::sql::Database;
 use crate::sql::probe::{self, Checked};
 
-/// Looks at everything a task needs of a destination and tells all that was found, good and bad.
-pub async fn probe(config: &DestinationConfig, database: &Arc<Database>) -> Vec<Checked> {
+/// Looks at everything a task needs of a destination and tells all that was found, good and bad. `source_folds`:
+/// whether the source takes keys for one that differ in case only, if that is known.
+pub async fn probe(
+    config: &DestinationConfig,
+    database: &Arc<Database>,
+    source_folds: Option<bool>,
+) -> Vec<Checked> {
     let mut found = Vec::new();
     let Some(table) = probe::place(database, &config.table, &mut found).await else { return found };
     let names = std::iter::once(&config.by_column).chain(config.columns.iter().map(|(_, name)| name));
@@ -19,6 +24,15 @@ pub async fn probe(config: &DestinationConfig, database: &Arc<Database>) -> Vec<
     found.extend(problems.into_iter().map(|problem| Checked::problem("columns", problem)));
     if let Ok(key) = table.require(&config.by_column) {
         found.push(probe::index(&table, key, "copies are found by it"));
+        if source_folds == Some(false) && probe::folds(database, &table, key).await {
+            let name = &table.columns[key].name;
+            let message = format!(
+                "{name:?} takes \"a\" for \"A\", the source's \"byColumn\" does not: of two keys of the source that differ in \
+                 case only, a unique index keeps just one here, and the other is reported as missing; give {name:?} a \
+                 collation that tells them apart (rows are matched exactly in any case)"
+            );
+            found.push(Checked::warning("case", message));
+        }
     }
     found
 }

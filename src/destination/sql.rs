@@ -76,14 +76,7 @@ impl SqlDestination {
                 }
             }
         }
-        let mut lists: Vec<Vec<Value>> = Vec::new();
-        for group in wanted {
-            match lists.last_mut() {
-                Some(list) if list.len() + group.len() <= select::LIST => list.extend(group),
-                _ => lists.push(group),
-            }
-        }
-        lists
+        bind::groups(wanted)
     }
 
     /// Asks for one list of keys. A key that the database refuses is found by halving and counts as missing.

@@ -1,6 +1,6 @@
 //! A source and one of its destinations, with everything that was decided about comparing them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
@@ -144,6 +144,7 @@ impl Pair {
     ) -> Result<Compared, PlaceError> {
         let mut counts = Counts::default();
         let (mut findings, mut agreed) = (Vec::new(), Vec::new());
+        let mut ambiguous = HashSet::new();
         for judged in self.judge_all(rows).await? {
             counts.see(&judged.verdict);
             let kind = match judged.verdict {
@@ -157,6 +158,10 @@ impl Pair {
                 Verdict::Ambiguous(_) => DeliveryKind::Ambiguous,
             };
             let Some(key) = judged.key else { continue };
+            // Several rows of one key are one finding.
+            if kind == DeliveryKind::Ambiguous && !ambiguous.insert(key.clone()) {
+                continue;
+            }
             findings.push(Finding {
                 task: task.clone(),
                 destination: destination.clone(),
@@ -192,17 +197,20 @@ impl Pair {
             rows.iter().map(|row| self.key_form.key(&row.values[self.read.key])).collect();
         let asked = rows.iter().zip(&keys).filter(|(_, key)| key.is_some());
         let copies = self.look_up(asked.map(|(row, _)| &row.values[self.read.key])).await?;
-        let judged = rows.iter().zip(keys).map(|(row, key)| {
+        let carried = rows.iter().zip(&keys).filter_map(|(row, key)| Some((row.id, key.as_ref()?)));
+        let several = several(carried);
+        let judged = rows.iter().zip(&keys).map(|(row, key)| {
             let (mut verdict, mut fingerprint, mut witness) =
                 (Verdict::NotComparable, [0; 16], Witness::default());
-            if let Some(key) = &key {
+            if let Some(key) = key {
                 let found = copies.get(key);
-                (verdict, fingerprint) = Self::judge(&self.read, &row.values, found);
+                let carriers = several.get(key).copied().unwrap_or(1);
+                (verdict, fingerprint) = Self::judge(&self.read, &row.values, found, carriers);
                 if verdict != Verdict::Same {
                     witness = Self::witness(&self.read, &row.values, found, &verdict);
                 }
             }
-            Judged { row: row.id, key, verdict, fingerprint, witness }
+            Judged { row: row.id, key: key.clone(), verdict, fingerprint, witness }
         });
         Ok(judged.collect())
     }
@@ -219,7 +227,9 @@ impl Pair {
             let value = &rows.get(id)?[self.whole.key];
             (self.key_form.key(value).as_ref() == Some(*key)).then_some(value)
         });
-        let copies = self.look_up(present).await?;
+        let present: Vec<&Value> = present.collect();
+        let copies = self.look_up(present.iter().copied()).await?;
+        let several = self.several_at_source(&present).await?;
         Ok(wanted
             .iter()
             .map(|(id, key)| {
@@ -231,7 +241,8 @@ impl Pair {
                     return Looked { verdict: None, row: None, copy: None, fingerprint: [0; 16], witness };
                 };
                 let found = copies.get(*key);
-                let (verdict, fingerprint) = Self::judge(&self.whole, &row, found);
+                let carriers = several.get(*key).copied().unwrap_or(1);
+                let (verdict, fingerprint) = Self::judge(&self.whole, &row, found, carriers);
                 let witness = Self::witness(&self.whole, &row, found, &verdict);
                 let copy = found.filter(|rows| rows.len() == 1).map(|rows| rows[0].clone());
                 Looked { verdict: Some(verdict), row: Some(row), copy, fingerprint, witness }
@@ -264,6 +275,19 @@ impl Pair {
         Ok(copies.into_iter().map(|(key, (_, rows))| (key, rows)).collect())
     }
 
+    /// How many rows of the source carry one of these keys, for those that several do.
+    async fn several_at_source(&self, keys: &[&Value]) -> Result<HashMap<Key, usize>, PlaceError> {
+        if keys.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let keys: Vec<Value> = keys.iter().map(|key| (*key).clone()).collect();
+        let holders = self.source.holders(&keys).await?;
+        let carried: Vec<(RowId, Key)> =
+            holders.into_iter().filter_map(|(id, key)| Some((id, self.key_form.key(&key)?))).collect();
+        let several = several(carried.iter().map(|(id, key)| (*id, key)));
+        Ok(several.into_iter().map(|(key, rows)| (key.clone(), rows)).collect())
+    }
+
     /// What confirming needs of a row and what was found for it.
     fn witness(shape: &Shape, row: &[Value], copies: Option<&Vec<Row>>, verdict: &Verdict) -> Witness {
         let version: Vec<Value> = shape.version.iter().map(|i| row[*i].clone()).collect();
@@ -284,9 +308,19 @@ impl Pair {
         }
     }
 
-    /// The verdict, and the digest by which the same difference is known again.
-    fn judge(shape: &Shape, row: &[Value], copies: Option<&Vec<Row>>) -> (Verdict, [u8; 16]) {
+    /// The verdict, and the digest by which the same difference is known again. `carriers`: how many rows of the source
+    /// carry the key.
+    fn judge(
+        shape: &Shape,
+        row: &[Value],
+        copies: Option<&Vec<Row>>,
+        carriers: usize,
+    ) -> (Verdict, [u8; 16]) {
         let (verdict, copy): (_, &[Value]) = match copies.map(Vec::as_slice) {
+            found if carriers > 1 => {
+                let found = found.unwrap_or_default();
+                (Verdict::Ambiguous(carriers.max(found.len())), found.first().map_or(&[], Vec::as_slice))
+            }
             None | Some([]) => (Verdict::Missing, &[]),
             Some([copy]) => match compare(&shape.rules, row, copy) {
                 Verdict::Same => return (Verdict::Same, [0; 16]),
@@ -297,4 +331,17 @@ impl Pair {
         let version: Vec<Value> = shape.version.iter().map(|i| row[*i].clone()).collect();
         (verdict, digest(&[&version, copy]))
     }
+}
+
+/// How many rows carry a key, for those keys that several do.
+fn several<'k>(carried: impl Iterator<Item = (RowId, &'k Key)>) -> HashMap<&'k Key, usize> {
+    let mut first: HashMap<&Key, RowId> = HashMap::new();
+    let mut more: HashMap<&Key, HashSet<RowId>> = HashMap::new();
+    for (id, key) in carried {
+        let known = *first.entry(key).or_insert(id);
+        if known != id {
+            more.entry(key).or_insert_with(|| HashSet::from([known])).insert(id);
+        }
+    }
+    more.into_iter().map(|(key, ids)| (key, ids.len())).collect()
 }

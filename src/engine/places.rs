@@ -175,9 +175,10 @@ impl TaskPlaces {
         let name = format!("source {} {}", source.dsn.place(), source.table);
         let found = source::probe(source, &self.compared_columns(), &self.source_database).await;
         let mut places = vec![(name, found)];
+        let folds = source::key_folds(source, &self.source_database).await;
         for (config, database) in self.config.destinations.iter().zip(&self.destination_databases) {
             let name = format!("destination {}: {} {}", config.name, config.dsn.place(), config.table);
-            places.push((name, destination::probe(config, database).await));
+            places.push((name, destination::probe(config, database, folds).await));
         }
         places
     }

@@ -11,7 +11,7 @@ pub enum Verdict {
     Missing,
     /// The row is there; these mapped columns (index into the column map) disagree.
     Differs(Vec<usize>),
-    /// Several destination rows carry this key.
+    /// So many rows carry this key, at the source or at the destination, whichever has more.
     Ambiguous(usize),
     /// The key is NULL or cannot be expressed at the destination.
     NotComparable,

@@ -1,5 +1,6 @@
 //! Where rows are true. One trait, one file per kind of source.
 
+mod by_key;
 mod insert;
 mod keys;
 mod open;
@@ -13,9 +14,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use open::open;
-pub use probe::probe;
+pub use probe::{key_folds, probe};
 
-use crate::model::{Column, Feed, Position, RowId, SourceRow};
+use crate::model::{Column, Feed, Position, RowId, SourceRow, Value};
 use crate::sql::PlaceError;
 
 /// A source that can be walked by feeds and asked for single rows.
@@ -46,6 +47,11 @@ pub trait Source: Send + Sync {
 
     /// Whole rows by their integer key; rows that are gone are left out. Order is free.
     async fn fetch(&self, ids: &[RowId]) -> Result<Vec<SourceRow>, PlaceError>;
+
+    /// Ids of all rows that carry one of `keys` (values of `byColumn`), with the key as it stands there, so that several
+    /// rows of one key are noticed. A case-insensitive collation may add rows and a row may come twice: the caller
+    /// matches exactly. Nothing where no two rows can share a key, and where no index finds rows by it.
+    async fn holders(&self, keys: &[Value]) -> Result<Vec<(RowId, Value)>, PlaceError>;
 
     /// At most `limit` rows from ten places all over the table, each with the values of [`Source::read_columns`].
     async fn sample(&self, limit: usize) -> Result<Vec<SourceRow>, PlaceError>;

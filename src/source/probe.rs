@@ -8,6 +8,7 @@ use super::shape::Shape;
 use super::update::UpdateFeed;
 use crate::config::SourceConfig;
 use crate::sql::Database;
+use crate::sql::catalog::Table;
 use crate::sql::probe::{self, Checked};
 
 /// A clock that differs by more is worth a word.
@@ -31,6 +32,7 @@ pub async fn probe(config: &SourceConfig, mapped: &[String], database: &Arc<Data
     found.push(Checked::good("columns", format!("all {} are there", shape.read.len())));
     found.push(Checked::good("id", format!("rows are walked by {:?} ({})", id.name, id.declared)));
     found.push(probe::index(&table, shape.id, "the insert feed reads by it"));
+    found.extend(carriers(&table, &shape));
     if let Some(update) = UpdateFeed::new(&table, &shape, config) {
         let column = shape.update.expect("an update feed has a column");
         found.push(probe::index(&table, column, "the update feed reads by it"));
@@ -40,6 +42,33 @@ pub async fn probe(config: &SourceConfig, mapped: &[String], database: &Arc<Data
         });
     }
     found
+}
+
+/// Whether the source takes two keys for one that differ in case only; `None` if its table cannot be looked at.
+pub async fn key_folds(config: &SourceConfig, database: &Arc<Database>) -> Option<bool> {
+    let table = Table::resolve(database, &config.table).await.ok()?;
+    let key = table.require(&config.by_column).ok()?;
+    Some(probe::folds(database, &table, key).await)
+}
+
+/// What is known about several rows of one key.
+fn carriers(table: &Table, shape: &Shape) -> Option<Checked> {
+    let (key, full_name) = (&table.columns[shape.by].name, table.full_name());
+    if shape.by == shape.id || table.is_unique(shape.by) {
+        return None;
+    }
+    Some(if table.has_index(&[shape.by]) {
+        let message = format!(
+            "{key:?} of {full_name:?} is not unique; several rows of one key are looked for (ambiguous)"
+        );
+        Checked::good("key", message)
+    } else {
+        let message = format!(
+            "{key:?} of {full_name:?} has neither a unique nor any other index: several rows of one key are only noticed \
+             when one read shows them together; add an index"
+        );
+        Checked::warning("key", message)
+    })
 }
 
 fn clock(ahead: Option<TimeDelta>, column: &str, config: &SourceConfig) -> Checked {

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::by_key::ByKey;
 use super::insert::{self, InsertFeed};
 use super::keys::{by_ids, list_statements};
 use super::shape::Shape;
 use super::update::UpdateFeed;
 use super::{Batch, Source};
 use crate::config::SourceConfig;
-use crate::model::{Column, Feed, Position, Row, RowId, SourceRow};
+use crate::model::{Column, Feed, Position, Row, RowId, SourceRow, Value};
 use crate::sql::catalog::Table;
 use crate::sql::statement::Statement;
 use crate::sql::{Database, PlaceError, PlaceErrorKind};
@@ -25,6 +26,7 @@ pub(super) struct SqlSource {
     shape: Shape,
     insert: InsertFeed,
     update: Option<UpdateFeed>,
+    by_key: Option<ByKey>,
     /// Whole rows by id, one statement per list size.
     fetch: Vec<Statement>,
 }
@@ -48,6 +50,7 @@ impl SqlSource {
         Ok(Self {
             identity: format!("{} id={} key={}", table.identity, name(shape.id), name(shape.by)),
             insert: InsertFeed::new(&table, &shape),
+            by_key: ByKey::new(&table, &shape),
             update,
             fetch: list_statements(&table, &all, shape.id),
             config: config.clone(),
@@ -140,6 +143,13 @@ impl Source for SqlSource {
         let rows = by_ids(&self.database, &self.fetch, ids).await?;
         let keyed = |row: Row| Some(SourceRow { id: RowId(row[self.shape.id].as_int()?), values: row });
         Ok(rows.into_iter().filter_map(keyed).collect())
+    }
+
+    async fn holders(&self, keys: &[Value]) -> Result<Vec<(RowId, Value)>, PlaceError> {
+        match &self.by_key {
+            Some(by_key) => by_key.holders(&self.database, keys).await,
+            None => Ok(Vec::new()),
+        }
     }
 
     async fn sample(&self, limit: usize) -> Result<Vec<SourceRow>, PlaceError> {

@@ -4,6 +4,7 @@
 //! `2^70`, a NUL for PostgreSQL text) equals none of its values: it is left out of the look-up and so counts as
 //! missing, instead of making the whole look-up fail or read the whole table.
 
+use super::select::LIST;
 use super::statement::Param;
 use crate::config::Engine;
 use crate::model::{Class, Column, Value, form};
@@ -203,10 +204,48 @@ fn dynamic(column: &Column, value: &Value) -> Forms {
     }
 }
 
+/// What the keys of one statement may weigh together: servers refuse packets beyond a size, down to one MiB.
+const HEAVIEST: usize = 1 << 19;
+
+/// Groups of keys (of forms of keys) that must be asked for together, in lists that one statement can take.
+pub(crate) fn groups(groups: impl IntoIterator<Item = Vec<Value>>) -> Vec<Vec<Value>> {
+    let mut lists: Vec<Vec<Value>> = Vec::new();
+    let mut weighs = 0;
+    for group in groups {
+        let weight: usize = group.iter().map(weight).sum();
+        match lists.last_mut() {
+            Some(list) if list.len() + group.len() <= LIST && weighs + weight <= HEAVIEST => {
+                list.extend(group);
+                weighs += weight;
+            }
+            _ => {
+                lists.push(group);
+                weighs = weight;
+            }
+        }
+    }
+    lists
+}
+
+/// As [`groups`], for keys that may stand anywhere.
+pub(crate) fn lists(keys: &[Value]) -> Vec<Vec<Value>> {
+    groups(keys.iter().map(|key| vec![key.clone()]))
+}
+
+fn weight(value: &Value) -> usize {
+    match value {
+        Value::Text(text) => text.len(),
+        Value::Bytes(bytes) => bytes.len(),
+        _ => 8,
+    }
+}
+
 /// The parameters of a look-up of `keys` with `size` places.
 pub(crate) fn params(engine: Engine, class: Class, keys: &[&Value], size: usize) -> Vec<Param> {
     if engine != Engine::Postgres {
-        let filled = keys.iter().chain(keys.last().into_iter().cycle()).take(size);
+        // Filled up with the lightest: the same heavy one a thousand times would be a heavy packet.
+        let lightest = keys.iter().min_by_key(|key| weight(key));
+        let filled = keys.iter().chain(lightest.into_iter().cycle()).take(size);
         return filled.map(|key| param(key)).collect();
     }
     let texts = || keys.iter().map(|key| plain(key).unwrap_or_default().into()).collect();

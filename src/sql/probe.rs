@@ -1,9 +1,12 @@
 //! What a look at a place before the start has found, as data: `check --connect` prints it.
 
 use super::catalog::Table;
+use super::dialect::quote;
+use super::select;
 use super::statement::{Param, Read, Statement};
 use super::{Database, PlaceError};
 use crate::config::Engine;
+use crate::model::Class;
 
 /// How bad something found is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,7 +24,7 @@ pub enum Level {
 pub struct Checked {
     /// How bad it is.
     pub level: Level,
-    /// What was looked at, in a word: `connection`, `table`, `columns`, `id`, `index`, `charset`, `clock`.
+    /// What was looked at, in a word: `connection`, `table`, `columns`, `id`, `index`, `charset`, `clock`, `case`.
     pub subject: &'static str,
     /// What was found and, unless it is good, what to do; one line.
     pub message: String,
@@ -86,6 +89,22 @@ async fn echoes(database: &Database) -> Result<bool, PlaceError> {
     };
     let rows = database.fetch(&Statement::new(sql, [Read::Text]), &[Param::text(PROBE)]).await?;
     Ok(rows.first().and_then(|row| row[0].to_text()).as_deref() == Some(PROBE))
+}
+
+/// Whether the database takes `a` for `A` in a column.
+pub(crate) async fn folds(database: &Database, table: &Table, column: usize) -> bool {
+    if !matches!(table.columns[column].class, Class::Text | Class::Dynamic) {
+        return false;
+    }
+    // The column decides how the union is compared, without a row being read.
+    let (name, from) = (quote(table.engine, &table.columns[column].name), select::from(table));
+    let never = if table.engine == Engine::Postgres { "false" } else { "0" };
+    let sql = format!(
+        "SELECT 'yes' FROM (SELECT {name} AS k FROM {from} WHERE {never} UNION ALL SELECT 'a') AS probe WHERE k = 'A'"
+    );
+    let found = database.fetch(&Statement::new(sql, [Read::Text]), &[]).await;
+    // Types that no such text fits into (an enum) do not fold.
+    found.is_ok_and(|rows| !rows.is_empty())
 }
 
 /// Whether an index leads with a column that rows are read or found by.

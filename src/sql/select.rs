@@ -99,12 +99,17 @@ fn head(table: &Table, columns: &[usize]) -> String {
         }
     }
     sql.push_str(" FROM ");
-    if let Some(schema) = &table.schema {
-        sql.push_str(&quote(table.engine, schema));
-        sql.push('.');
-    }
-    sql.push_str(&quote(table.engine, &table.name));
+    sql.push_str(&from(table));
     sql
+}
+
+/// The table's name with its schema, quoted.
+pub(crate) fn from(table: &Table) -> String {
+    let name = quote(table.engine, &table.name);
+    match &table.schema {
+        Some(schema) => format!("{}.{name}", quote(table.engine, schema)),
+        None => name,
+    }
 }
 
 /// One placeholder for a value of the column's own type. PostgreSQL is told the type of what arrives as text.

@@ -61,10 +61,24 @@ fn null_is_never_looked_up() {
 }
 
 #[test]
-fn lists_are_filled_with_their_last_key() {
+fn lists_are_filled_with_their_lightest_key() {
     let (a, b) = (Value::Int(1), Value::Int(2));
     let params = params(Engine::MySql, Class::Int, &[&a, &b], 4);
-    assert_eq!(params, [Param::Int(1), Param::Int(2), Param::Int(2), Param::Int(2)]);
+    assert_eq!(params, [Param::Int(1), Param::Int(2), Param::Int(1), Param::Int(1)]);
+    let heavy = Value::text("long");
+    let params = super::params(Engine::MySql, Class::Text, &[&heavy, &Value::text("b")], 3);
+    assert_eq!(params, [Param::text("long"), Param::text("b"), Param::text("b")]);
     let params = super::params(Engine::Postgres, Class::Int, &[&a, &b], 10);
     assert_eq!(params, [Param::Ints(vec![1, 2])]);
+}
+
+#[test]
+fn lists_have_bounds() {
+    let keys: Vec<Value> = (0..2500).map(Value::Int).collect();
+    assert_eq!(lists(&keys).iter().map(Vec::len).collect::<Vec<_>>(), [1000, 1000, 500]);
+    let heavy = vec![Value::text("x".repeat(HEAVIEST / 2)); 3];
+    assert_eq!(lists(&heavy).iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
+    // A single one too heavy for a list is asked for alone; forms of one key stay together.
+    assert_eq!(lists(&[Value::text("x".repeat(HEAVIEST * 2)), Value::Int(1)]).len(), 2);
+    assert_eq!(groups([vec![Value::Int(1); 600], vec![Value::Int(2); 600]]).len(), 2);
 }

@@ -7,7 +7,8 @@ use super::case::{Keys, NONE, Type, keys, ty};
 const INT: Type = ty("BIGINT", "bigint", "INTEGER");
 const TEXT: Type = ty("VARCHAR(60) COLLATE utf8mb4_bin", "varchar(60)", "VARCHAR(60)");
 /// Text keys that their own database takes for one whatever their case.
-const FOLDED: Type = ty("VARCHAR(60) COLLATE utf8mb4_general_ci", "varchar(60)", "TEXT COLLATE NOCASE");
+const FOLDED: Type =
+    ty("VARCHAR(60) COLLATE utf8mb4_general_ci", "varchar(60) COLLATE folds", "TEXT COLLATE NOCASE");
 const DEC: Type = ty("DECIMAL(30,4)", "numeric(30,4)", "TEXT");
 const UUID: Type = ty("UUID", "uuid", "TEXT");
 const UUID_TEXT: &str = "6ccd780c-baba-1026-9564-5b8c656024db";

@@ -10,6 +10,7 @@ mod key_bench;
 mod keys;
 mod kinds;
 mod numbers;
+mod several;
 mod texts;
 mod times;
 
@@ -29,7 +30,11 @@ async fn databases((from, to): (Engine, Engine)) -> Option<(Db, Db)> {
     let (src, des) = (Db::new(from).await?, Db::new(to).await?);
     for db in [&src, &des] {
         if db.engine == Engine::Postgres {
-            db.run("CREATE TYPE mood AS ENUM ('sad', 'o''k'); CREATE DOMAIN short AS varchar(9)").await;
+            db.run(
+                "CREATE TYPE mood AS ENUM ('sad', 'o''k'); CREATE DOMAIN short AS varchar(9); \
+                 CREATE COLLATION folds (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
+            )
+            .await;
         }
     }
     Some((src, des))

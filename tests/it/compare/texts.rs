@@ -6,7 +6,8 @@ use super::case::{Group, NONE, Type, group, ty};
 
 const TEXT: Type = ty("VARCHAR(60) CHARACTER SET utf8mb4", "varchar(60)", "VARCHAR(60)");
 /// Text that its own database compares without case and accents.
-const FOLDED: Type = ty("VARCHAR(60) COLLATE utf8mb4_unicode_ci", "text", "TEXT COLLATE NOCASE");
+const FOLDED: Type =
+    ty("VARCHAR(60) COLLATE utf8mb4_unicode_ci", "text COLLATE folds", "TEXT COLLATE NOCASE");
 const LONG: Type = ty("LONGTEXT CHARACTER SET utf8mb4", "text", "TEXT");
 const CHAR: Type = ty("CHAR(8)", "char(8)", NONE);
 const BYTES: Type = ty("VARBINARY(60)", "bytea", "BLOB");

@@ -25,19 +25,25 @@ async fn all_is_well_or_all_problems_are_told_at_once() {
         let mut config = source_config(&db, "t", "k");
         config.update = Some(update_config("u"));
         let found = look(&db, &config, &["v"]).await;
-        let bad = worse(&found);
+        let mut bad = worse(&found);
+        let carriers = bad.remove(0);
+        assert!(carriers.1 == "key" && carriers.2.contains("\"k\" of"), "{carriers:?}");
         assert_eq!(bad.len(), 1, "{engine} {found:?}");
         assert!(bad[0].0 == Level::Warning && bad[0].1 == "index" && bad[0].2.contains("\"u\""), "{bad:?}");
-        db.run("CREATE INDEX t_u ON t (u)").await;
+        db.run("CREATE INDEX t_u ON t (u); CREATE INDEX t_plain ON t (k)").await;
+        let found = look(&db, &config, &["v"]).await;
+        assert!(worse(&found).is_empty(), "{engine} {found:?}");
+        let subjects: Vec<&str> = found.iter().map(|checked| checked.subject).collect();
+        let wanted = ["connection", "charset", "table", "columns", "id", "index", "key", "index", "clock"];
+        assert_eq!(subjects, wanted);
+        db.run(if engine == Engine::MySql { "DROP INDEX t_plain ON t" } else { "DROP INDEX t_plain" }).await;
         db.run(format!(
             "CREATE INDEX t_k ON t ({})",
             if engine == Engine::MySql { "k(3)" } else { "lower(k)" }
         ))
         .await;
         let found = look(&db, &config, &["v"]).await;
-        assert!(worse(&found).is_empty(), "{engine} {found:?}");
-        let subjects: Vec<&str> = found.iter().map(|checked| checked.subject).collect();
-        assert_eq!(subjects, ["connection", "charset", "table", "columns", "id", "index", "index", "clock"]);
+        assert!(worse(&found).iter().all(|(_, subject, _)| *subject == "key"), "{engine} {found:?}");
 
         config.by_column = "kk".to_owned();
         config.id = Some("k".to_owned());
@@ -50,7 +56,8 @@ async fn all_is_well_or_all_problems_are_told_at_once() {
 
         // A prefix or an expression does not find a copy by its key.
         let found =
-            cupid::destination::probe(&destination_config(&db, "t", "k", &["v", "w"]), &database(&db)).await;
+            cupid::destination::probe(&destination_config(&db, "t", "k", &["v", "w"]), &database(&db), None)
+                .await;
         let bad = worse(&found);
         assert!(
             bad.iter().any(|(level, subject, _)| *level == Level::Problem && *subject == "columns"),
@@ -64,7 +71,7 @@ async fn all_is_well_or_all_problems_are_told_at_once() {
         }
         db.run("CREATE INDEX t_kk ON t (k, v)").await;
         let found =
-            cupid::destination::probe(&destination_config(&db, "t", "k", &["v"]), &database(&db)).await;
+            cupid::destination::probe(&destination_config(&db, "t", "k", &["v"]), &database(&db), None).await;
         assert!(worse(&found).is_empty(), "{engine} {found:?}");
     }
 }
@@ -138,6 +145,43 @@ async fn columns_are_found_as_the_engine_would() {
         if let Ok(source) = opened {
             assert_eq!(source.find("Name"), Some(1));
             assert_eq!(source.find("nam"), None);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_only_the_copy_folds_is_warned_of() {
+    for engine in ENGINES {
+        let Some(db) = Db::new(engine).await else { continue };
+        let (folds, exact) = match engine {
+            Engine::MySql => ("VARCHAR(9) COLLATE utf8mb4_general_ci", "VARCHAR(9) COLLATE utf8mb4_bin"),
+            Engine::Postgres => ("VARCHAR(9) COLLATE folds", "VARCHAR(9)"),
+            Engine::Sqlite => ("VARCHAR(9) COLLATE NOCASE", "VARCHAR(9)"),
+        };
+        if engine == Engine::Postgres {
+            db.run(
+                "CREATE COLLATION folds (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
+            )
+            .await;
+        }
+        db.run(format!("CREATE TABLE f (id INTEGER PRIMARY KEY, k {folds}, e {exact}, n INTEGER)")).await;
+        for (source, copy, warned) in [
+            ("e", "k", true),
+            ("k", "k", false),
+            ("e", "e", false),
+            ("k", "e", false),
+            ("n", "n", false),
+            ("n", "k", true),
+        ] {
+            let source = cupid::source::key_folds(&source_config(&db, "f", source), &database(&db)).await;
+            let found = cupid::destination::probe(
+                &destination_config(&db, "f", copy, &["k"]),
+                &database(&db),
+                source,
+            )
+            .await;
+            let case = found.iter().find(|checked| checked.subject == "case");
+            assert_eq!(case.is_some(), warned, "{engine} {source:?} {copy}: {found:?}");
         }
     }
 }
