@@ -117,12 +117,20 @@ fn table(destination: &DestinationConfig, sample: &Sample) -> String {
     if c.not_comparable > 0 {
         lines.push(format!("    {} rows have no key (NULL) and cannot be compared", c.not_comparable));
     }
-    let names: Vec<String> = destination.columns.iter().map(|(src, des)| format!("{src} → {des}")).collect();
+    let names: Vec<String> =
+        destination.columns.iter().map(|c| format!("{} → {}", c.source, c.copy)).collect();
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max("column".len());
     lines.push(format!("    {:<width$}  {:>8}  {:>8}  {:>8}", "column", "agree", "missing", "differs"));
     for (name, differs) in names.iter().zip(&sample.by_column) {
         let agree = c.same + c.differs - differs;
         lines.push(format!("    {name:<width$}  {agree:>8}  {:>8}  {differs:>8}", c.missing));
+    }
+    let loose = destination.columns.iter().filter(|column| column.policy.is_loose());
+    let loose: Vec<String> =
+        loose.map(|column| format!("    {}: {}", column.source, column.policy)).collect();
+    if !loose.is_empty() {
+        lines.push("    let pass, as \"columns\" says:".to_owned());
+        lines.extend(loose.into_iter().map(|line| format!("  {line}")));
     }
     if c.rows > 0 && c.missing == c.rows {
         lines.push(
@@ -144,7 +152,7 @@ mod tests {
     fn a_sample_is_shown_by_column() {
         let file = r#"{ "src": { "dsn": "sqlite:a.db", "table": "t", "byColumn": "k" },
             "des": [ { "name": "crm", "dsn": "sqlite:b.db", "table": "t", "byColumn": "k",
-                       "columns": { "k": "k", "name": "full_name" },
+                       "columns": { "k": "k", "name": { "column": "full_name", "trim": true, "ignoreCase": true } },
                        "callbackNotification": { "url": "127.0.0.1:1/" } } ] }"#;
         let loaded = config::parse(file, std::path::Path::new("/etc/c.json"), &|_| None).unwrap();
         let counts = Counts { rows: 20, same: 17, missing: 1, differs: 2, ..Counts::default() };
@@ -154,6 +162,8 @@ mod tests {
     column               agree   missing   differs
     k → k                   19         1         0
     name → full_name        17         1         2
+    let pass, as \"columns\" says:
+      name: trim, ignoreCase
 ";
         assert_eq!(shown, expected);
     }

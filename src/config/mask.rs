@@ -105,7 +105,7 @@ fn value(text: &str, node: &Value<'_>, kind: Option<Kind>, ranges: &mut Vec<Rang
                         keys::find(scope, name).or_else(|| keys::find_anywhere(name)).map(|key| key.kind)
                     }
                     Some(Kind::Map(scope)) => Some(Kind::Object(scope)),
-                    Some(Kind::Columns) => Some(Kind::Text),
+                    Some(Kind::Columns) => Some(Kind::Object(Scope::Column)),
                     _ => keys::find_anywhere(name).map(|key| key.kind),
                 };
                 value(text, &property.value, below, ranges);
@@ -159,6 +159,10 @@ mod tests {
             (
                 r#"{"des":[{"columns":{"password":"password"}}]}"#,
                 r#"{"des":[{"columns":{"password":"password"}}]}"#,
+            ),
+            (
+                r#"{"des":[{"columns":{"password":{"column":"password"},"user":{"password":"x"}}}]}"#,
+                r#"{"des":[{"columns":{"password":{"column":"password"},"user":{"password":"*"}}}]}"#,
             ),
             (r#"{"src":{"dsn":"u:p\u0040tcp"}}"#, r#"{"src":{"dsn":"************"}}"#),
         ];

@@ -8,6 +8,7 @@
 //! ```
 
 mod check;
+mod column;
 mod dsn;
 mod duration;
 mod env;
@@ -28,6 +29,7 @@ mod section;
 mod task;
 mod zone;
 
+pub use column::{ColumnConfig, ColumnPolicy, Tolerance, Trim};
 pub(crate) use duration::parse as parse_duration;
 pub(crate) use env::UNSET;
 pub use explain::explain;

@@ -11,7 +11,8 @@ use super::keys::Kind;
 use super::nearest::nearest;
 use super::problem::{Problem, Severity, Span, line_and_column};
 use super::section::Section;
-use super::{duration, secrets};
+use super::{Tolerance, Trim, duration, secrets};
+use crate::model::form;
 
 /// A value as found.
 #[derive(Clone, Debug)]
@@ -215,6 +216,59 @@ impl<'e> Reader<'e> {
             None => problem,
         });
         None
+    }
+
+    /// `true`, `false` or `"end"`.
+    pub(crate) fn trim(&mut self, section: &Section<'_>, name: &str) -> Option<Found<Trim>> {
+        match &section.get(name)?.value {
+            Value::BooleanLit(_) => self.boolean(section, name).map(|found| {
+                let trim = if found.value { Trim::Both } else { Trim::None };
+                found.with(trim)
+            }),
+            node => {
+                let kind = section.kind(name);
+                let found = self.found(kind, name, node)?;
+                if found.value == "end" {
+                    return Some(found.with(Trim::End));
+                }
+                self.report(Problem::error(found.span, format!("`{name}` must be {}", kind.expected())));
+                None
+            }
+        }
+    }
+
+    /// A number, a percentage or a duration, above zero.
+    pub(crate) fn tolerance(&mut self, section: &Section<'_>, name: &str) -> Option<Found<Tolerance>> {
+        let kind = section.kind(name);
+        let positive = |text: &str| {
+            form::number(text).filter(|n| n.starts_with(|c: char| c.is_ascii_digit()) && n != "0")
+        };
+        let node = &section.get(name)?.value;
+        let (found, read) = if let Value::NumberLit(literal) = node {
+            let found = Found {
+                value: literal.value.to_owned(),
+                span: literal.range.into(),
+                json: literal.value.to_owned(),
+                outside: false,
+            };
+            let read = positive(literal.value).map(Tolerance::Absolute);
+            (found, read)
+        } else {
+            let found = self.found(kind, name, node)?;
+            let read = match found.value.strip_suffix('%') {
+                Some(percent) => positive(percent.trim_end()).map(Tolerance::Percent),
+                None => {
+                    duration::parse(&found.value).ok().filter(|time| !time.is_zero()).map(Tolerance::Time)
+                }
+            };
+            (found, read)
+        };
+        if read.is_none() {
+            let problem = Problem::error(found.span, format!("`{name}` must be {}", kind.expected()));
+            let is_number = !found.outside && positive(&found.value).is_some();
+            self.report(if is_number { problem.help("remove the quotes") } else { problem });
+        }
+        read.map(|tolerance| found.with(tolerance))
     }
 
     /// A duration above zero, or from zero on where the table says so.

@@ -38,6 +38,7 @@ fn def_name(scope: Scope) -> &'static str {
         Scope::Task => "task",
         Scope::Source => "source",
         Scope::Destination => "destination",
+        Scope::Column => "column",
         Scope::Callback => "callback",
         Scope::Retry => "retry",
         Scope::Log => "log",
@@ -103,7 +104,13 @@ fn kind(kind: Kind) -> Value {
         Kind::Word(words) => json!({ "anyOf": [{ "enum": words }, outside] }),
         Kind::Addresses => json!({ "type": "array", "minItems": 1, "items": { "type": "string" } }),
         Kind::Columns => {
-            json!({ "type": "object", "minProperties": 1, "additionalProperties": { "type": "string" } })
+            let entry = json!({ "anyOf": [{ "type": "string" }, reference(Scope::Column)] });
+            json!({ "type": "object", "minProperties": 1, "additionalProperties": entry })
+        }
+        Kind::Column => json!({ "anyOf": [{ "type": "string" }, reference(Scope::Column)] }),
+        Kind::Trim => json!({ "enum": [true, false, "end"] }),
+        Kind::Tolerance => {
+            json!({ "anyOf": [{ "type": "number", "exclusiveMinimum": 0 }, { "type": "string" }] })
         }
         Kind::Object(scope) => reference(scope),
         Kind::Map(scope) => json!({ "type": "object", "additionalProperties": reference(scope) }),

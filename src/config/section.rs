@@ -192,22 +192,38 @@ impl Reader<'_> {
         Some(array.elements.iter().filter_map(|element| self.found(kind, name, element)).collect())
     }
 
-    /// The text pairs of an object with free keys, with the spans of both.
-    pub(crate) fn pairs<'a>(
+    /// The entries of `columns`, each with the span of its name.
+    pub(crate) fn columns<'a>(
         &mut self,
         section: &Section<'a>,
         name: &str,
-    ) -> Vec<(&'a str, Span, Found<String>)> {
+    ) -> Vec<(&'a str, Span, Entry<'a>)> {
         let Some((object, _)) = self.object(section, name) else { return Vec::new() };
         self.no_duplicates(object);
-        let mut pairs = Vec::new();
+        let mut entries = Vec::new();
         for property in &object.properties {
-            if let Some(found) = self.found(Kind::Text, property.name.as_str(), &property.value) {
-                pairs.push((property.name.as_str(), name_span(property), found));
+            let (name, at) = (property.name.as_str(), name_span(property));
+            match &property.value {
+                Value::Object(entry) => {
+                    entries.push((name, at, Entry::Section(self.section(Scope::Column, entry, at))));
+                }
+                Value::StringLit(_) => {
+                    let found = self.found(Kind::Text, name, &property.value);
+                    entries.extend(found.map(|found| (name, at, Entry::Name(found))));
+                }
+                node => self.wrong(Kind::Column, name, node),
             }
         }
-        pairs
+        entries
     }
+}
+
+/// What stands behind the name of a source column.
+pub(crate) enum Entry<'a> {
+    /// The destination column.
+    Name(Found<String>),
+    /// The destination column and what is let pass.
+    Section(Section<'a>),
 }
 
 fn usable_elsewhere(name: &str) -> Option<&'static str> {

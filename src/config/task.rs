@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::ColumnConfig;
 use crate::base::secret::Secret;
 use crate::model::{DestinationName, TaskName};
 
@@ -88,8 +89,8 @@ pub struct DestinationConfig {
     pub table: String,
     /// Column that holds the source's `byColumn` value.
     pub by_column: String,
-    /// (source column, destination column) pairs that must agree, in the order of the file.
-    pub columns: Vec<(String, String)>,
+    /// The columns that must agree, in the order of the file.
+    pub columns: Vec<ColumnConfig>,
     /// The receiver.
     pub callback: CallbackConfig,
     /// When failed attempts are made again.

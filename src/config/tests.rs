@@ -143,7 +143,11 @@ fn the_example_is_the_legacy_file() {
     assert_eq!(update.layout.as_ref().unwrap().strftime, "%Y-%m-%d %H:%M:%S");
     let destination = &task.destinations[0];
     assert_eq!(destination.name.as_str(), "db2.user");
-    let columns = [("number", "number"), ("name", "name")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+    let columns = ["number", "name"].map(|name| ColumnConfig {
+        source: name.to_owned(),
+        copy: name.to_owned(),
+        policy: ColumnPolicy::default(),
+    });
     assert_eq!(destination.columns, columns);
     assert_eq!(destination.callback.url.as_str(), "http://127.0.0.1:20000/test/callback");
     assert_eq!(

@@ -15,7 +15,7 @@ pub async fn probe(
 ) -> Vec<Checked> {
     let mut found = Vec::new();
     let Some(table) = probe::place(database, &config.table, &mut found).await else { return found };
-    let names = std::iter::once(&config.by_column).chain(config.columns.iter().map(|(_, name)| name));
+    let names = std::iter::once(&config.by_column).chain(config.columns.iter().map(|column| &column.copy));
     let mut problems: Vec<String> = names.filter_map(|name| table.require(name).err()).collect();
     problems.dedup();
     if problems.is_empty() {

@@ -38,8 +38,8 @@ impl SqlDestination {
         let missing = |message: String| PlaceError::new(PlaceErrorKind::Missing, database.place(), message);
         let key = table.require(&config.by_column).map_err(missing)?;
         let mut selected = vec![key];
-        for (_, name) in &config.columns {
-            selected.push(table.require(name).map_err(missing)?);
+        for column in &config.columns {
+            selected.push(table.require(&column.copy).map_err(missing)?);
         }
         Ok(Self {
             identity: format!("{} key={}", table.identity, table.columns[key].name),
@@ -150,7 +150,7 @@ impl Destination for SqlDestination {
         let fresh = Table::resolve(&self.database, &self.config.table).await?;
         let missing =
             |message: String| PlaceError::new(PlaceErrorKind::Missing, self.database.place(), message);
-        let names = self.config.columns.iter().map(|(_, name)| name).chain([&self.config.by_column]);
+        let names = self.config.columns.iter().map(|column| &column.copy).chain([&self.config.by_column]);
         for name in names {
             let (now, before) =
                 (fresh.require(name).map_err(missing)?, self.table.require(name).map_err(missing)?);

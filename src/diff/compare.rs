@@ -1,41 +1,64 @@
 //! Compares a source row with the row found at the destination.
 
 use super::form::Form;
+use super::lens::{Lens, Side};
+use crate::config::ColumnPolicy;
 use crate::model::{Column, Value, Verdict};
 
 /// How one pair of mapped columns is compared.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ColumnRule {
     source: usize,
     destination: usize,
     form: Form,
+    lens: Option<Lens>,
 }
 
 impl ColumnRule {
     /// The rule for a source column and a destination column, each with its place in the rows to be compared.
-    pub fn new(source: (usize, &Column), destination: (usize, &Column)) -> Self {
-        Self { source: source.0, destination: destination.0, form: Form::between(source.1, destination.1) }
+    ///
+    /// # Errors
+    /// What of the policy cannot apply to columns of these types, and why.
+    pub fn new(
+        source: (usize, &Column),
+        destination: (usize, &Column),
+        policy: &ColumnPolicy,
+    ) -> Result<Self, String> {
+        let form = Form::between(source.1, destination.1);
+        let lens = Lens::new(policy, form, source.1, destination.1)?;
+        Ok(Self { source: source.0, destination: destination.0, form, lens })
     }
 
     /// A short hash of the source's value in the form in which both sides meet: equal values have equal ones.
     pub fn source_mark(&self, source: &[Value]) -> u32 {
-        mark(self.form, &source[self.source])
+        self.mark(Side::Source, &source[self.source])
     }
 
     /// The same of the destination's value.
     pub fn destination_mark(&self, destination: &[Value]) -> u32 {
-        mark(self.form, &destination[self.destination])
+        self.mark(Side::Destination, &destination[self.destination])
+    }
+
+    /// NULL is 0 and nothing else is.
+    fn mark(&self, side: Side, value: &Value) -> u32 {
+        let hash = |value: &Value| {
+            let bytes = self.form.canonical(value);
+            bytes.map_or(0, |bytes| (xxhash_rust::xxh3::xxh3_64(&bytes) >> 32) as u32 | 1)
+        };
+        match &self.lens {
+            None => hash(value),
+            Some(lens) => hash(&lens.witness(side, value)),
+        }
     }
 
     /// Whether the pair agrees in these rows.
     pub fn agrees(&self, source: &[Value], destination: &[Value]) -> bool {
-        self.form.same(&source[self.source], &destination[self.destination])
+        let (a, b) = (&source[self.source], &destination[self.destination]);
+        match &self.lens {
+            None => self.form.same(a, b),
+            Some(lens) => lens.same(self.form, a, b),
+        }
     }
-}
-
-/// NULL is 0 and nothing else is.
-fn mark(form: Form, value: &Value) -> u32 {
-    form.canonical(value).map_or(0, |bytes| (xxhash_rust::xxh3::xxh3_64(&bytes) >> 32) as u32 | 1)
 }
 
 /// Compares two rows found by the same key: [`Verdict::Same`], or [`Verdict::Differs`] with the places in `rules`

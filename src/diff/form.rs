@@ -123,6 +123,12 @@ impl Form {
         }
     }
 
+    /// Whether the values of columns of these classes are compared as numbers.
+    pub(super) fn is_number(self, classes: &[Class]) -> bool {
+        matches!(self, Self::Number | Self::Single | Self::BitNumber | Self::Money)
+            || (self == Self::Plain && classes.contains(&Class::Dynamic))
+    }
+
     fn takes_numbers(self) -> bool {
         matches!(self, Self::Number | Self::Single | Self::BitNumber | Self::Money | Self::Plain)
     }

@@ -5,7 +5,8 @@
 //! ([`KeyForm`]) and compared columns ([`ColumnRule`]) use the same one, so a row that was found by its key is never
 //! reported for it.
 //!
-//! NULL agrees with NULL only, and as a key with nothing.
+//! NULL agrees with NULL only, and as a key with nothing. What a configuration lets pass beyond that is a
+//! [`Lens`](lens::Lens) in front of a pair of columns; keys have none.
 
 mod class;
 mod compare;
@@ -13,7 +14,9 @@ mod digest;
 mod form;
 mod json;
 mod key;
+mod lens;
 mod spell;
+mod tolerance;
 
 pub use compare::{ColumnRule, compare};
 pub use digest::digest;

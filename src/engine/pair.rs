@@ -7,6 +7,7 @@ use futures_util::future::try_join_all;
 
 use super::ticket::Counts;
 use crate::base::clock::UnixMs;
+use crate::config::ColumnConfig;
 use crate::destination::Destination;
 use crate::diff::{ColumnRule, KeyForm, compare, digest};
 use crate::model::{
@@ -95,12 +96,12 @@ impl Pair {
     /// Decides how the two are compared.
     ///
     /// # Errors
-    /// If a column is not there (the catalogue changed between two looks).
+    /// If a column is not there (the catalogue changed between two looks), or has a policy that its type does not allow.
     pub(super) fn new(
         source: Arc<dyn Source>,
         destination: Arc<dyn Destination>,
         by_column: &str,
-        columns: &[(String, String)],
+        columns: &[ColumnConfig],
     ) -> Result<Self, PlaceError> {
         let all = source.columns();
         let read = source.read_columns();
@@ -115,17 +116,20 @@ impl Pair {
             Ok::<_, PlaceError>((whole, read))
         };
         let (whole_key, read_key) = find(by_column)?;
-        let pairs = columns.iter().map(|(name, _)| find(name)).collect::<Result<Vec<_>, _>>()?;
+        let pairs = columns.iter().map(|column| find(&column.source)).collect::<Result<Vec<_>, _>>()?;
         // A copy's row is its key followed by the compared columns.
-        let rule =
-            |at: usize, i: usize| ColumnRule::new((at, &all[pairs[i].0]), (i + 1, &destination.columns()[i]));
+        let rule = |at: usize, i: usize| {
+            let (from, to) = ((at, &all[pairs[i].0]), (i + 1, &destination.columns()[i]));
+            let unfit = |message| PlaceError::new(PlaceErrorKind::Missing, destination.identity(), message);
+            ColumnRule::new(from, to, &columns[i].policy).map_err(unfit)
+        };
         let shape = |key: usize, columns: Vec<usize>, version: Vec<usize>| {
-            let rules = columns.iter().enumerate().map(|(i, at)| rule(*at, i)).collect();
-            Shape { key, columns, rules, version }
+            let rules = columns.iter().enumerate().map(|(i, at)| rule(*at, i)).collect::<Result<_, _>>()?;
+            Ok::<_, PlaceError>(Shape { key, columns, rules, version })
         };
         let key_form = KeyForm::new(&all[whole_key], destination.key_column());
-        let of_read = shape(read_key, pairs.iter().map(|p| p.1).collect(), (0..read.len()).collect());
-        let of_whole = shape(whole_key, pairs.iter().map(|p| p.0).collect(), read.to_vec());
+        let of_read = shape(read_key, pairs.iter().map(|p| p.1).collect(), (0..read.len()).collect())?;
+        let of_whole = shape(whole_key, pairs.iter().map(|p| p.0).collect(), read.to_vec())?;
         Ok(Self { key_form, read: of_read, whole: of_whole, source, destination })
     }
 

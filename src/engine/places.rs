@@ -191,9 +191,9 @@ impl TaskPlaces {
     /// The source columns that any destination compares.
     fn compared_columns(&self) -> Vec<String> {
         let mut columns: Vec<String> = Vec::new();
-        for (column, _) in self.config.destinations.iter().flat_map(|d| &d.columns) {
-            if !columns.contains(column) {
-                columns.push(column.clone());
+        for column in self.config.destinations.iter().flat_map(|d| &d.columns) {
+            if !columns.contains(&column.source) {
+                columns.push(column.source.clone());
             }
         }
         columns

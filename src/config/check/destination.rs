@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::callback;
+use super::column::columns;
 use super::line;
 use super::place::Connections;
 use super::policy::{self, Layers};
@@ -114,41 +115,4 @@ pub(super) fn check<'a>(
         delete,
         callbacks,
     })
-}
-
-fn columns(r: &mut Reader<'_>, section: &Section<'_>) -> Option<Vec<(String, String)>> {
-    let Some(at) = section.key_span("columns") else {
-        let problem =
-            Problem::error(section.at, format!("`columns` is missing in {}", section.scope.place()));
-        r.report(problem.help("add the columns that must agree, source onto destination: \"columns\": { \"name\": \"name\" }; a destination that is told of every change without comparing is not available in this version"));
-        return None;
-    };
-    let pairs = r.pairs(section, "columns");
-    if pairs.is_empty() && section.is_empty("columns") {
-        r.report(
-            Problem::error(at, "`columns` names no column")
-                .help("name the columns that must agree, source onto destination"),
-        );
-        return None;
-    }
-    let mut targets: HashMap<&str, Span> = HashMap::new();
-    r.out.open(Some("columns"));
-    for (source, key, target) in &pairs {
-        if source.trim().is_empty() || target.value.trim().is_empty() {
-            r.report(Problem::error(*key, "`columns` has an empty name"));
-        }
-        if let Some(first) = targets.insert(&target.value, target.span) {
-            let problem = Problem::error(
-                target.span,
-                format!("the destination column {} is mapped twice", target.quoted()),
-            );
-            r.report(
-                problem.other(first, "first here").help("keep one: a column can agree with one column only"),
-            );
-        }
-        let origin = line(r, *key);
-        r.out.leaf(source, target.json.as_str(), origin);
-    }
-    r.out.close();
-    Some(pairs.into_iter().map(|(source, _, target)| (source.to_owned(), target.value)).collect())
 }

@@ -1,6 +1,7 @@
 //! From the parsed file to the checked configuration: walks everything, so that one run tells every problem.
 
 mod callback;
+mod column;
 mod destination;
 mod file;
 mod notify;

@@ -149,7 +149,7 @@ pub(super) fn zone(r: &mut Reader<'_>, layers: &Layers<'_>) -> Option<chrono_tz:
     Some(found.value)
 }
 
-fn read_zone(r: &mut Reader<'_>, section: &Section<'_>) -> Option<Found<chrono_tz::Tz>> {
+pub(super) fn read_zone(r: &mut Reader<'_>, section: &Section<'_>) -> Option<Found<chrono_tz::Tz>> {
     let found = r.text(section, "zone")?;
     match zone::parse_zone(&found.value) {
         Ok(zone) => Some(found.with(zone)),

@@ -13,6 +13,8 @@ pub(crate) enum Scope {
     Source,
     /// An entry of `des`.
     Destination,
+    /// An entry of `columns`.
+    Column,
     /// `callbackNotification`.
     Callback,
     /// `retry`.
@@ -25,11 +27,12 @@ pub(crate) enum Scope {
 
 impl Scope {
     /// All scopes, in the order of the reference.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Top,
         Self::Task,
         Self::Source,
         Self::Destination,
+        Self::Column,
         Self::Callback,
         Self::Retry,
         Self::Connection,
@@ -45,6 +48,7 @@ impl Scope {
             Self::Task => "an entry of `tasks`",
             Self::Source => "`src`",
             Self::Destination => "an entry of `des`",
+            Self::Column => "an entry of `columns`",
             Self::Callback => "`callbackNotification`",
             Self::Retry => "`retry`",
             Self::Log => "`log`",
@@ -98,8 +102,14 @@ pub(crate) enum Kind {
     Start,
     /// The name of an entry of `connections`.
     Use,
-    /// Column names onto column names.
+    /// Column names onto column names or objects with keys of their own.
     Columns,
+    /// An entry of [`Kind::Columns`].
+    Column,
+    /// `true`, `false` or `"end"`.
+    Trim,
+    /// A number, a percentage or a duration.
+    Tolerance,
     /// An object with keys of its own.
     Object(Scope),
     /// Names onto such objects.
@@ -143,6 +153,13 @@ impl Kind {
             Self::Zone => "a time zone such as \"Asia/Shanghai\", \"UTC\" or \"+08:00\"".to_owned(),
             Self::Start => "\"now\", \"beginning\" or a time such as \"2024-01-31 08:00:00\"".to_owned(),
             Self::Use => "the name of an entry of `connections`, in double quotes".to_owned(),
+            Self::Column => {
+                "the destination's column in double quotes, or an object such as {\"trim\": true}".to_owned()
+            }
+            Self::Trim => "true, false or \"end\"".to_owned(),
+            Self::Tolerance => {
+                "a number above zero, a percentage such as \"0.1%\" or a duration such as \"1s\"".to_owned()
+            }
             Self::Columns => "an object of column names, for example {\"number\": \"number\"}".to_owned(),
             Self::Object(_) => "an object in braces".to_owned(),
             Self::Map(_) => "an object in braces: a name, then its settings".to_owned(),

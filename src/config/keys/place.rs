@@ -1,6 +1,6 @@
 //! Keys of places: `src`, `des` and `connections`.
 
-use super::Scope::{Callback, Connection, Destination, Source};
+use super::Scope::{Callback, Column, Connection, Destination, Source};
 use super::{Key, Kind, REQUIRED};
 
 pub(super) const KEYS: &[Key] = &[
@@ -137,8 +137,64 @@ pub(super) const KEYS: &[Key] = &[
         &[Destination],
         Kind::Columns,
         REQUIRED,
-        "The columns that must agree: source column onto destination column.",
-        "必须一致的列：源列到目标列的映射。",
+        "The columns that must agree: source column onto destination column, or onto an object that says what is let pass (`\"name\": { \"trim\": true }`). Without one, values agree exactly or differ.",
+        "必须一致的列：源列到目标列的映射；也可以写一个对象，说明哪些差异可以放过（`\"name\": { \"trim\": true }`）。不写对象时按精确值比较。",
+    ),
+    Key::new(
+        "column",
+        &[Column],
+        Kind::Text,
+        "",
+        "The destination's column. Without it: the same name.",
+        "目标中的列。不写时同名。",
+    ),
+    Key::new(
+        "trim",
+        &[Column],
+        Kind::Trim,
+        "false",
+        "Blanks at both ends of a text do not count; `\"end\"`: only those at its end.",
+        "忽略文本两端的空格；`\"end\"` 只忽略末尾的空格。",
+    ),
+    Key::new(
+        "ignoreCase",
+        &[Column],
+        Kind::Bool,
+        "false",
+        "Upper and lower case are the same.",
+        "不区分大小写。",
+    ),
+    Key::new(
+        "tolerance",
+        &[Column],
+        Kind::Tolerance,
+        "",
+        "By how much numbers may differ (`0.01`, or `\"0.1%\"` of the larger one), or times (`\"1s\"`).",
+        "数字允许的偏差（`0.01`，或较大者的 `\"0.1%\"`），或时间允许的偏差（`\"1s\"`）。",
+    ),
+    Key::new(
+        "emptyIsNull",
+        &[Column],
+        Kind::Bool,
+        "false",
+        "An empty text is the same as NULL; with `trim` also one of blanks only.",
+        "空文本等同于 NULL；与 `trim` 合用时，只含空格的文本也算。",
+    ),
+    Key::new(
+        "zone",
+        &[Column],
+        Kind::Zone,
+        "\"UTC\"",
+        "Zone of the side that holds wall-clock times, where the other side holds instants (MySQL `DATETIME` and PostgreSQL `timestamptz`).",
+        "一边是钟面时间、另一边是时间点（如 MySQL `DATETIME` 与 PostgreSQL `timestamptz`）时，钟面时间所在的时区。",
+    ),
+    Key::new(
+        "ignore",
+        &[Column],
+        Kind::Bool,
+        "false",
+        "The column is shown, but not compared.",
+        "显示该列，但不比较。",
     ),
     Key::legacy(
         "callbackNotification",

@@ -12,15 +12,17 @@ fn declared(class: Class, declared: &str) -> Column {
     Column { name: "c".into(), class, declared: declared.into(), nullable: true }
 }
 
+fn rule(a: (usize, &Column), b: (usize, &Column)) -> ColumnRule {
+    ColumnRule::new(a, b, &ColumnPolicy::default()).unwrap()
+}
+
 fn text(s: &str) -> Value {
     Value::text(s)
 }
 
 fn agree(a: (&Column, &Value), b: (&Column, &Value)) -> bool {
-    let there =
-        ColumnRule::new((0, a.0), (0, b.0)).agrees(std::slice::from_ref(a.1), std::slice::from_ref(b.1));
-    let back =
-        ColumnRule::new((0, b.0), (0, a.0)).agrees(std::slice::from_ref(b.1), std::slice::from_ref(a.1));
+    let there = rule((0, a.0), (0, b.0)).agrees(std::slice::from_ref(a.1), std::slice::from_ref(b.1));
+    let back = rule((0, b.0), (0, a.0)).agrees(std::slice::from_ref(b.1), std::slice::from_ref(a.1));
     assert_eq!(there, back, "symmetric: {a:?} {b:?}");
     there
 }
@@ -105,7 +107,7 @@ fn not_the_same() {
 #[test]
 fn a_verdict_names_the_pairs() {
     let int = column(Class::Int);
-    let rules = [ColumnRule::new((0, &int), (1, &int)), ColumnRule::new((1, &int), (2, &int))];
+    let rules = [rule((0, &int), (1, &int)), rule((1, &int), (2, &int))];
     let (key, one, two) = (Value::Int(9), Value::Int(1), Value::Int(2));
     let source = [one.clone(), two.clone()];
     assert_eq!(compare(&rules, &source, &[key.clone(), one.clone(), two]), Verdict::Same);
@@ -158,6 +160,17 @@ proptest! {
         let (a, b) = (column(a), column(b));
         agree((&a, &x), (&b, &y));
         prop_assert!(agree((&a, &x), (&b, &x)));
+    }
+
+    #[test]
+    fn what_agrees_has_the_same_mark(a in any_class(), b in any_class(), x in any_value(), y in any_value()) {
+        prop_assume!(!matches!((&x, &y), (Value::F32(_) | Value::F64(_), _) | (_, Value::F32(_) | Value::F64(_))));
+        let (a, b) = (column(a), column(b));
+        let rule = rule((0, &a), (0, &b));
+        let (x, y) = ([x], [y]);
+        if rule.agrees(&x, &y) {
+            prop_assert_eq!(rule.source_mark(&x), rule.destination_mark(&y));
+        }
     }
 
     #[test]

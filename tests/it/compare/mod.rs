@@ -1,6 +1,6 @@
 //! The comparison suite: what is the same, what differs, what cannot be told, for every pair of engines.
 //!
-//! The cases stand in tables ([`numbers`], [`texts`], [`times`], [`kinds`], [`keys`]); each runs on real servers through
+//! The cases stand in tables ([`numbers`], [`texts`], [`times`], [`kinds`], [`policies`], [`keys`]); each runs on real servers through
 //! the engine's own way of a row (read, look up, judge), and once more through the whole rows that are read before an
 //! attempt. A case states what is right; it is never bent to what the code does.
 
@@ -10,6 +10,7 @@ mod key_bench;
 mod keys;
 mod kinds;
 mod numbers;
+mod policies;
 mod several;
 mod texts;
 mod times;
@@ -52,7 +53,10 @@ fn conclude(what: &str, results: Vec<Option<(usize, Vec<String>)>>) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn values_on_every_pair() {
     let groups: Vec<&Group> =
-        [numbers::GROUPS, texts::GROUPS, times::GROUPS, kinds::GROUPS].into_iter().flatten().collect();
+        [numbers::GROUPS, texts::GROUPS, times::GROUPS, kinds::GROUPS, policies::GROUPS]
+            .into_iter()
+            .flatten()
+            .collect();
     let groups = &groups;
     let runs = pairs().map(|pair| async move {
         let (src, des) = databases(pair).await?;

@@ -39,7 +39,8 @@ async fn pair_of(src: &Db, des: &Db) -> std::sync::Arc<cupid::engine::Pair> {
 /// `abc` stands in the first list that the destination is asked for, `ABC` in the second; each answer holds both.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_that_differ_in_case_only_are_told_apart_across_lists() {
-    const HALF: usize = 1200;
+    // One statement for each list: only there does an answer hold more than was asked for.
+    const HALF: usize = 1000;
     for pair in pairs() {
         let Some((src, des)) = databases(pair).await else { continue };
         let both = || {

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use cupid::base::secret::Secret;
 use cupid::config::{
-    BodyForm, CallbackConfig, DestinationConfig, Dsn, Engine, RetryPolicy, SourceConfig, Start, Then, Tls,
-    UpdateConfig, ValueForm,
+    BodyForm, CallbackConfig, ColumnConfig, ColumnPolicy, DestinationConfig, Dsn, Engine, RetryPolicy,
+    SourceConfig, Start, Then, Tls, UpdateConfig, ValueForm,
 };
 use cupid::destination::Destination;
 use cupid::model::{DestinationName, Feed, Position, Row, RowId, SourceRow, Value};
@@ -80,7 +80,14 @@ pub fn destination_config(db: &Db, table: &str, by: &str, columns: &[&str]) -> D
         dsn: dsn(db),
         table: table.to_owned(),
         by_column: by.to_owned(),
-        columns: columns.iter().map(|c| ((*c).to_owned(), (*c).to_owned())).collect(),
+        columns: columns
+            .iter()
+            .map(|c| ColumnConfig {
+                source: (*c).to_owned(),
+                copy: (*c).to_owned(),
+                policy: ColumnPolicy::default(),
+            })
+            .collect(),
         callback: CallbackConfig {
             url: "http://127.0.0.1:1/".parse().unwrap(),
             secret: None,
