@@ -114,6 +114,9 @@ fn table(destination: &DestinationConfig, sample: &Sample) -> String {
     if c.ambiguous > 0 {
         lines.push(format!("    {} rows have several copies with the same key (ambiguous)", c.ambiguous));
     }
+    if c.too_large > 0 {
+        lines.push(format!("    {} rows are too large to be compared (64 MiB)", c.too_large));
+    }
     if c.not_comparable > 0 {
         lines.push(format!("    {} rows have no key (NULL) and cannot be compared", c.not_comparable));
     }

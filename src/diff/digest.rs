@@ -37,6 +37,7 @@ fn update(hasher: &mut Xxh3, value: &Value) {
         Value::F64(x) => field(5, &x.to_bits().to_be_bytes()),
         Value::Text(text) => field(6, text.as_bytes()),
         Value::Bytes(bytes) => field(7, bytes),
+        Value::TooLarge(n) => field(8, &n.to_be_bytes()),
     }
 }
 

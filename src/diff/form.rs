@@ -81,7 +81,7 @@ impl Form {
 
     /// The canonical bytes of a value; `None` is NULL. What does not look as its form expects stays as it is.
     pub(super) fn canonical(self, value: &Value) -> Option<Cow<'_, [u8]>> {
-        if value.is_null() {
+        if matches!(value, Value::Null | Value::TooLarge(_)) {
             return None;
         }
         let plain = plain(value);
@@ -110,6 +110,7 @@ impl Form {
         match (a, b) {
             (Value::Null, Value::Null) => true,
             (Value::Null, _) | (_, Value::Null) => false,
+            (Value::TooLarge(_), _) | (_, Value::TooLarge(_)) => false,
             _ if a == b => true,
             // Two integers or two plain texts that are not identical need no second look.
             (Value::Int(_) | Value::UInt(_), Value::Int(_) | Value::UInt(_)) => false,

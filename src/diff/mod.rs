@@ -18,6 +18,6 @@ mod lens;
 mod spell;
 mod tolerance;
 
-pub use compare::{ColumnRule, compare};
+pub use compare::{ColumnRule, compare, is_too_large};
 pub use digest::digest;
 pub use key::KeyForm;

@@ -7,7 +7,7 @@ use crate::model::{Value, form as text_form};
 /// A number: exactly, floats by their shortest text.
 pub(super) fn number(value: &Value) -> Option<String> {
     match value {
-        Value::Null | Value::Bytes(_) => None,
+        Value::Null | Value::Bytes(_) | Value::TooLarge(_) => None,
         Value::Bool(truth) => Some(u8::from(*truth).to_string()),
         Value::Int(n) => Some(n.to_string()),
         Value::UInt(n) => Some(n.to_string()),

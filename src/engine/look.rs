@@ -51,7 +51,8 @@ pub(super) async fn watch(
         let Next::Settle { to, due, note } = next else {
             unreachable!("an acknowledged message is not sent again")
         };
-        let seen = matches!(seen, Seen::Disagrees(_) | Seen::Ambiguous).then_some(looked.fingerprint);
+        let seen = matches!(seen, Seen::Disagrees(_) | Seen::Ambiguous | Seen::TooLarge)
+            .then_some(looked.fingerprint);
         Settlement {
             id: d.id,
             claim: d.claim,
@@ -114,7 +115,8 @@ pub(super) async fn look(
             }
             (Next::Settle { to, due, note }, _) => {
                 let note = note.map(str::to_owned);
-                let seen = matches!(seen, Seen::Disagrees(_) | Seen::Ambiguous).then_some(looked.fingerprint);
+                let seen = matches!(seen, Seen::Disagrees(_) | Seen::Ambiguous | Seen::TooLarge)
+                    .then_some(looked.fingerprint);
                 let (id, claim) = (delivery.id, delivery.claim);
                 let watch = None;
                 sorted.settled.push(Settlement { id, claim, to, seen, watch, due, attempt: None, note, now });
@@ -136,6 +138,7 @@ fn seen(looked: &Looked) -> Seen {
         None | Some(Verdict::NotComparable) => return Seen::Gone,
         Some(Verdict::Same) => return Seen::Agrees,
         Some(Verdict::Ambiguous(_)) => return Seen::Ambiguous,
+        Some(Verdict::TooLarge) => return Seen::TooLarge,
         Some(Verdict::Missing) => DeliveryKind::Missing,
         Some(Verdict::Differs(_)) => DeliveryKind::Differs,
     };

@@ -9,7 +9,7 @@ use super::ticket::Counts;
 use crate::base::clock::UnixMs;
 use crate::config::ColumnConfig;
 use crate::destination::Destination;
-use crate::diff::{ColumnRule, KeyForm, compare, digest};
+use crate::diff::{ColumnRule, KeyForm, compare, digest, is_too_large};
 use crate::model::{
     DeliveryKind, DestinationName, Finding, Key, Row, RowId, SourceRow, TaskName, Value, Verdict,
 };
@@ -19,6 +19,9 @@ use crate::sql::{PlaceError, PlaceErrorKind};
 
 /// Look-ups of one batch that a destination answers at the same time.
 const SIDE_BY_SIDE: usize = 2;
+/// Bytes of a key that is still looked up: no index holds longer ones, and servers refuse statements that weigh more
+/// than their packets may.
+const LONGEST_KEY: usize = 1 << 16;
 /// Keys below which splitting a batch gains nothing.
 const LEAST_LIST: usize = 1000;
 
@@ -156,7 +159,7 @@ impl Pair {
                     agreed.extend(judged.key.map(|key| (key, judged.row)));
                     continue;
                 }
-                Verdict::NotComparable => continue,
+                Verdict::TooLarge | Verdict::NotComparable => continue,
                 Verdict::Missing => DeliveryKind::Missing,
                 Verdict::Differs(_) => DeliveryKind::Differs,
                 Verdict::Ambiguous(_) => DeliveryKind::Ambiguous,
@@ -199,14 +202,17 @@ impl Pair {
     pub async fn judge_all(&self, rows: &[SourceRow]) -> Result<Vec<Judged>, PlaceError> {
         let keys: Vec<Option<Key>> =
             rows.iter().map(|row| self.key_form.key(&row.values[self.read.key])).collect();
-        let asked = rows.iter().zip(&keys).filter(|(_, key)| key.is_some());
+        let heavy = |row: &SourceRow| row.values[self.read.key].weight() > LONGEST_KEY;
+        let asked = rows.iter().zip(&keys).filter(|(row, key)| key.is_some() && !heavy(row));
         let copies = self.look_up(asked.map(|(row, _)| &row.values[self.read.key])).await?;
         let carried = rows.iter().zip(&keys).filter_map(|(row, key)| Some((row.id, key.as_ref()?)));
         let several = several(carried);
         let judged = rows.iter().zip(&keys).map(|(row, key)| {
             let (mut verdict, mut fingerprint, mut witness) =
                 (Verdict::NotComparable, [0; 16], Witness::default());
-            if let Some(key) = key {
+            if heavy(row) || is_too_large(&row.values) {
+                verdict = Verdict::TooLarge;
+            } else if let Some(key) = key {
                 let found = copies.get(key);
                 let carriers = several.get(key).copied().unwrap_or(1);
                 (verdict, fingerprint) = Self::judge(&self.read, &row.values, found, carriers);
@@ -229,7 +235,8 @@ impl Pair {
         let mut rows: HashMap<RowId, Row> = rows.into_iter().map(|row| (row.id, row.values)).collect();
         let present = wanted.iter().filter_map(|(id, key)| {
             let value = &rows.get(id)?[self.whole.key];
-            (self.key_form.key(value).as_ref() == Some(*key)).then_some(value)
+            let light = value.weight() <= LONGEST_KEY;
+            (light && self.key_form.key(value).as_ref() == Some(*key)).then_some(value)
         });
         let present: Vec<&Value> = present.collect();
         let copies = self.look_up(present.iter().copied()).await?;
@@ -320,6 +327,9 @@ impl Pair {
         copies: Option<&Vec<Row>>,
         carriers: usize,
     ) -> (Verdict, [u8; 16]) {
+        if is_too_large(row) || row[shape.key].weight() > LONGEST_KEY {
+            return (Verdict::TooLarge, [0; 16]);
+        }
         let (verdict, copy): (_, &[Value]) = match copies.map(Vec::as_slice) {
             found if carriers > 1 => {
                 let found = found.unwrap_or_default();
@@ -328,6 +338,7 @@ impl Pair {
             None | Some([]) => (Verdict::Missing, &[]),
             Some([copy]) => match compare(&shape.rules, row, copy) {
                 Verdict::Same => return (Verdict::Same, [0; 16]),
+                Verdict::TooLarge => return (Verdict::TooLarge, [0; 16]),
                 differs => (differs, copy),
             },
             Some(several) => (Verdict::Ambiguous(several.len()), &several[0]),

@@ -72,6 +72,8 @@ pub struct Counts {
     pub ambiguous: u64,
     /// Key NULL or not expressible at the destination.
     pub not_comparable: u64,
+    /// A row or its key too large to be compared.
+    pub too_large: u64,
 }
 
 impl Counts {
@@ -83,6 +85,7 @@ impl Counts {
             Verdict::Missing => &mut self.missing,
             Verdict::Differs(_) => &mut self.differs,
             Verdict::Ambiguous(_) => &mut self.ambiguous,
+            Verdict::TooLarge => &mut self.too_large,
             Verdict::NotComparable => &mut self.not_comparable,
         } += 1;
     }
@@ -95,5 +98,6 @@ impl Counts {
         self.differs += other.differs;
         self.ambiguous += other.ambiguous;
         self.not_comparable += other.not_comparable;
+        self.too_large += other.too_large;
     }
 }

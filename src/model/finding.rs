@@ -13,6 +13,8 @@ pub enum Verdict {
     Differs(Vec<usize>),
     /// So many rows carry this key, at the source or at the destination, whichever has more.
     Ambiguous(usize),
+    /// The row, the copy's row or the key is too large to be held and compared.
+    TooLarge,
     /// The key is NULL or cannot be expressed at the destination.
     NotComparable,
 }

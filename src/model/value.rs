@@ -27,6 +27,9 @@ pub enum Value {
     Text(Box<str>),
     /// Bytes, and text that is not valid UTF-8.
     Bytes(Box<[u8]>),
+    /// So many bytes that were not kept: with them the row would be too large to hold. Agrees with nothing, not even
+    /// with itself; rows that hold one are [`Verdict::TooLarge`](crate::model::Verdict::TooLarge).
+    TooLarge(u64),
 }
 
 impl Value {
@@ -43,6 +46,15 @@ impl Value {
     /// Whether this is SQL NULL.
     pub fn is_null(&self) -> bool {
         matches!(self, Self::Null)
+    }
+
+    /// How many bytes of text or bytes it is.
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+            _ => 0,
+        }
     }
 
     /// The integer, if the value is one.
@@ -65,6 +77,7 @@ impl Value {
             Self::F64(x) => Cow::Owned(float_text(*x, &format!("{x:e}"))),
             Self::Text(s) => Cow::Borrowed(s),
             Self::Bytes(b) => Cow::Owned(base64::engine::general_purpose::STANDARD.encode(b)),
+            Self::TooLarge(n) => Cow::Owned(format!("({n} bytes, too large)")),
         })
     }
 }

@@ -65,7 +65,7 @@ impl Stored {
             Value::Int(_) | Value::UInt(_) => Some(Self::Int(text)),
             Value::F32(_) | Value::F64(_) => Some(Self::Real(text)),
             Value::Text(_) => Some(Self::Text(text)),
-            Value::Null | Value::Bool(_) | Value::Bytes(_) => None,
+            Value::Null | Value::Bool(_) | Value::Bytes(_) | Value::TooLarge(_) => None,
         }
     }
 

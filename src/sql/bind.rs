@@ -27,7 +27,7 @@ impl Forms {
 /// `value` as a key of `column`.
 pub(crate) fn key(engine: Engine, column: &Column, value: &Value) -> Forms {
     let value = match (column.class, value) {
-        (_, Value::Null) => None,
+        (_, Value::Null | Value::TooLarge(_)) => None,
         // Bytes may be digits or MySQL's BIT, most significant byte first.
         (Class::Int, Value::Bytes(bytes)) => {
             let digits = plain(value).and_then(|text| whole(&text)).and_then(|n| fit(engine, n));
@@ -185,7 +185,7 @@ fn dynamic(column: &Column, value: &Value) -> Forms {
     let declared = column.declared.to_ascii_uppercase();
     let untyped = declared.is_empty() || (declared.contains("BLOB") && !declared.contains("INT"));
     match value {
-        Value::Null => Forms::default(),
+        Value::Null | Value::TooLarge(_) => Forms::default(),
         Value::Bool(truth) => Forms::one(Some(Value::Int(i64::from(*truth)))),
         Value::Int(n) => Forms::two(Some(Value::Int(*n)), untyped.then(|| Value::text(n.to_string()))),
         Value::UInt(n) => Forms::one(Some(Value::text(n.to_string()))),
@@ -275,7 +275,7 @@ fn as_bytes(value: &Value) -> Option<Box<[u8]>> {
 /// One value as a parameter. NULL is never bound: nothing equals it.
 pub(crate) fn param(value: &Value) -> Param {
     match value {
-        Value::Null => Param::text(""),
+        Value::Null | Value::TooLarge(_) => Param::text(""),
         Value::Bool(truth) => Param::Bool(*truth),
         Value::Int(n) => Param::Int(*n),
         Value::UInt(n) => Param::UInt(*n),

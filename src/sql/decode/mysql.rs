@@ -9,9 +9,9 @@ use crate::sql::statement::Read;
 
 /// All values of a row.
 pub(in crate::sql) fn row(row: &MySqlRow, reads: &[Read]) -> Result<Row, sqlx::Error> {
-    let mut values = Row::with_capacity(reads.len());
+    let (mut values, mut room) = (Row::with_capacity(reads.len()), super::Room::new());
     for (at, read) in reads.iter().enumerate() {
-        values.push(value(row.try_get_raw(at)?, *read)?);
+        values.push(room.take(value(row.try_get_raw(at)?, *read)?));
     }
     Ok(values)
 }

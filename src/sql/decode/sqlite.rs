@@ -8,7 +8,8 @@ use crate::sql::statement::Read;
 
 /// All values of a row; `reads` only tells how many.
 pub(in crate::sql) fn row(row: &SqliteRow, reads: &[Read]) -> Result<Row, sqlx::Error> {
-    (0..reads.len()).map(|at| value(row.try_get_raw(at)?)).collect()
+    let mut room = super::Room::new();
+    (0..reads.len()).map(|at| Ok(room.take(value(row.try_get_raw(at)?)?))).collect()
 }
 
 fn value(raw: SqliteValueRef<'_>) -> Result<Value, sqlx::Error> {

@@ -106,7 +106,7 @@ pub fn task(src: &Db, des: &Db, table: &str, by: &str, columns: serde_json::Map<
 pub fn places(tasks: serde_json::Map<String, Value>) -> Places {
     let text = json!({ "tasks": tasks }).to_string();
     let loaded = cupid::config::parse(&text, Path::new("/etc/cupid.json"), &|_| None);
-    Places::new(&loaded.unwrap_or_else(|report| panic!("{report}")).config)
+    Places::new(&loaded.unwrap_or_else(|report| panic!("{report}")).config, &[])
 }
 
 /// What the engine says of all rows as a feed reads them, and as they are read before an attempt.

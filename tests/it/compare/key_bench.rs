@@ -43,7 +43,7 @@ pub async fn run(src: &Db, des: &Db, groups: &[Keys]) -> (usize, Vec<String>) {
                     Verdict::Missing => Found::Missing,
                     Verdict::Differs(_) => Found::Differs,
                     Verdict::Ambiguous(n) => Found::Ambiguous(*n),
-                    Verdict::NotComparable => Found::NotComparable,
+                    Verdict::TooLarge | Verdict::NotComparable => Found::NotComparable,
                 };
                 if told != *found {
                     let (s, d) = (keys.source.on(src.engine).unwrap(), keys.copy.on(des.engine).unwrap());

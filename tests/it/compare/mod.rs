@@ -9,6 +9,7 @@ mod case;
 mod key_bench;
 mod keys;
 mod kinds;
+mod large;
 mod numbers;
 mod policies;
 mod several;
