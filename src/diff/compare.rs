@@ -67,8 +67,10 @@ pub fn is_too_large(row: &[Value]) -> bool {
     row.iter().any(|value| matches!(value, Value::TooLarge(_)))
 }
 
-/// Compares two rows found by the same key: [`Verdict::Same`], or [`Verdict::Differs`] with the places in `rules`
-/// of the pairs that disagree; [`Verdict::TooLarge`] if a part of either was too large to be held.
+/// Compares two rows found by the same key.
+///
+/// [`Verdict::Same`], or [`Verdict::Differs`] with the places in `rules` of the pairs that disagree;
+/// [`Verdict::TooLarge`] if a part of either was too large to be held.
 pub fn compare(rules: &[ColumnRule], source: &[Value], destination: &[Value]) -> Verdict {
     if is_too_large(source) || is_too_large(destination) {
         return Verdict::TooLarge;

@@ -195,6 +195,20 @@ impl Pair {
         Ok(sample)
     }
 
+    /// Looks for rows that agreed before.
+    pub(super) async fn ask(&self, ids: &[RowId]) -> Result<Asked, PlaceError> {
+        let rows = self.source.fetch(ids).await?;
+        let present = rows.iter().map(|row| &row.values[self.whole.key]).filter(|value| !value.is_null());
+        let copies = self.look_up(present.clone()).await?;
+        let keys = present.filter_map(|value| self.key_form.key(value));
+        let (mut looked, mut missing) = (0, 0);
+        for key in keys {
+            looked += 1;
+            missing += usize::from(!copies.contains_key(&key));
+        }
+        Ok(Asked { looked, missing })
+    }
+
     /// What the comparison says of each of some rows that a feed has read, in their order.
     ///
     /// # Errors
