@@ -91,7 +91,8 @@ async fn open_mysql(dsn: &Dsn, limits: &Limits) -> Result<MySqlConnection, sqlx:
         })
         .disable_statement_logging();
     if let Some(socket) = &dsn.socket {
-        options = options.socket(socket);
+        // A server may offer or demand TLS here too, and its certificate needs a name to be checked against.
+        options = options.socket(socket).host("localhost");
     }
     if let Some(password) = &dsn.password {
         options = options.password(password.expose());
@@ -151,8 +152,9 @@ async fn open_postgres(dsn: &Dsn, limits: &Limits) -> Result<PgConnection, sqlx:
         })
         .disable_statement_logging();
     if let Some(socket) = &dsn.socket {
-        // libpq and sqlx name the folder; a full path to the socket file is understood too.
-        options = options.socket(postgres_socket_folder(socket));
+        // libpq and sqlx name the folder; a full path to the socket file is understood too. As with libpq there is no TLS
+        // through a socket, whatever is asked for: no server offers it there.
+        options = options.socket(postgres_socket_folder(socket)).ssl_mode(PgSslMode::Disable);
     }
     if let Some(ca) = &dsn.ca {
         options = options.ssl_root_cert(ca);
