@@ -42,6 +42,8 @@ const DISK: &str = "check the disk that the file is on";
 const AGAIN: &str = "a repeat may succeed";
 const LESS: &str = "add an index on the column that is read by, or raise the statement time limit";
 const RIGHTS: &str = "check user, password and the right to SELECT";
+const POLICY: &str =
+    "check the right to SELECT, and if policies hide rows of the table from this user, give it BYPASSRLS";
 const NAMES: &str = "check the names in the configuration against the database";
 const TLS: &str = "check the server's certificate and the TLS setting of the dsn";
 const VALUE: &str = "a bound value was refused";
@@ -107,7 +109,8 @@ pub(super) fn postgres(state: &str) -> Class {
         "0A000" => Class::lost(Transient, AGAIN),
         "40001" | "40P01" | "55P03" | "40003" => Class::new(Transient, AGAIN),
         "57014" => Class::new(TooSlow, LESS),
-        "28000" | "28P01" | "42501" => Class::new(Denied, RIGHTS),
+        "28000" | "28P01" => Class::new(Denied, RIGHTS),
+        "42501" => Class::new(Denied, POLICY),
         "3D000" | "3F000" | "42P01" | "42703" | "42704" | "42883" => Class::new(Missing, NAMES),
         s if s.starts_with("08") || s.starts_with("53") || s.starts_with("58") => {
             Class::lost(Unreachable, BUSY)

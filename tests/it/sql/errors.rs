@@ -155,6 +155,49 @@ async fn rights_of_select_suffice() {
     }
 }
 
+/// Rows that a policy hides would be called missing, or never be looked at: then nothing is read at all.
+#[tokio::test]
+async fn rows_that_a_policy_hides_are_a_missing_right() {
+    let Some(db) = Db::new(Engine::Postgres).await else { return };
+    let user = format!("reader_{}", super::super::support::temp::unique());
+    db.run(format!(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER); INSERT INTO t VALUES (1, 1), (2, 2);
+         ALTER TABLE t ENABLE ROW LEVEL SECURITY; CREATE POLICY one ON t FOR SELECT USING (id = 1);
+         CREATE ROLE {user} LOGIN PASSWORD 'password-x'; GRANT SELECT ON t TO {user};
+         CREATE VIEW w WITH (security_invoker) AS SELECT * FROM t; GRANT SELECT ON w TO {user}"
+    ))
+    .await;
+    let mut dsn = dsn(&db);
+    dsn.user = user.clone();
+    dsn.password = Some(Secret::new("password-x".to_owned()));
+    let database = Arc::new(Database::connect(&dsn, Limits::default()));
+    let mut config = source_config(&db, "t", "id");
+    config.id = Some("id".to_owned());
+    for table in ["t", "w"] {
+        config.table = table.to_owned();
+        let opened = cupid::source::open(&config, &["v".to_owned()], database.clone()).await;
+        told(&opened.err().unwrap(), PlaceErrorKind::Denied, &["row-level security", "BYPASSRLS"]);
+        let copy = super::destination_config(&db, table, "id", &["v"]);
+        let opened = cupid::destination::open(&copy, database.clone()).await;
+        told(&opened.err().unwrap(), PlaceErrorKind::Denied, &["BYPASSRLS"]);
+        let found = cupid::source::probe(&config, &[], &database).await;
+        assert!(found.iter().any(|checked| checked.message.contains("BYPASSRLS")), "{found:?}");
+    }
+    db.run(format!("ALTER ROLE {user} BYPASSRLS")).await;
+    for table in ["t", "w"] {
+        config.table = table.to_owned();
+        let source = cupid::source::open(&config, &["v".to_owned()], database.clone()).await.unwrap();
+        assert_eq!(source.fetch(&[RowId(1), RowId(2)]).await.unwrap().len(), 2, "{table}");
+    }
+    // A policy that comes later.
+    db.run(format!("ALTER ROLE {user} NOBYPASSRLS; ALTER TABLE t DISABLE ROW LEVEL SECURITY")).await;
+    config.table = "t".to_owned();
+    let source = cupid::source::open(&config, &["v".to_owned()], database.clone()).await.unwrap();
+    db.run("ALTER TABLE t ENABLE ROW LEVEL SECURITY").await;
+    let error = source.fetch(&[RowId(1), RowId(2)]).await.unwrap_err();
+    told(&error, PlaceErrorKind::Denied, &["row-level security", "BYPASSRLS"]);
+}
+
 #[tokio::test]
 async fn a_slow_statement_is_ended_by_the_server() {
     for engine in ENGINES {
