@@ -31,6 +31,8 @@ pub(crate) struct Table {
     pub(crate) indexes: Vec<Index>,
     /// Server and table, as exactly as the engine tells.
     pub(crate) identity: String,
+    /// What the catalogue does not tell this user, and what follows from that: one line each, for people.
+    pub(crate) untold: Vec<String>,
 }
 
 /// What only this floor needs to know about a column.

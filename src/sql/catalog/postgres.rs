@@ -40,6 +40,7 @@ pub(super) async fn table(database: &Database, written: &str) -> Result<Table, P
         details,
         primary_key,
         indexes: indexes.into_iter().map(|(_, index)| index).collect(),
+        untold: Vec::new(),
     })
 }
 

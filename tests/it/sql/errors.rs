@@ -155,6 +155,54 @@ async fn rights_of_select_suffice() {
     }
 }
 
+/// MariaDB's JSON is a text with a check, and checks are not shown to everybody.
+#[tokio::test]
+async fn json_of_mariadb_is_known_to_those_who_may_only_read() {
+    let Some(db) = Db::new(Engine::MySql).await else { return };
+    let user = format!("reader_{}", super::super::support::temp::unique());
+    db.run(format!(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, doc JSON, `a``b'c` JSON COMMENT 'it''s', \
+           plain LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, \
+           noted LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin COMMENT 'no CHECK (json_valid(`noted`))'); \
+         CREATE USER '{user}'@'%' IDENTIFIED BY 'password-x'; GRANT SELECT ON {}.t TO '{user}'@'%'",
+        db.name
+    ))
+    .await;
+    let mut dsn = dsn(&db);
+    dsn.user = user.clone();
+    dsn.password = Some(Secret::new("password-x".to_owned()));
+    let reader = Arc::new(Database::connect(&dsn, Limits::default()));
+    let config = source_config(&db, "t", "id");
+    let (json, text) = (cupid::model::Class::Json, cupid::model::Class::Text);
+    for database in [super::database(&db), reader.clone()] {
+        let source = cupid::source::open(&config, &[], database.clone()).await.unwrap();
+        let classes: Vec<_> = source.columns().iter().skip(1).map(|column| column.class).collect();
+        assert_eq!(classes, [json, json, text, text], "{:?}", source.columns());
+        let found = cupid::source::probe(&config, &[], &database).await;
+        assert!(!found.iter().any(|checked| checked.message.contains("JSON")), "{found:?}");
+    }
+    // Rights on single columns: nobody tells.
+    db.run(format!(
+        "REVOKE SELECT ON {}.t FROM '{user}'@'%'; GRANT SELECT (id, doc) ON {}.t TO '{user}'@'%'",
+        db.name, db.name
+    ))
+    .await;
+    let source = cupid::source::open(&config, &[], reader.clone()).await.unwrap();
+    assert_eq!(source.columns()[1].class, text);
+    let copy = super::destination_config(&db, "t", "id", &["doc"]);
+    for found in
+        [cupid::source::probe(&config, &[], &reader).await, cupid::destination::probe(&copy, &reader).await]
+    {
+        let warning = found.iter().find(|checked| checked.message.contains("JSON")).expect("a warning");
+        assert_eq!(warning.level, cupid::sql::probe::Level::Warning);
+        assert!(
+            warning.message.contains("\"doc\"") && warning.message.contains("grant SELECT"),
+            "{warning:?}"
+        );
+    }
+    db.run(format!("DROP USER '{user}'@'%'")).await;
+}
+
 /// Rows that a policy hides would be called missing, or never be looked at: then nothing is read at all.
 #[tokio::test]
 async fn rows_that_a_policy_hides_are_a_missing_right() {
