@@ -93,7 +93,7 @@ fn mysql(number: u16) -> Class {
         1044 | 1045 | 1130 | 1142 | 1143 | 1227 | 1370 | 1449 | 1698 | 1820 | 1862 | 3118 | 3879 | 4151
         | 4161 => Class::new(Denied, RIGHTS),
         1049 | 1051 | 1054 | 1109 | 1146 | 1356 | 1932 => Class::new(Missing, NAMES),
-        1264 | 1265 | 1267 | 1270 | 1271 | 1292 | 1366 | 1411 | 1525 | 3854 | 3988 => {
+        1264 | 1265 | 1292 | 1366 | 1411 | 1525 | 3854 | 3988 => {
             Class { bad_value: true, ..Class::new(Other, VALUE) }
         }
         _ => Class::new(Other, "see the database's own message"),
@@ -115,7 +115,11 @@ pub(super) fn postgres(state: &str) -> Class {
         s if s.starts_with("08") || s.starts_with("53") || s.starts_with("58") => {
             Class::lost(Unreachable, BUSY)
         }
-        s if s.starts_with("22") || s == "23514" => Class { bad_value: true, ..Class::new(Other, VALUE) },
+        // What reading a value of a type ends with: no number and the like, out of range, no date, no such date, zone or
+        // interval, no character, none of this encoding. Other data exceptions come from the rows a view computes with.
+        "22P02" | "22003" | "22007" | "22008" | "22009" | "22015" | "22021" | "22P05" => {
+            Class { bad_value: true, ..Class::new(Other, VALUE) }
+        }
         _ => Class::new(Other, "see the database's own message"),
     }
 }
@@ -195,6 +199,18 @@ mod tests {
         }
         for (code, kind) in [(5, Transient), (517, Transient), (9, TooSlow), (14, Missing), (26, Other)] {
             assert_eq!(sqlite(code).kind, kind, "{code}");
+        }
+    }
+
+    #[test]
+    fn only_values_are_refused_values() {
+        for (state, refused) in
+            [("22P02", true), ("22003", true), ("22012", false), ("22011", false), ("23514", false)]
+        {
+            assert_eq!(postgres(state).bad_value, refused, "{state}");
+        }
+        for (number, refused) in [(1292, true), (1267, false), (1270, false), (1271, false)] {
+            assert_eq!(mysql(number).bad_value, refused, "{number}");
         }
     }
 

@@ -155,6 +155,64 @@ async fn rights_of_select_suffice() {
     }
 }
 
+/// A statement that fails for what it says or for the rows it meets is no refused key: nothing is called missing.
+#[tokio::test]
+async fn a_failing_statement_is_not_a_missing_row() {
+    for engine in SERVERS {
+        let Some(db) = Db::new(engine).await else { continue };
+        let (told_as, good, bad) = match engine {
+            Engine::MySql => (
+                "collations",
+                "CREATE TABLE a (k INTEGER PRIMARY KEY, x VARCHAR(9) COLLATE utf8mb4_unicode_ci);
+                 CREATE TABLE b (y VARCHAR(9) COLLATE utf8mb4_unicode_ci);
+                 INSERT INTO a VALUES (1, 'x'); INSERT INTO b VALUES ('x');
+                 CREATE VIEW v AS SELECT a.k, a.x AS v FROM a JOIN b ON a.x = b.y",
+                "ALTER TABLE b MODIFY y VARCHAR(9) COLLATE utf8mb4_general_ci",
+            ),
+            _ => (
+                "division by zero",
+                "CREATE TABLE a (k INTEGER PRIMARY KEY, x INTEGER); INSERT INTO a VALUES (1, 1);
+                 CREATE VIEW v AS SELECT k, 1 / x AS v FROM a",
+                "UPDATE a SET x = 0",
+            ),
+        };
+        db.run(good).await;
+        let copy = open_destination(&db, "v", "k", &["v"]).await.unwrap();
+        assert_eq!(copy.lookup(&[Value::Int(1)]).await.unwrap().len(), 1, "{engine}");
+        db.run(bad).await;
+        told(&copy.lookup(&[Value::Int(1)]).await.unwrap_err(), PlaceErrorKind::Other, &[told_as]);
+        told(
+            &copy.lookup(&[Value::Int(1), Value::Int(2)]).await.unwrap_err(),
+            PlaceErrorKind::Other,
+            &[told_as],
+        );
+    }
+}
+
+/// A key that the database's own encoding has no letters for can be in none of its rows.
+#[tokio::test]
+async fn keys_beyond_the_encoding_find_nothing() {
+    let Some(db) = Db::new(Engine::Postgres).await else { return };
+    let name = format!("{}_latin1", db.name);
+    db.run(format!(
+        "CREATE DATABASE {name} TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'"
+    ))
+    .await;
+    let options = db.server.as_ref().unwrap().postgres_options(&name);
+    let pool = sqlx::PgPool::connect_with(options).await.unwrap();
+    sqlx::raw_sql("CREATE TABLE t (k VARCHAR(9), v INTEGER); INSERT INTO t VALUES ('é', 1), ('a', 2)")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let mut config = super::destination_config(&db, "t", "k", &["v"]);
+    config.dsn.database.clone_from(&name);
+    let database = Arc::new(Database::connect(&config.dsn, Limits::default()));
+    let copy = cupid::destination::open(&config, database).await.unwrap();
+    let keys = ["é", "中", "a"].map(super::text);
+    assert_eq!(copy.lookup(&keys).await.unwrap().len(), 2);
+    assert_eq!(copy.lookup(&keys[1..2]).await.unwrap().len(), 0);
+}
+
 /// MariaDB's JSON is a text with a check, and checks are not shown to everybody.
 #[tokio::test]
 async fn json_of_mariadb_is_known_to_those_who_may_only_read() {
