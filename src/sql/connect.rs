@@ -106,29 +106,29 @@ async fn open_mysql(dsn: &Dsn, limits: &Limits) -> Result<MySqlConnection, sqlx:
     let mut connection = options.connect().await?;
     let version: String = connection.fetch_one("SELECT VERSION()").await?.try_get_unchecked(0)?;
     let seconds = limits.statement.as_secs_f64().max(0.001);
-    let limit = if version.contains("MariaDB") {
+    if version.contains("MariaDB") {
         // MariaDB makes a table of a list of 1000 values and, in a prepared statement, cuts the values down to the
         // width its first column seemed to have: keys would not be found.
         set_if_known(&mut connection, "SET SESSION in_predicate_conversion_threshold=0").await?;
-        format!("max_statement_time={seconds:.3}")
+        connection.execute(AssertSqlSafe(format!("SET SESSION max_statement_time={seconds:.3}"))).await?;
     } else {
-        format!("max_execution_time={}", limits.statement.as_millis().max(1))
-    };
+        // Since 5.7.8.
+        let limit = limits.statement.as_millis().max(1);
+        set_if_known(&mut connection, format!("SET SESSION max_execution_time={limit}")).await?;
+    }
     connection.execute("SET SESSION TRANSACTION READ ONLY").await?;
     // An empty sql_mode: zero dates are data, not errors, and identifiers are quoted by backticks whatever the
     // server's default says.
     let lock_wait = limits.statement.as_secs().max(1);
     connection
-        .execute(AssertSqlSafe(format!(
-            "SET SESSION sql_mode='', SESSION lock_wait_timeout={lock_wait}, SESSION {limit}"
-        )))
+        .execute(AssertSqlSafe(format!("SET SESSION sql_mode='', SESSION lock_wait_timeout={lock_wait}")))
         .await?;
     Ok(connection)
 }
 
 /// Sets what older servers do not have.
-async fn set_if_known(connection: &mut MySqlConnection, sql: &'static str) -> Result<(), sqlx::Error> {
-    match connection.execute(sql).await {
+async fn set_if_known(connection: &mut MySqlConnection, sql: impl Into<String>) -> Result<(), sqlx::Error> {
+    match connection.execute(AssertSqlSafe(sql.into())).await {
         Ok(_) | Err(sqlx::Error::Database(_)) => Ok(()),
         Err(error) => Err(error),
     }
