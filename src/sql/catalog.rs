@@ -115,6 +115,11 @@ impl Table {
             || self.indexes.iter().any(|index| index.unique && index.columns == [column])
     }
 
+    /// Whether rows need not have a value in this column. SQLite lets NULL into most primary keys, but nobody means it to.
+    pub(crate) fn may_be_null(&self, column: usize) -> bool {
+        self.columns[column].nullable && !self.primary_key.contains(&column)
+    }
+
     /// Whether the column holds integers and nothing else.
     pub(crate) fn is_integer(&self, column: usize) -> bool {
         match self.columns[column].class {
