@@ -51,8 +51,7 @@ fn place(text: &str) -> Vec<Range<usize>> {
             let rest = &text[colon..];
             let port =
                 rest.split(['/', ')', '?']).next().is_some_and(|p| p.bytes().all(|b| b.is_ascii_digit()));
-            let php = ["mysql:", "pgsql:", "sqlite:"].iter().any(|scheme| text.starts_with(scheme));
-            let fine = port || text[..colon].contains('(') || (php && start == 0);
+            let fine = port || text[..colon].contains('(') || is_php(text);
             if !fine {
                 ranges.push(colon..text.len());
             }
@@ -60,6 +59,12 @@ fn place(text: &str) -> Vec<Range<usize>> {
     }
     parameters(text, &["password", "passwd", "pwd"], &mut ranges);
     ranges
+}
+
+/// Whether this is PHP's form: `mysql:key=value;key=value`.
+fn is_php(text: &str) -> bool {
+    let rest = ["mysql:", "pgsql:", "sqlite:"].iter().find_map(|scheme| text.strip_prefix(scheme));
+    rest.is_some_and(|rest| !rest.starts_with("//"))
 }
 
 /// An HTTP URL: a password, and parameters that are keys to something.
@@ -81,12 +86,25 @@ fn http(text: &str) -> Vec<Range<usize>> {
 fn parameters(text: &str, words: &[&str], ranges: &mut Vec<Range<usize>>) {
     let lower = text.to_ascii_lowercase();
     for (equals, _) in lower.match_indices('=') {
-        if words.iter().any(|word| lower[..equals].ends_with(word)) {
+        let name = lower[..equals].trim_end();
+        if words.iter().any(|word| name.ends_with(word)) {
             let from = equals + 1;
-            let to = text[from..].find(['&', ';', '#']).map_or(text.len(), |end| from + end);
-            ranges.push(from..to);
+            let end = if is_php(text) { php_end(&text[from..]) } else { text[from..].find(['&', ';', '#']) };
+            ranges.push(from..end.map_or(text.len(), |end| from + end));
         }
     }
+}
+
+/// Where a value of PHP's form ends: at a semicolon; two of them stand for one inside it.
+fn php_end(text: &str) -> Option<usize> {
+    let mut from = 0;
+    while let Some(at) = text[from..].find(';').map(|at| from + at) {
+        if !text[at + 1..].starts_with(';') {
+            return Some(at);
+        }
+        from = at + 2;
+    }
+    None
 }
 
 #[cfg(test)]
@@ -114,6 +132,14 @@ mod tests {
                 "mysql:host=h;dbname=d;password=x;charset=utf8",
                 "mysql:host=h;dbname=d;password=***;charset=utf8",
             ),
+            (
+                Kind::Dsn,
+                "mysql:host = h;password = s3cret ;charset=utf8",
+                "mysql:host = h;password =***;charset=utf8",
+            ),
+            (Kind::Dsn, "mysql:host=h;PWD\t=\ts3cret", "mysql:host=h;PWD\t=***"),
+            (Kind::Dsn, "mysql:host=h;password=a;;b;charset=utf8", "mysql:host=h;password=***;charset=utf8"),
+            (Kind::Dsn, "mysql:host=h;password=a&b#c;charset=utf8", "mysql:host=h;password=***;charset=utf8"),
             (Kind::Dsn, "sqlite:/a:b", "sqlite:/a:b"),
             (Kind::Dsn, "${SHOP_DSN}", "${SHOP_DSN}"),
             (Kind::Dsn, "${file:/run/secrets/dsn}", "${file:/run/secrets/dsn}"),

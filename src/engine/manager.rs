@@ -245,7 +245,7 @@ impl Manager {
         let task = self.places.tasks[ticket.task].config.name.clone();
         let (now, ticks) = (self.clock.now(), self.ticks());
         let feed = &mut self.feeds[at];
-        feed.pace.learn(usize::try_from(scanned.counts.rows).unwrap_or(usize::MAX), scanned.read_took);
+        feed.pace.learn(scanned.read);
         let (kind, interval) = (feed.feed, feed.interval);
         let lane = &mut feed.lanes[destination];
         lane.plan.busy = false;

@@ -16,6 +16,8 @@ use super::ticket::Scanned;
 use super::{Outcome, Places, Stop, Ticket};
 use crate::base::chain::chain;
 use crate::base::clock::Clock;
+use crate::model::row_size;
+use crate::scan::ReadCost;
 use crate::source::Batch;
 use crate::sql::{PlaceError, PlaceErrorKind};
 
@@ -35,7 +37,7 @@ pub struct Scanner {
 struct Read {
     identity: String,
     batch: Arc<Batch>,
-    took: Duration,
+    cost: ReadCost,
 }
 
 impl Scanner {
@@ -108,7 +110,9 @@ impl Scanner {
                 Batch { rows: Vec::new(), next, more: true }
             }
         };
-        Ok(Read { identity, batch: Arc::new(batch), took: began.elapsed() })
+        let bytes = batch.rows.iter().map(|row| row_size(&row.values)).sum();
+        let cost = ReadCost { rows: batch.rows.len(), bytes, took: began.elapsed(), more: batch.more };
+        Ok(Read { identity, batch: Arc::new(batch), cost })
     }
 
     /// One outcome for each destination of the ticket.
@@ -160,7 +164,7 @@ impl Scanner {
             findings,
             agreed,
             counts,
-            read_took: read.took,
+            read: read.cost,
         })
     }
 }

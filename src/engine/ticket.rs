@@ -1,8 +1,7 @@
 //! What goes from the manager to the scanners, and what comes back.
 
-use std::time::Duration;
-
 use crate::model::{Feed, Finding, Key, Position, RowId, RunId, Verdict};
+use crate::scan::ReadCost;
 use crate::sql::PlaceError;
 
 /// One read of one feed, for one or more destinations.
@@ -53,8 +52,8 @@ pub struct Scanned {
     pub agreed: Vec<(Key, RowId)>,
     /// What was looked at.
     pub counts: Counts,
-    /// How long the read of the source took.
-    pub read_took: Duration,
+    /// What the read of the source was like.
+    pub read: ReadCost,
 }
 
 /// Rows looked at, by verdict.

@@ -14,5 +14,5 @@ pub use column::{Class, Column};
 pub use delivery::{Attempt, AttemptOutcome, Delivery, DeliveryKind, ErrorClass, Sent, State};
 pub use finding::{Finding, Verdict};
 pub use id::{DeliveryId, DestinationName, Feed, Position, RowId, RunId, TaskName};
-pub use row::{Key, Row, SourceRow};
+pub use row::{Key, Row, SourceRow, row_size};
 pub use value::Value;

@@ -5,6 +5,11 @@ use super::{RowId, Value};
 /// Values of one row, in the order of the columns that were asked for.
 pub type Row = Vec<Value>;
 
+/// Bytes that the values of a row take in memory.
+pub fn row_size(row: &[Value]) -> usize {
+    size_of::<Row>() + row.iter().map(Value::size).sum::<usize>()
+}
+
 /// The canonical bytes of a `byColumn` value: equal exactly when two rows are meant to be the same row.
 ///
 /// Made by `diff::KeyForm`, which knows both columns; stored as it is, so its form must never change.

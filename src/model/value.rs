@@ -57,6 +57,11 @@ impl Value {
         }
     }
 
+    /// Bytes it takes in memory.
+    pub fn size(&self) -> usize {
+        size_of::<Self>() + self.weight()
+    }
+
     /// The integer, if the value is one.
     pub fn as_int(&self) -> Option<i128> {
         match self {

@@ -10,6 +10,6 @@ mod plan;
 mod start;
 
 pub use agreed::Agreed;
-pub use pace::Pace;
+pub use pace::{Pace, ReadCost};
 pub use plan::{Lane, Look, plan};
 pub use start::{Begin, begin};

@@ -17,7 +17,7 @@ use crate::model::{Position, Row, RowId, SourceRow};
 use crate::sql::catalog::Table;
 use crate::sql::select::{self, Bound};
 use crate::sql::statement::{Param, Statement};
-use crate::sql::{Database, PlaceError};
+use crate::sql::{Answer, BUDGET, Database, PlaceError};
 
 /// Places of the table that a sample is taken from.
 const SAMPLES: usize = 10;
@@ -120,16 +120,19 @@ impl InsertFeed {
         limit: usize,
     ) -> Result<Batch, PlaceError> {
         let memory = &cursor.memory;
-        let rows = self.page(database, memory.newest(), limit).await?;
-        let more = rows.len() >= limit;
-        let mut rows = shape.rows(rows);
+        let page = self.page(database, memory.newest(), limit, BUDGET).await?;
+        let mut more = page.is_full(limit);
+        let left = BUDGET.saturating_sub(page.size());
+        let mut rows = shape.rows(page.rows);
         if !more {
             let Some(late) = self.late(database, memory).await? else {
                 // Too many to be late commits: rows were brought in with old keys. All of that is read anew.
                 return Ok(Batch { rows, next: Cursor::after(memory.settled()).position(), more: true });
             };
             if !late.is_empty() {
-                rows.extend(shape.rows(by_ids(database, &self.by_keys, &late).await?));
+                let late = by_ids(database, &self.by_keys, 0, &late, left).await?;
+                more = !late.rest.is_empty();
+                rows.extend(shape.rows(late.rows));
             }
         }
         // Only what was really read counts as seen.
@@ -147,13 +150,14 @@ impl InsertFeed {
         database: &Database,
         after: Option<RowId>,
         limit: usize,
-    ) -> Result<Vec<Row>, PlaceError> {
+        budget: usize,
+    ) -> Result<Answer, PlaceError> {
         let limit = limit_param(limit);
         match after {
-            None => database.fetch(&self.first, &[Param::Int(i64::MIN), limit]).await,
+            None => database.fetch_within(budget, &self.first, &[Param::Int(i64::MIN), limit]).await,
             Some(id) => match after_param(database.engine(), id) {
-                Some(id) => database.fetch(&self.after, &[id, limit]).await,
-                None => Ok(Vec::new()),
+                Some(id) => database.fetch_within(budget, &self.after, &[id, limit]).await,
+                None => Ok(Answer::default()),
             },
         }
     }
@@ -172,7 +176,7 @@ impl InsertFeed {
         Ok(Some(keys.iter().filter_map(key).filter(|id| !memory.has(*id)).collect()))
     }
 
-    /// Rows from places spread evenly over the ids.
+    /// Rows from places spread evenly over the ids, as many from each as its share of the budget holds.
     pub(super) async fn sample(
         &self,
         database: &Database,
@@ -189,7 +193,8 @@ impl InsertFeed {
             let after = RowId((low + ahead - 1).max(behind));
             let wanted = (limit * (part + 1) / SAMPLES).saturating_sub(rows.len());
             if wanted > 0 {
-                rows.extend(shape.rows(self.page(database, Some(after), wanted).await?));
+                let page = self.page(database, Some(after), wanted, BUDGET / SAMPLES).await?;
+                rows.extend(shape.rows(page.rows));
             }
         }
         Ok(rows)

@@ -1,5 +1,7 @@
 //! Asking a source for rows by their integer key.
 
+use std::collections::HashSet;
+
 use crate::config::Engine;
 use crate::model::{Class, Row, RowId, Value};
 use crate::sql::catalog::Table;
@@ -34,22 +36,46 @@ pub(super) fn list_statements(table: &Table, columns: &[usize], id: usize) -> Ve
     select::SIZES.iter().map(|size| select::by_key(table, columns, id, *size)).collect()
 }
 
-/// Rows by their key, in any order; those that are gone are left out.
+/// What was found by some keys, as far as was read.
+pub(super) struct Found {
+    /// In any order. At least one, if there is any.
+    pub(super) rows: Vec<Row>,
+    /// Keys that were not looked for to the end: whether they are there is not known.
+    pub(super) rest: Vec<RowId>,
+}
+
+/// Rows by their key, which each holds at place `id`, until they take `budget` bytes. Keys that are neither in the rows
+/// nor in the rest are gone.
 pub(super) async fn by_ids(
     database: &Database,
     statements: &[Statement],
+    id: usize,
     ids: &[RowId],
-) -> Result<Vec<Row>, PlaceError> {
+    budget: usize,
+) -> Result<Found, PlaceError> {
     let mut ids: Vec<RowId> = ids.to_vec();
     ids.sort_unstable();
     ids.dedup();
-    let keys: Vec<Value> = ids.iter().filter_map(|id| id_value(database.engine(), *id)).collect();
-    let mut found = Vec::with_capacity(keys.len());
+    let keys: Vec<(RowId, Value)> =
+        ids.into_iter().filter_map(|id| Some((id, id_value(database.engine(), id)?))).collect();
+    let mut found = Found { rows: Vec::new(), rest: Vec::new() };
+    let mut left = budget;
     for list in keys.chunks(select::LIST) {
-        let refs: Vec<&Value> = list.iter().collect();
+        if left == 0 && !found.rows.is_empty() {
+            found.rest.extend(list.iter().map(|(id, _)| *id));
+            continue;
+        }
+        let refs: Vec<&Value> = list.iter().map(|(_, value)| value).collect();
         let size = select::size_for(list.len());
         let params = bind::params(database.engine(), Class::Int, &refs, select::SIZES[size]);
-        found.extend(database.fetch(&statements[size], &params).await?);
+        let answer = database.fetch_within(left, &statements[size], &params).await?;
+        left = left.saturating_sub(answer.size());
+        if answer.cut {
+            let read: HashSet<i128> = answer.rows.iter().filter_map(|row| row[id].as_int()).collect();
+            found.rest.extend(list.iter().map(|(id, _)| *id).filter(|id| !read.contains(&id.0)));
+            left = 0;
+        }
+        found.rows.extend(answer.rows);
     }
     Ok(found)
 }

@@ -39,14 +39,26 @@ pub trait Source: Send + Sync {
     /// Where a feed starts without saved progress; `start_id` is `-s` and only matters to the insert feed.
     async fn start(&self, feed: Feed, start_id: Option<RowId>) -> Result<Position, PlaceError>;
 
-    /// Reads the next rows of a feed behind `from`, at most `limit`.
+    /// Reads the next rows of a feed behind `from`: at most `limit`, and no more than take about 16 MiB.
     async fn read(&self, feed: Feed, from: &Position, limit: usize) -> Result<Batch, PlaceError>;
 
     /// A position that lies no further ahead than either, so that destinations that are nearly equal share one read.
     fn earlier(&self, feed: Feed, a: &Position, b: &Position) -> Position;
 
-    /// Whole rows by their integer key; rows that are gone are left out. Order is free.
-    async fn fetch(&self, ids: &[RowId]) -> Result<Vec<SourceRow>, PlaceError>;
+    /// Whole rows by their integer key, no more than take about 16 MiB, but at least one if there is any.
+    async fn fetch_some(&self, ids: &[RowId]) -> Result<Fetched, PlaceError>;
+
+    /// Whole rows by their integer key, however wide; rows that are gone are left out. Order is free.
+    async fn fetch(&self, ids: &[RowId]) -> Result<Vec<SourceRow>, PlaceError> {
+        let mut rows = Vec::new();
+        let mut rest = ids.to_vec();
+        while !rest.is_empty() {
+            let fetched = self.fetch_some(&rest).await?;
+            rows.extend(fetched.rows);
+            rest = fetched.rest;
+        }
+        Ok(rows)
+    }
 
     /// Ids of all rows that carry one of `keys` (values of `byColumn`), with the key as it stands there, so that several
     /// rows of one key are noticed. A case-insensitive collation may add rows and a row may come twice: the caller
@@ -62,6 +74,15 @@ pub trait Source: Send + Sync {
 
     /// Pause between two looks of a feed that has caught up; `None`: the feed is off.
     fn interval(&self, feed: Feed) -> Option<Duration>;
+}
+
+/// Whole rows, as far as they were read.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// The rows. Order is free.
+    pub rows: Vec<SourceRow>,
+    /// Keys still to be asked for: nothing is known about them. Any other key without a row is gone.
+    pub rest: Vec<RowId>,
 }
 
 /// What one read of a feed returned.

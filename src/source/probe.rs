@@ -31,6 +31,14 @@ pub async fn probe(config: &SourceConfig, mapped: &[String], database: &Arc<Data
     let id = &table.columns[shape.id];
     found.push(Checked::good("columns", format!("all {} are there", shape.read.len())));
     found.push(Checked::good("id", format!("rows are walked by {:?} ({})", id.name, id.declared)));
+    if table.may_be_null(shape.id) {
+        let message = format!(
+            "{:?} of {:?} is not declared NOT NULL: rows without a value there are never read",
+            id.name,
+            table.full_name()
+        );
+        found.push(Checked::warning("id", message));
+    }
     found.push(probe::index(&table, shape.id, "the insert feed reads by it"));
     found.extend(carriers(&table, &shape));
     if let Some(update) = UpdateFeed::new(&table, &shape, config) {

@@ -10,12 +10,12 @@ use super::insert::{self, InsertFeed};
 use super::keys::{by_ids, list_statements};
 use super::shape::Shape;
 use super::update::UpdateFeed;
-use super::{Batch, Source};
+use super::{Batch, Fetched, Source};
 use crate::config::SourceConfig;
 use crate::model::{Column, Feed, Position, Row, RowId, SourceRow, Value};
 use crate::sql::catalog::Table;
 use crate::sql::statement::Statement;
-use crate::sql::{Database, PlaceError, PlaceErrorKind};
+use crate::sql::{BUDGET, Database, PlaceError, PlaceErrorKind};
 
 pub(super) struct SqlSource {
     config: SourceConfig,
@@ -139,10 +139,10 @@ impl Source for SqlSource {
         }
     }
 
-    async fn fetch(&self, ids: &[RowId]) -> Result<Vec<SourceRow>, PlaceError> {
-        let rows = by_ids(&self.database, &self.fetch, ids).await?;
+    async fn fetch_some(&self, ids: &[RowId]) -> Result<Fetched, PlaceError> {
+        let found = by_ids(&self.database, &self.fetch, self.shape.id, ids, BUDGET).await?;
         let keyed = |row: Row| Some(SourceRow { id: RowId(row[self.shape.id].as_int()?), values: row });
-        Ok(rows.into_iter().filter_map(keyed).collect())
+        Ok(Fetched { rows: found.rows.into_iter().filter_map(keyed).collect(), rest: found.rest })
     }
 
     async fn holders(&self, keys: &[Value]) -> Result<Vec<(RowId, Value)>, PlaceError> {

@@ -31,6 +31,8 @@ pub(crate) struct Table {
     pub(crate) indexes: Vec<Index>,
     /// Server and table, as exactly as the engine tells.
     pub(crate) identity: String,
+    /// What the catalogue does not tell this user, and what follows from that: one line each, for people.
+    pub(crate) untold: Vec<String>,
 }
 
 /// What only this floor needs to know about a column.
@@ -111,6 +113,11 @@ impl Table {
     pub(crate) fn is_unique(&self, column: usize) -> bool {
         self.primary_key == [column]
             || self.indexes.iter().any(|index| index.unique && index.columns == [column])
+    }
+
+    /// Whether rows need not have a value in this column. SQLite lets NULL into most primary keys, but nobody means it to.
+    pub(crate) fn may_be_null(&self, column: usize) -> bool {
+        self.columns[column].nullable && !self.primary_key.contains(&column)
     }
 
     /// Whether the column holds integers and nothing else.

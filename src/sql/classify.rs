@@ -42,6 +42,8 @@ const DISK: &str = "check the disk that the file is on";
 const AGAIN: &str = "a repeat may succeed";
 const LESS: &str = "add an index on the column that is read by, or raise the statement time limit";
 const RIGHTS: &str = "check user, password and the right to SELECT";
+const POLICY: &str =
+    "check the right to SELECT, and if policies hide rows of the table from this user, give it BYPASSRLS";
 const NAMES: &str = "check the names in the configuration against the database";
 const TLS: &str = "check the server's certificate and the TLS setting of the dsn";
 const VALUE: &str = "a bound value was refused";
@@ -91,7 +93,7 @@ fn mysql(number: u16) -> Class {
         1044 | 1045 | 1130 | 1142 | 1143 | 1227 | 1370 | 1449 | 1698 | 1820 | 1862 | 3118 | 3879 | 4151
         | 4161 => Class::new(Denied, RIGHTS),
         1049 | 1051 | 1054 | 1109 | 1146 | 1356 | 1932 => Class::new(Missing, NAMES),
-        1264 | 1265 | 1267 | 1270 | 1271 | 1292 | 1366 | 1411 | 1525 | 3854 | 3988 => {
+        1264 | 1265 | 1292 | 1366 | 1411 | 1525 | 3854 | 3988 => {
             Class { bad_value: true, ..Class::new(Other, VALUE) }
         }
         _ => Class::new(Other, "see the database's own message"),
@@ -107,12 +109,17 @@ pub(super) fn postgres(state: &str) -> Class {
         "0A000" => Class::lost(Transient, AGAIN),
         "40001" | "40P01" | "55P03" | "40003" => Class::new(Transient, AGAIN),
         "57014" => Class::new(TooSlow, LESS),
-        "28000" | "28P01" | "42501" => Class::new(Denied, RIGHTS),
+        "28000" | "28P01" => Class::new(Denied, RIGHTS),
+        "42501" => Class::new(Denied, POLICY),
         "3D000" | "3F000" | "42P01" | "42703" | "42704" | "42883" => Class::new(Missing, NAMES),
         s if s.starts_with("08") || s.starts_with("53") || s.starts_with("58") => {
             Class::lost(Unreachable, BUSY)
         }
-        s if s.starts_with("22") || s == "23514" => Class { bad_value: true, ..Class::new(Other, VALUE) },
+        // What reading a value of a type ends with: no number and the like, out of range, no date, no such date, zone or
+        // interval, no character, none of this encoding. Other data exceptions come from the rows a view computes with.
+        "22P02" | "22003" | "22007" | "22008" | "22009" | "22015" | "22021" | "22P05" => {
+            Class { bad_value: true, ..Class::new(Other, VALUE) }
+        }
         _ => Class::new(Other, "see the database's own message"),
     }
 }
@@ -192,6 +199,18 @@ mod tests {
         }
         for (code, kind) in [(5, Transient), (517, Transient), (9, TooSlow), (14, Missing), (26, Other)] {
             assert_eq!(sqlite(code).kind, kind, "{code}");
+        }
+    }
+
+    #[test]
+    fn only_values_are_refused_values() {
+        for (state, refused) in
+            [("22P02", true), ("22003", true), ("22012", false), ("22011", false), ("23514", false)]
+        {
+            assert_eq!(postgres(state).bad_value, refused, "{state}");
+        }
+        for (number, refused) in [(1292, true), (1267, false), (1270, false), (1271, false)] {
+            assert_eq!(mysql(number).bad_value, refused, "{number}");
         }
     }
 

@@ -91,7 +91,8 @@ async fn open_mysql(dsn: &Dsn, limits: &Limits) -> Result<MySqlConnection, sqlx:
         })
         .disable_statement_logging();
     if let Some(socket) = &dsn.socket {
-        options = options.socket(socket);
+        // A server may offer or demand TLS here too, and its certificate needs a name to be checked against.
+        options = options.socket(socket).host("localhost");
     }
     if let Some(password) = &dsn.password {
         options = options.password(password.expose());
@@ -105,29 +106,29 @@ async fn open_mysql(dsn: &Dsn, limits: &Limits) -> Result<MySqlConnection, sqlx:
     let mut connection = options.connect().await?;
     let version: String = connection.fetch_one("SELECT VERSION()").await?.try_get_unchecked(0)?;
     let seconds = limits.statement.as_secs_f64().max(0.001);
-    let limit = if version.contains("MariaDB") {
+    if version.contains("MariaDB") {
         // MariaDB makes a table of a list of 1000 values and, in a prepared statement, cuts the values down to the
         // width its first column seemed to have: keys would not be found.
         set_if_known(&mut connection, "SET SESSION in_predicate_conversion_threshold=0").await?;
-        format!("max_statement_time={seconds:.3}")
+        connection.execute(AssertSqlSafe(format!("SET SESSION max_statement_time={seconds:.3}"))).await?;
     } else {
-        format!("max_execution_time={}", limits.statement.as_millis().max(1))
-    };
+        // Since 5.7.8.
+        let limit = limits.statement.as_millis().max(1);
+        set_if_known(&mut connection, format!("SET SESSION max_execution_time={limit}")).await?;
+    }
     connection.execute("SET SESSION TRANSACTION READ ONLY").await?;
     // An empty sql_mode: zero dates are data, not errors, and identifiers are quoted by backticks whatever the
     // server's default says.
     let lock_wait = limits.statement.as_secs().max(1);
     connection
-        .execute(AssertSqlSafe(format!(
-            "SET SESSION sql_mode='', SESSION lock_wait_timeout={lock_wait}, SESSION {limit}"
-        )))
+        .execute(AssertSqlSafe(format!("SET SESSION sql_mode='', SESSION lock_wait_timeout={lock_wait}")))
         .await?;
     Ok(connection)
 }
 
 /// Sets what older servers do not have.
-async fn set_if_known(connection: &mut MySqlConnection, sql: &'static str) -> Result<(), sqlx::Error> {
-    match connection.execute(sql).await {
+async fn set_if_known(connection: &mut MySqlConnection, sql: impl Into<String>) -> Result<(), sqlx::Error> {
+    match connection.execute(AssertSqlSafe(sql.into())).await {
         Ok(_) | Err(sqlx::Error::Database(_)) => Ok(()),
         Err(error) => Err(error),
     }
@@ -151,21 +152,23 @@ async fn open_postgres(dsn: &Dsn, limits: &Limits) -> Result<PgConnection, sqlx:
         })
         .disable_statement_logging();
     if let Some(socket) = &dsn.socket {
-        // libpq and sqlx name the folder; a full path to the socket file is understood too.
-        options = options.socket(postgres_socket_folder(socket));
+        // libpq and sqlx name the folder; a full path to the socket file is understood too. As with libpq there is no TLS
+        // through a socket, whatever is asked for: no server offers it there.
+        options = options.socket(postgres_socket_folder(socket)).ssl_mode(PgSslMode::Disable);
     }
     if let Some(ca) = &dsn.ca {
         options = options.ssl_root_cert(ca);
     }
     let mut connection = options.connect().await?;
     let limit = limits.statement.as_millis().max(1);
-    // Plans are made for the values at hand: a generic plan for "the rows after x" may well read the whole table.
+    // Plans are made for the values at hand: a generic plan for "the rows after x" may well read the whole table. And
+    // rows that a policy hides would be taken for missing: without row security the server refuses to read such a table.
     connection
         .execute(AssertSqlSafe(format!(
             "SET default_transaction_read_only = on; SET statement_timeout = {limit}; \
              SET lock_timeout = {limit}; SET bytea_output = 'hex'; SET IntervalStyle = 'postgres'; \
-             SELECT set_config(name, 'force_custom_plan', false) FROM pg_catalog.pg_settings \
-             WHERE name = 'plan_cache_mode'"
+             SELECT set_config(name, CASE name WHEN 'row_security' THEN 'off' ELSE 'force_custom_plan' END, false) \
+             FROM pg_catalog.pg_settings WHERE name IN ('plan_cache_mode', 'row_security')"
         )))
         .await?;
     Ok(connection)

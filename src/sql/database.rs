@@ -13,8 +13,9 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::connect::{self, Connection};
+use super::run::{self, Answer};
 use super::statement::{Param, Read, Statement};
-use super::{PlaceError, PlaceErrorKind, classify, run};
+use super::{PlaceError, PlaceErrorKind, classify};
 use crate::config::{Dsn, Engine};
 use crate::model::Row;
 
@@ -128,15 +129,28 @@ impl Database {
         statement: &Statement,
         params: &[Param],
     ) -> Result<Vec<Row>, PlaceError> {
+        self.fetch_within(usize::MAX, statement, params).await.map(|answer| answer.rows)
+    }
+
+    /// Runs a statement and reads its rows until they take `budget` bytes; the last one may go beyond.
+    pub(crate) async fn fetch_within(
+        &self,
+        budget: usize,
+        statement: &Statement,
+        params: &[Param],
+    ) -> Result<Answer, PlaceError> {
         let mut lease = self.lease().await?;
         loop {
             let connection =
                 lease.connection.as_mut().expect("a lease holds its connection until it is released");
             let limit = self.limits.statement;
-            let error = match timeout(limit + GRACE, run::fetch(connection, statement, params, limit)).await {
-                Ok(Ok(rows)) => {
-                    self.release(lease);
-                    return Ok(rows);
+            let fetch = run::fetch(connection, statement, params, limit, budget);
+            let error = match timeout(limit + GRACE, fetch).await {
+                Ok(Ok(answer)) => {
+                    if !answer.cut {
+                        self.release(lease);
+                    }
+                    return Ok(answer);
                 }
                 Ok(Err(run::Failure::Driver(error))) => error,
                 Ok(Err(run::Failure::Shape(message))) => {

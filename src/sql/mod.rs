@@ -24,3 +24,4 @@ mod zone;
 pub(crate) use database::is_bad_value;
 pub use database::{Database, Limits};
 pub use error::{PlaceError, PlaceErrorKind};
+pub(crate) use run::{Answer, BUDGET};

@@ -72,6 +72,7 @@ pub(crate) async fn place(database: &Database, table: &str, found: &mut Vec<Chec
             let kind = if table.view { "view" } else { "table" };
             let message = format!("{kind} {:?}, {} readable columns", table.full_name(), table.columns.len());
             found.push(Checked::good("table", message));
+            found.extend(table.untold.iter().map(|untold| Checked::warning("columns", untold)));
             Some(table)
         }
         Err(error) => {

@@ -11,7 +11,7 @@ use sqlx::{Arguments as _, AssertSqlSafe, Database, Encode, Type};
 use super::connect::Connection;
 use super::decode;
 use super::statement::{Param, Statement};
-use crate::model::Row;
+use crate::model::{Row, row_size};
 
 /// Why a statement brought no rows.
 pub(super) enum Failure {
@@ -27,37 +27,90 @@ impl From<sqlx::Error> for Failure {
     }
 }
 
-/// Runs `statement` with `params` and returns all its rows.
+/// Bytes of rows that one read of a feed holds; those behind it come with the next.
+pub(crate) const BUDGET: usize = 16 << 20;
+
+/// The rows of a statement, or the first of them.
+#[derive(Debug, Default)]
+pub(crate) struct Answer {
+    /// At least one, if the statement found any.
+    pub(crate) rows: Vec<Row>,
+    /// The budget was used up; there may be more.
+    pub(crate) cut: bool,
+}
+
+impl Answer {
+    /// Whether there may be more rows than these, of a statement that was given this limit.
+    pub(crate) fn is_full(&self, limit: usize) -> bool {
+        self.cut || self.rows.len() >= limit
+    }
+
+    /// Bytes that the rows take in memory.
+    pub(crate) fn size(&self) -> usize {
+        self.rows.iter().map(|row| row_size(row)).sum()
+    }
+}
+
+/// Takes rows until their budget is used up.
+struct Taken {
+    answer: Answer,
+    left: usize,
+}
+
+impl Taken {
+    fn take(&mut self, row: Row) {
+        self.left = self.left.saturating_sub(row_size(&row));
+        self.answer.rows.push(row);
+        self.answer.cut = self.left == 0;
+    }
+
+    fn is_empty(&self) -> bool {
+        self.answer.rows.is_empty()
+    }
+
+    fn wants_more(&self) -> bool {
+        !self.answer.cut
+    }
+}
+
+/// Runs `statement` with `params` and returns its rows: all of them, or as many as use up `budget` bytes.
+///
+/// After an answer that was cut, the connection is in the middle of the others: it can only be closed.
 pub(super) async fn fetch(
     connection: &mut Connection,
     statement: &Statement,
     params: &[Param],
     limit: Duration,
-) -> Result<Vec<Row>, Failure> {
+    budget: usize,
+) -> Result<Answer, Failure> {
     let reads = &*statement.reads;
     let sql = AssertSqlSafe(statement.sql.clone());
-    let mut rows = Vec::new();
+    let mut rows = Taken { answer: Answer::default(), left: budget };
     match connection {
         Connection::MySql(connection) => {
             let mut arguments = MySqlArguments::default();
             params.iter().try_for_each(|param| bind_mysql(&mut arguments, param)).map_err(encode_error)?;
             let mut stream = sqlx::query_with(sql, arguments).fetch(&mut **connection);
-            while let Some(row) = stream.try_next().await? {
+            while rows.wants_more()
+                && let Some(row) = stream.try_next().await?
+            {
                 if rows.is_empty() {
                     decode::mysql::check(&row, reads).map_err(Failure::Shape)?;
                 }
-                rows.push(decode::mysql::row(&row, reads)?);
+                rows.take(decode::mysql::row(&row, reads)?);
             }
         }
         Connection::Postgres(connection) => {
             let mut arguments = PgArguments::default();
             params.iter().try_for_each(|param| bind_postgres(&mut arguments, param)).map_err(encode_error)?;
             let mut stream = sqlx::query_with(sql, arguments).fetch(&mut **connection);
-            while let Some(row) = stream.try_next().await? {
+            while rows.wants_more()
+                && let Some(row) = stream.try_next().await?
+            {
                 if rows.is_empty() {
                     decode::postgres::check(&row, reads).map_err(Failure::Shape)?;
                 }
-                rows.push(decode::postgres::row(&row, reads)?);
+                rows.take(decode::postgres::row(&row, reads)?);
             }
         }
         Connection::Sqlite(connection, deadline) => {
@@ -65,12 +118,14 @@ pub(super) async fn fetch(
             let mut arguments = SqliteArguments::default();
             params.iter().try_for_each(|param| bind_sqlite(&mut arguments, param)).map_err(encode_error)?;
             let mut stream = sqlx::query_with(sql, arguments).fetch(&mut **connection);
-            while let Some(row) = stream.try_next().await? {
-                rows.push(decode::sqlite::row(&row, reads)?);
+            while rows.wants_more()
+                && let Some(row) = stream.try_next().await?
+            {
+                rows.take(decode::sqlite::row(&row, reads)?);
             }
         }
     }
-    Ok(rows)
+    Ok(rows.answer)
 }
 
 type Bound = Result<(), sqlx::error::BoxDynError>;

@@ -117,7 +117,18 @@ fn folder(
             origin: format!("${name}"),
             path: given,
         }),
-        _ => Some(Folder { path, origin: key.to_owned(), comment: format!("{key}, {own}"), note: None }),
+        _ => {
+            // Whoever wrote an old key may have meant the working directory.
+            let relative = key != "state" && Path::new(&found.value).is_relative();
+            let note = relative.then(|| {
+                format!(
+                    "{key} {} is taken from the folder of the configuration: {}",
+                    found.value,
+                    path.display()
+                )
+            });
+            Some(Folder { path, origin: key.to_owned(), comment: format!("{key}, {own}"), note })
+        }
     }
 }
 

@@ -48,6 +48,8 @@ pub(crate) fn parse(text: &str, folder: &Path) -> Result<Parsed, DsnError> {
         return Err(DsnError::new("the DSN is empty").help(format!("write one of {FORMS}")));
     }
     let parsed = match text.split_once(':') {
+        // The user may be called like the beginning of another notation.
+        Some((_, rest)) if is_go(rest) => go::parse(text),
         Some(("sqlite", rest)) => place_url::sqlite(rest, folder),
         Some((scheme, rest)) if rest.starts_with("//") => place_url::server(scheme, text),
         Some(("mysql", rest)) => pdo::parse(Engine::MySql, rest),
@@ -59,6 +61,12 @@ pub(crate) fn parse(text: &str, folder: &Path) -> Result<Parsed, DsnError> {
             .help("the name of the database comes after the last `/` (after `dbname=` in the PHP form)"));
     }
     Ok(parsed)
+}
+
+/// Whether what follows the first colon ends in a network and an address as only Go's notation writes them.
+fn is_go(rest: &str) -> bool {
+    let address = ["@tcp(", "@tcp4(", "@tcp6(", "@unix(", "@("].iter().find_map(|net| rest.split_once(net));
+    !rest.starts_with("//") && address.is_some_and(|(_, behind)| behind.contains(")/"))
 }
 
 /// A server with every default filled in.

@@ -56,6 +56,11 @@ fn go_driver() {
         ("user:pw@tcp6([::1])/db", "mysql user:pw@::1:3306/db"),
         ("user:pw@unix(/run/mysqld/mysqld.sock)/db", "mysql user:pw@{/run/mysqld/mysqld.sock}/db"),
         ("user@unix/db", "mysql user@{/tmp/mysql.sock}/db"),
+        // Users that are called like the beginning of another notation.
+        ("mysql:pw@tcp(h:3306)/db", "mysql mysql:pw@h:3306/db"),
+        ("mysql:p=w;x@unix(/run/mysqld/mysqld.sock)/db", "mysql mysql:p=w;x@{/run/mysqld/mysqld.sock}/db"),
+        ("pgsql:pw@(h:1)/db", "mysql pgsql:pw@h:1/db"),
+        ("sqlite:pw@tcp(h)/db?charset=utf8", "mysql sqlite:pw@h:3306/db"),
         ("user:p@ss@tcp(h:1)/db", "mysql user:p@ss@h:1/db"),
         ("user:p:a:s@tcp(h:1)/db", "mysql user:p:a:s@h:1/db"),
         ("user:p/a/s@tcp(h:1)/db", "mysql user:p/a/s@h:1/db"),

@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 
 use super::{Cursor, Page, Stored, TimeForm, Window, earlier};
 use crate::config::{SourceConfig, Start, UpdateConfig};
-use crate::model::{Class, Position, Row, RowId, SourceRow, Value, form};
+use crate::model::{Class, Position, RowId, SourceRow, Value, form};
 use crate::source::Batch;
 use crate::source::keys::{after_param, limit_param};
 use crate::source::shape::Shape;
@@ -15,7 +15,7 @@ use crate::sql::catalog::Table;
 use crate::sql::clock::{self, Now};
 use crate::sql::select::{self, Bound};
 use crate::sql::statement::Statement;
-use crate::sql::{Database, PlaceError, PlaceErrorKind, bind};
+use crate::sql::{Answer, BUDGET, Database, PlaceError, PlaceErrorKind, bind};
 
 /// The least overlap of windows: a second, because most update columns hold whole seconds.
 const LEAST_OVERLAP: TimeDelta = TimeDelta::seconds(1);
@@ -128,9 +128,9 @@ impl UpdateFeed {
             return Ok(Batch { rows: Vec::new(), next: from.clone(), more: false });
         };
         if let Some(page) = &cursor.page {
-            let rows = self.next_page(database, time, page, limit).await?;
-            let full = rows.len() >= limit;
-            let rows = shape.rows(rows);
+            let answer = self.next_page(database, time, page, limit).await?;
+            let full = answer.is_full(limit);
+            let rows = shape.rows(answer.rows);
             let next = match self.end(database, &rows, full)? {
                 Some((time, id)) => page.advanced(&cursor, time, id),
                 None => page.finished(),
@@ -139,9 +139,9 @@ impl UpdateFeed {
         }
         let now = self.now(database, Some(time)).await?;
         let window = cursor.window(self.overlap, &now);
-        let rows = self.first_page(database, time, &window, limit).await?;
-        let full = rows.len() >= limit;
-        let rows = shape.rows(rows);
+        let answer = self.first_page(database, time, &window, limit).await?;
+        let full = answer.is_full(limit);
+        let rows = shape.rows(answer.rows);
         let next = match self.end(database, &rows, full)? {
             Some((time, id)) => cursor.paged(&window, &now, time, id),
             None => Cursor::done(&now),
@@ -174,14 +174,14 @@ impl UpdateFeed {
         time: &TimeForm,
         window: &Window,
         limit: usize,
-    ) -> Result<Vec<Row>, PlaceError> {
+    ) -> Result<Answer, PlaceError> {
         let high = bind::param(&time.write(window.high));
         match window.low {
             Some(low) => {
                 let low = bind::param(&time.write(low));
-                database.fetch(&self.from, &[low, high, limit_param(limit)]).await
+                database.fetch_within(BUDGET, &self.from, &[low, high, limit_param(limit)]).await
             }
-            None => database.fetch(&self.from_beginning, &[high, limit_param(limit)]).await,
+            None => database.fetch_within(BUDGET, &self.from_beginning, &[high, limit_param(limit)]).await,
         }
     }
 
@@ -193,21 +193,27 @@ impl UpdateFeed {
         time: &TimeForm,
         page: &Page,
         limit: usize,
-    ) -> Result<Vec<Row>, PlaceError> {
+    ) -> Result<Answer, PlaceError> {
         let broken = || super::foreign(database, &Position::new(page.high.as_str()));
         let at = bind::param(&page.time.value().ok_or_else(broken)?);
         let id = page.id.parse().ok().map(RowId).ok_or_else(broken)?;
-        let mut rows = match after_param(database.engine(), id) {
-            Some(id) => database.fetch(&self.same_time, &[at.clone(), id, limit_param(limit)]).await?,
-            None => Vec::new(),
+        let mut answer = match after_param(database.engine(), id) {
+            Some(id) => {
+                let params = [at.clone(), id, limit_param(limit)];
+                database.fetch_within(BUDGET, &self.same_time, &params).await?
+            }
+            None => Answer::default(),
         };
-        if rows.len() < limit {
+        if !answer.is_full(limit) {
             let high = form::parse_moment(&page.high).ok_or_else(broken)?;
             let high = bind::param(&time.write(high));
-            let left = limit_param(limit - rows.len());
-            rows.extend(database.fetch(&self.after, &[at, high, left]).await?);
+            let params = [at, high, limit_param(limit - answer.rows.len())];
+            let left = BUDGET.saturating_sub(answer.size());
+            let later = database.fetch_within(left, &self.after, &params).await?;
+            answer.rows.extend(later.rows);
+            answer.cut = later.cut;
         }
-        Ok(rows)
+        Ok(answer)
     }
 
     /// A position from which neither of the two loses anything.

@@ -1,5 +1,7 @@
 //! MySQL and MariaDB: `information_schema`, which shows each user what that user may see.
 
+mod json;
+
 use super::{Detail, Table, candidates, collect_indexes, no_table};
 use crate::config::Engine;
 use crate::model::{Class, Column, Row, Value};
@@ -8,7 +10,8 @@ use crate::sql::{Database, PlaceError, PlaceErrorKind, dialect};
 
 pub(super) async fn table(database: &Database, written: &str) -> Result<Table, PlaceError> {
     let (schema, name, view) = find(database, written).await?;
-    let (columns, details): (Vec<_>, Vec<_>) = columns(database, &schema, &name).await?.into_iter().unzip();
+    let (columns, untold) = columns(database, &schema, &name, view).await?;
+    let (columns, details): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
     let found = indexes(database, &schema, &name, &columns).await?;
     let primary_key = found.iter().find(|(n, _)| n == "PRIMARY").map(|(_, i)| i.columns.clone());
     let server = server(database).await?;
@@ -22,6 +25,7 @@ pub(super) async fn table(database: &Database, written: &str) -> Result<Table, P
         details,
         primary_key: primary_key.unwrap_or_default(),
         indexes: found.into_iter().map(|(_, index)| index).collect(),
+        untold,
     })
 }
 
@@ -83,7 +87,13 @@ async fn why_not(database: &Database, written: &str) -> Result<PlaceError, Place
     Ok(no_table(database, written, &known))
 }
 
-async fn columns(database: &Database, schema: &str, name: &str) -> Result<Vec<(Column, Detail)>, PlaceError> {
+/// The columns, and what this user is not told about them.
+async fn columns(
+    database: &Database,
+    schema: &str,
+    name: &str,
+    view: bool,
+) -> Result<(Vec<(Column, Detail)>, Vec<String>), PlaceError> {
     let list = Statement::new(
         "SELECT CAST(column_name AS CHAR), CAST(data_type AS CHAR), CAST(column_type AS CHAR), \
          CAST(is_nullable AS CHAR), CAST(datetime_precision AS CHAR), CAST(character_set_name AS CHAR), \
@@ -92,42 +102,19 @@ async fn columns(database: &Database, schema: &str, name: &str) -> Result<Vec<(C
         [Read::Text; 7],
     );
     let rows = database.fetch(&list, &[Param::text(schema), Param::text(name)]).await?;
-    let json = json_columns(database, schema, name, &rows).await?;
-    Ok(rows
-        .iter()
-        .map(|row| {
-            let is_json = json.iter().any(|column| column == text(&row[0]));
-            column(row, is_json)
-        })
-        .collect())
-}
-
-/// MariaDB's `JSON` is a LONGTEXT with the check `json_valid(column)`.
-async fn json_columns(
-    database: &Database,
-    schema: &str,
-    name: &str,
-    columns: &[Row],
-) -> Result<Vec<String>, PlaceError> {
-    if !columns.iter().any(|row| text(&row[1]) == "longtext" && text(&row[6]) == "utf8mb4_bin") {
-        return Ok(Vec::new());
-    }
-    let checks = Statement::new(
-        "SELECT CAST(check_clause AS CHAR) FROM information_schema.check_constraints \
-         WHERE constraint_schema = ? AND table_name = ?",
-        [Read::Text],
-    );
-    let rows = match database.fetch(&checks, &[Param::text(schema), Param::text(name)]).await {
-        Ok(rows) => rows,
-        // MySQL's table of checks names no table, and its JSON is a type of its own.
-        Err(error) if error.kind == PlaceErrorKind::Missing => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    let clauses = rows.iter().map(|row| text(&row[0]));
-    Ok(clauses
-        .filter_map(|clause| clause.strip_prefix("json_valid(`")?.strip_suffix("`)"))
-        .map(|column| column.replace("``", "`"))
-        .collect())
+    let may_be_json = |row: &&Row| !view && text(&row[1]) == "longtext" && text(&row[6]) == "utf8mb4_bin";
+    let candidates: Vec<&str> = rows.iter().filter(may_be_json).map(|row| text(&row[0])).collect();
+    let json = json::columns(database, schema, name, &candidates).await?;
+    let untold = json.is_none().then(|| {
+        let names: Vec<String> = candidates.iter().map(|name| format!("{name:?}")).collect();
+        format!(
+            "whether {} holds JSON is not told to a user who may read single columns only, so it is compared byte for \
+             byte; grant SELECT on the whole table if it does",
+            names.join(", ")
+        )
+    });
+    let is_json = |row: &Row| json.iter().flatten().any(|column| column == text(&row[0]));
+    Ok((rows.iter().map(|row| column(row, is_json(row))).collect(), untold.into_iter().collect()))
 }
 
 fn column(row: &Row, is_json: bool) -> (Column, Detail) {

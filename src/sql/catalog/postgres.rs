@@ -4,7 +4,7 @@ use super::{Detail, Table, candidates, collect_indexes, no_table};
 use crate::config::Engine;
 use crate::model::{Class, Column, Row, Value};
 use crate::sql::statement::{Param, Read, Statement};
-use crate::sql::{Database, PlaceError, PlaceErrorKind};
+use crate::sql::{Database, PlaceError, PlaceErrorKind, dialect};
 
 pub(super) async fn table(database: &Database, written: &str) -> Result<Table, PlaceError> {
     let found = find(database, written).await?;
@@ -15,6 +15,7 @@ pub(super) async fn table(database: &Database, written: &str) -> Result<Table, P
         let message = format!("this user may not read table {written:?}; grant SELECT on it");
         return Err(PlaceError::new(PlaceErrorKind::Denied, database.place(), message));
     }
+    readable_in_full(database, &found).await?;
     let numbers: Vec<&str> = readable.iter().map(|row| text(&row[0])).collect();
     let (columns, details): (Vec<_>, Vec<_>) = readable.iter().map(|row| column(row)).unzip();
 
@@ -39,7 +40,15 @@ pub(super) async fn table(database: &Database, written: &str) -> Result<Table, P
         details,
         primary_key,
         indexes: indexes.into_iter().map(|(_, index)| index).collect(),
+        untold: Vec::new(),
     })
+}
+
+/// Fails if a policy hides rows from this user, of the table itself or of one behind a view.
+async fn readable_in_full(database: &Database, found: &Found) -> Result<(), PlaceError> {
+    let quoted = [&found.schema, &found.name].map(|name| dialect::quote(Engine::Postgres, name)).join(".");
+    let nothing = Statement::new(format!("SELECT 1 FROM {quoted} LIMIT 0"), [Read::Int]);
+    database.fetch(&nothing, &[]).await.map(drop)
 }
 
 struct Found {

@@ -56,6 +56,7 @@ pub(super) async fn table(database: &Database, written: &str) -> Result<Table, P
         columns,
         primary_key,
         indexes,
+        untold: Vec::new(),
     })
 }
 

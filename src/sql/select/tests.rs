@@ -38,6 +38,7 @@ fn table(engine: Engine) -> Table {
         primary_key: vec![0],
         indexes: Vec::new(),
         identity: String::new(),
+        untold: Vec::new(),
     }
 }
 

@@ -155,6 +155,155 @@ async fn rights_of_select_suffice() {
     }
 }
 
+/// A statement that fails for what it says or for the rows it meets is no refused key: nothing is called missing.
+#[tokio::test]
+async fn a_failing_statement_is_not_a_missing_row() {
+    for engine in SERVERS {
+        let Some(db) = Db::new(engine).await else { continue };
+        let (told_as, good, bad) = match engine {
+            Engine::MySql => (
+                "collations",
+                "CREATE TABLE a (k INTEGER PRIMARY KEY, x VARCHAR(9) COLLATE utf8mb4_unicode_ci);
+                 CREATE TABLE b (y VARCHAR(9) COLLATE utf8mb4_unicode_ci);
+                 INSERT INTO a VALUES (1, 'x'); INSERT INTO b VALUES ('x');
+                 CREATE VIEW v AS SELECT a.k, a.x AS v FROM a JOIN b ON a.x = b.y",
+                "ALTER TABLE b MODIFY y VARCHAR(9) COLLATE utf8mb4_general_ci",
+            ),
+            _ => (
+                "division by zero",
+                "CREATE TABLE a (k INTEGER PRIMARY KEY, x INTEGER); INSERT INTO a VALUES (1, 1);
+                 CREATE VIEW v AS SELECT k, 1 / x AS v FROM a",
+                "UPDATE a SET x = 0",
+            ),
+        };
+        db.run(good).await;
+        let copy = open_destination(&db, "v", "k", &["v"]).await.unwrap();
+        assert_eq!(copy.lookup(&[Value::Int(1)]).await.unwrap().len(), 1, "{engine}");
+        db.run(bad).await;
+        told(&copy.lookup(&[Value::Int(1)]).await.unwrap_err(), PlaceErrorKind::Other, &[told_as]);
+        told(
+            &copy.lookup(&[Value::Int(1), Value::Int(2)]).await.unwrap_err(),
+            PlaceErrorKind::Other,
+            &[told_as],
+        );
+    }
+}
+
+/// A key that the database's own encoding has no letters for can be in none of its rows.
+#[tokio::test]
+async fn keys_beyond_the_encoding_find_nothing() {
+    let Some(db) = Db::new(Engine::Postgres).await else { return };
+    let name = format!("{}_latin1", db.name);
+    db.run(format!(
+        "CREATE DATABASE {name} TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'"
+    ))
+    .await;
+    let options = db.server.as_ref().unwrap().postgres_options(&name);
+    let pool = sqlx::PgPool::connect_with(options).await.unwrap();
+    sqlx::raw_sql("CREATE TABLE t (k VARCHAR(9), v INTEGER); INSERT INTO t VALUES ('é', 1), ('a', 2)")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let mut config = super::destination_config(&db, "t", "k", &["v"]);
+    config.dsn.database.clone_from(&name);
+    let database = Arc::new(Database::connect(&config.dsn, Limits::default()));
+    let copy = cupid::destination::open(&config, database).await.unwrap();
+    let keys = ["é", "中", "a"].map(super::text);
+    assert_eq!(copy.lookup(&keys).await.unwrap().len(), 2);
+    assert_eq!(copy.lookup(&keys[1..2]).await.unwrap().len(), 0);
+}
+
+/// MariaDB's JSON is a text with a check, and checks are not shown to everybody.
+#[tokio::test]
+async fn json_of_mariadb_is_known_to_those_who_may_only_read() {
+    let Some(db) = Db::new(Engine::MySql).await else { return };
+    let user = format!("reader_{}", super::super::support::temp::unique());
+    db.run(format!(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, doc JSON, `a``b'c` JSON COMMENT 'it''s', \
+           plain LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, \
+           noted LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin COMMENT 'no CHECK (json_valid(`noted`))'); \
+         CREATE USER '{user}'@'%' IDENTIFIED BY 'password-x'; GRANT SELECT ON {}.t TO '{user}'@'%'",
+        db.name
+    ))
+    .await;
+    let mut dsn = dsn(&db);
+    dsn.user = user.clone();
+    dsn.password = Some(Secret::new("password-x".to_owned()));
+    let reader = Arc::new(Database::connect(&dsn, Limits::default()));
+    let config = source_config(&db, "t", "id");
+    let (json, text) = (cupid::model::Class::Json, cupid::model::Class::Text);
+    for database in [super::database(&db), reader.clone()] {
+        let source = cupid::source::open(&config, &[], database.clone()).await.unwrap();
+        let classes: Vec<_> = source.columns().iter().skip(1).map(|column| column.class).collect();
+        assert_eq!(classes, [json, json, text, text], "{:?}", source.columns());
+        let found = cupid::source::probe(&config, &[], &database).await;
+        assert!(!found.iter().any(|checked| checked.message.contains("JSON")), "{found:?}");
+    }
+    // Rights on single columns: nobody tells.
+    db.run(format!(
+        "REVOKE SELECT ON {}.t FROM '{user}'@'%'; GRANT SELECT (id, doc) ON {}.t TO '{user}'@'%'",
+        db.name, db.name
+    ))
+    .await;
+    let source = cupid::source::open(&config, &[], reader.clone()).await.unwrap();
+    assert_eq!(source.columns()[1].class, text);
+    let copy = super::destination_config(&db, "t", "id", &["doc"]);
+    for found in
+        [cupid::source::probe(&config, &[], &reader).await, cupid::destination::probe(&copy, &reader).await]
+    {
+        let warning = found.iter().find(|checked| checked.message.contains("JSON")).expect("a warning");
+        assert_eq!(warning.level, cupid::sql::probe::Level::Warning);
+        assert!(
+            warning.message.contains("\"doc\"") && warning.message.contains("grant SELECT"),
+            "{warning:?}"
+        );
+    }
+    db.run(format!("DROP USER '{user}'@'%'")).await;
+}
+
+/// Rows that a policy hides would be called missing, or never be looked at: then nothing is read at all.
+#[tokio::test]
+async fn rows_that_a_policy_hides_are_a_missing_right() {
+    let Some(db) = Db::new(Engine::Postgres).await else { return };
+    let user = format!("reader_{}", super::super::support::temp::unique());
+    db.run(format!(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER); INSERT INTO t VALUES (1, 1), (2, 2);
+         ALTER TABLE t ENABLE ROW LEVEL SECURITY; CREATE POLICY one ON t FOR SELECT USING (id = 1);
+         CREATE ROLE {user} LOGIN PASSWORD 'password-x'; GRANT SELECT ON t TO {user};
+         CREATE VIEW w WITH (security_invoker) AS SELECT * FROM t; GRANT SELECT ON w TO {user}"
+    ))
+    .await;
+    let mut dsn = dsn(&db);
+    dsn.user = user.clone();
+    dsn.password = Some(Secret::new("password-x".to_owned()));
+    let database = Arc::new(Database::connect(&dsn, Limits::default()));
+    let mut config = source_config(&db, "t", "id");
+    config.id = Some("id".to_owned());
+    for table in ["t", "w"] {
+        config.table = table.to_owned();
+        let opened = cupid::source::open(&config, &["v".to_owned()], database.clone()).await;
+        told(&opened.err().unwrap(), PlaceErrorKind::Denied, &["row-level security", "BYPASSRLS"]);
+        let copy = super::destination_config(&db, table, "id", &["v"]);
+        let opened = cupid::destination::open(&copy, database.clone()).await;
+        told(&opened.err().unwrap(), PlaceErrorKind::Denied, &["BYPASSRLS"]);
+        let found = cupid::source::probe(&config, &[], &database).await;
+        assert!(found.iter().any(|checked| checked.message.contains("BYPASSRLS")), "{found:?}");
+    }
+    db.run(format!("ALTER ROLE {user} BYPASSRLS")).await;
+    for table in ["t", "w"] {
+        config.table = table.to_owned();
+        let source = cupid::source::open(&config, &["v".to_owned()], database.clone()).await.unwrap();
+        assert_eq!(source.fetch(&[RowId(1), RowId(2)]).await.unwrap().len(), 2, "{table}");
+    }
+    // A policy that comes later.
+    db.run(format!("ALTER ROLE {user} NOBYPASSRLS; ALTER TABLE t DISABLE ROW LEVEL SECURITY")).await;
+    config.table = "t".to_owned();
+    let source = cupid::source::open(&config, &["v".to_owned()], database.clone()).await.unwrap();
+    db.run("ALTER TABLE t ENABLE ROW LEVEL SECURITY").await;
+    let error = source.fetch(&[RowId(1), RowId(2)]).await.unwrap_err();
+    told(&error, PlaceErrorKind::Denied, &["row-level security", "BYPASSRLS"]);
+}
+
 #[tokio::test]
 async fn a_slow_statement_is_ended_by_the_server() {
     for engine in ENGINES {

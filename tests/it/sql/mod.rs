@@ -7,6 +7,7 @@ mod feeds;
 mod probe;
 mod session;
 mod tls;
+mod wide;
 mod zones;
 
 use std::path::PathBuf;

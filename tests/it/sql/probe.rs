@@ -76,6 +76,24 @@ async fn all_is_well_or_all_problems_are_told_at_once() {
     }
 }
 
+/// A unique index lets any number of NULLs in, and no feed reads those rows. No reason to refuse: of a view nobody tells,
+/// and MariaDB takes no NOT NULL on a computed column.
+#[tokio::test]
+async fn an_id_that_may_be_null_is_told() {
+    for engine in ENGINES {
+        let Some(db) = Db::new(engine).await else { continue };
+        db.run("CREATE TABLE t (k VARCHAR(9), n INTEGER); CREATE UNIQUE INDEX t_n ON t (n); CREATE VIEW w AS SELECT k, n FROM t").await;
+        for table in ["t", "w"] {
+            let mut config = source_config(&db, table, "k");
+            config.id = Some("n".to_owned());
+            let found = look(&db, &config, &[]).await;
+            let warning =
+                found.iter().find(|checked| checked.subject == "id" && checked.level == Level::Warning);
+            assert!(warning.expect("a warning").message.contains("NULL"), "{engine} {found:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_cannot_be_reached_is_one_problem() {
     let Some(db) = Db::new(Engine::MySql).await else { return };

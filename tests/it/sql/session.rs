@@ -1,5 +1,6 @@
 //! What a session may do, and what it costs.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cupid::config::Engine;
@@ -7,6 +8,7 @@ use futures_util::TryStreamExt;
 use sqlx::{ConnectOptions, Executor, Row};
 
 use super::super::support::db::ENGINES;
+use super::super::support::servers;
 use super::{Db, database, open, source_config};
 
 /// Without `TCP_NODELAY` each of these waits some 40 ms for the kernel's delayed acknowledgement. When this passes
@@ -22,6 +24,16 @@ async fn fifty_unprepared_queries_do_not_stall() {
         plain.execute(sqlx::query("SELECT 1").persistent(false)).await.unwrap();
     }
     assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
+}
+
+/// MySQL knows a time limit for statements since 5.7.8; before that ours alone must do. What stands in for it is a
+/// MariaDB that calls itself so and does not know MySQL's limit.
+#[tokio::test]
+async fn servers_without_a_time_limit_are_read_too() {
+    let Some(server) = servers::start_mysql(&["--version=5.7.7-log"], &[]).await else { return };
+    let db = Db::on(&Arc::new(server)).await;
+    assert_eq!(db.texts("SELECT VERSION()").await[0][0].as_deref(), Some("5.7.7-log"));
+    database(&db).ping().await.unwrap();
 }
 
 /// Sessions cannot write: a function that writes, called by a view, is refused.
