@@ -248,9 +248,10 @@ async fn json_of_mariadb_is_known_to_those_who_may_only_read() {
     let source = cupid::source::open(&config, &[], reader.clone()).await.unwrap();
     assert_eq!(source.columns()[1].class, text);
     let copy = super::destination_config(&db, "t", "id", &["doc"]);
-    for found in
-        [cupid::source::probe(&config, &[], &reader).await, cupid::destination::probe(&copy, &reader).await]
-    {
+    for found in [
+        cupid::source::probe(&config, &[], &reader).await,
+        cupid::destination::probe(&copy, &reader, None).await,
+    ] {
         let warning = found.iter().find(|checked| checked.message.contains("JSON")).expect("a warning");
         assert_eq!(warning.level, cupid::sql::probe::Level::Warning);
         assert!(
