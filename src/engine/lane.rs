@@ -177,6 +177,7 @@ impl Lane {
         let looked = async {
             let pair = self.places.pair(self.destination).await?;
             let receiver = &config.destinations[self.destination].callback;
+            self.places.recheck(self.destination, FRESH).await?;
             look(&pair, claimed, &self.policy, receiver, || self.clock.now()).await
         };
         let result = looked.await;
@@ -193,8 +194,8 @@ impl Lane {
                 let destination = &config.destinations[self.destination].name;
                 let pause = self.status.place_failed(&config.name, "deliveries", destination, &e);
                 if !e.kind.is_passing() {
-                    self.places.forget_destination(self.destination);
-                    self.places.forget_source();
+                    self.places.doubt_destination(self.destination);
+                    self.places.doubt_source();
                 }
                 Err((chain(&e).to_string(), pause))
             }

@@ -317,8 +317,8 @@ impl Manager {
             feed.pace.halve();
         }
         // What was opened may be stale: a server that was replaced, a table that was altered.
-        places.forget_destination(destination);
-        places.forget_source();
+        places.doubt_destination(destination);
+        places.doubt_source();
         let pause = self.status.place_failed(task, feed.feed.as_str(), &lane.name, e);
         lane.plan.due = ticks.saturating_add(ms(pause));
     }

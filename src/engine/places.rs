@@ -4,13 +4,16 @@
 //! the catalogue again: a task resumes by itself when the cause is gone.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
 use super::pair::{Pair, Sample};
 use crate::config::{Config, Dsn, TaskConfig};
 use crate::destination::{self, Destination};
+use crate::model::Column;
 use crate::source::{self, Source};
 use crate::sql::probe::Checked;
 use crate::sql::{Database, Limits, PlaceError, PlaceErrorKind};
@@ -69,25 +72,39 @@ pub struct TaskPlaces {
     pairs: Vec<Slot<Pair>>,
     /// `Source::identity` that saved progress was made on.
     progress: std::sync::Mutex<Option<String>>,
+    /// By destination: when both sides were last seen to be as they were opened.
+    checked: Vec<std::sync::Mutex<Option<Instant>>>,
 }
 
-/// What is opened when it is first needed. Nobody who forgets it waits for somebody who opens it.
+/// What is opened when it is first needed, and anew when it is doubted. Nobody who doubts it waits for somebody who
+/// opens it.
 struct Slot<T: ?Sized> {
     opened: std::sync::Mutex<Option<Arc<T>>>,
+    doubted: AtomicBool,
     opening: Mutex<()>,
 }
 
 impl<T: ?Sized> Slot<T> {
     fn new() -> Self {
-        Self { opened: std::sync::Mutex::new(None), opening: Mutex::new(()) }
+        Self { opened: std::sync::Mutex::new(None), doubted: AtomicBool::new(false), opening: Mutex::new(()) }
     }
 
-    fn get(&self) -> Option<Arc<T>> {
+    /// What was opened last, doubted or not.
+    fn last(&self) -> Option<Arc<T>> {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set(&self, to: Option<Arc<T>>) {
-        *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = to;
+    fn get(&self) -> Option<Arc<T>> {
+        self.last().filter(|_| !self.doubted.load(Ordering::Acquire))
+    }
+
+    fn set(&self, to: Arc<T>) {
+        *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = Some(to);
+        self.doubted.store(false, Ordering::Release);
+    }
+
+    fn doubt(&self) {
+        self.doubted.store(true, Ordering::Release);
     }
 }
 
@@ -105,7 +122,8 @@ impl TaskPlaces {
     ) -> Self {
         let pairs = config.destinations.iter().map(|_| Slot::new()).collect();
         let (source, progress) = (Slot::new(), std::sync::Mutex::new(None));
-        Self { config, source_database, destination_databases, source, pairs, progress }
+        let checked = config.destinations.iter().map(|_| std::sync::Mutex::default()).collect();
+        Self { config, source_database, destination_databases, source, pairs, progress, checked }
     }
 
     /// The source, opened if it is not yet.
@@ -134,13 +152,20 @@ impl TaskPlaces {
             );
             return Err(PlaceError::new(PlaceErrorKind::Missing, self.source_database.place(), message));
         }
-        self.source.set(Some(opened.clone()));
+        if let Some(before) = self.source.last() {
+            let names = columns.iter().chain([&self.config.source.by_column]);
+            let kind =
+                |source: &Arc<dyn Source>, name: &str| source.find(name).map(|i| source.columns()[i].clone());
+            let pairs = names.filter_map(|name| Some((kind(&before, name)?, kind(&opened, name)?)));
+            unchanged(self.source_database.place(), &self.config.source.table, pairs)?;
+        }
+        self.source.set(opened.clone());
         Ok(opened)
     }
 
     /// The source if it is open right now; never waits.
     pub fn open_source(&self) -> Option<Arc<dyn Source>> {
-        self.source.get()
+        self.source.last()
     }
 
     /// Saved progress was made on this source.
@@ -163,9 +188,17 @@ impl TaskPlaces {
         let config = &self.config.destinations[destination];
         let opened: Arc<dyn Destination> =
             destination::open(config, self.destination_databases[destination].clone()).await?.into();
+        if let Some(before) = slot.last() {
+            let all = |des: &Arc<dyn Destination>| {
+                [des.key_column()].into_iter().chain(des.columns()).cloned().collect()
+            };
+            let (was, is): (Vec<Column>, Vec<Column>) = (all(&before.destination), all(&opened));
+            let place = self.destination_databases[destination].place();
+            unchanged(place, &config.table, was.into_iter().zip(is))?;
+        }
         let (by_column, columns) = (&self.config.source.by_column, &config.columns);
         let pair = Arc::new(Pair::new(source.clone(), opened, by_column, columns)?);
-        slot.set(Some(pair.clone()));
+        slot.set(pair.clone());
         Ok(pair)
     }
 
@@ -199,13 +232,56 @@ impl TaskPlaces {
         columns
     }
 
-    /// Forgets what was opened, after a failure that may mean the catalogue has changed.
-    pub fn forget_source(&self) {
-        self.source.set(None);
+    /// Makes sure that both sides still are as they were opened, unless that was seen within `fresh`. Nothing may be
+    /// believed or sent that was read from other tables, columns or types than those that were decided upon.
+    ///
+    /// # Errors
+    /// What has changed; both sides are opened anew when they are needed next, and stay refused while that does not go.
+    pub async fn recheck(&self, destination: usize, fresh: Duration) -> Result<(), PlaceError> {
+        let pair = self.pair(destination).await?;
+        let checked = &self.checked[destination];
+        if checked.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at.elapsed() < fresh) {
+            return Ok(());
+        }
+        let began = Instant::now();
+        let both = async { tokio::try_join!(pair.source.recheck(), pair.destination.recheck()) };
+        if let Err(e) = both.await {
+            if !e.kind.is_passing() {
+                self.doubt_source();
+                self.doubt_destination(destination);
+            }
+            return Err(e);
+        }
+        *checked.lock().unwrap_or_else(PoisonError::into_inner) = Some(began);
+        Ok(())
     }
 
-    /// As [`TaskPlaces::forget_source`], for a destination.
-    pub fn forget_destination(&self, destination: usize) {
-        self.pairs[destination].set(None);
+    /// Lets the source be opened anew before it is used again, after a failure that may mean the catalogue has changed.
+    pub fn doubt_source(&self) {
+        self.source.doubt();
     }
+
+    /// As [`TaskPlaces::doubt_source`], for a destination.
+    pub fn doubt_destination(&self, destination: usize) {
+        self.pairs[destination].doubt();
+    }
+}
+
+/// What is compared is decided by types: another type is another comparison, and nobody has asked for that.
+fn unchanged(
+    place: impl Into<String>,
+    table: &str,
+    pairs: impl Iterator<Item = (Column, Column)>,
+) -> Result<(), PlaceError> {
+    for (was, is) in pairs {
+        if was.class != is.class {
+            let message = format!(
+                "column {:?} of table {table:?} was {} and is {} now; change it back, or restart cupid to compare by \
+                 the new type",
+                is.name, was.declared, is.declared
+            );
+            return Err(PlaceError::new(PlaceErrorKind::Missing, place, message));
+        }
+    }
+    Ok(())
 }

@@ -26,6 +26,10 @@ const LEASE: Duration = Duration::from_secs(120);
 const IDLE: Duration = Duration::from_secs(60);
 /// How often rows that agreed are asked for while nothing may be sent.
 const ASK: Duration = Duration::from_secs(10);
+/// Nothing is believed unless both sides were seen within this time to be as they were opened.
+const FRESH: Duration = Duration::from_secs(1);
+/// The same while nothing happens, so that people hear of it.
+const IDLE_CHECK: Duration = Duration::from_secs(30);
 /// How often what was learned is kept.
 const KEEP: Duration = Duration::from_secs(5);
 /// Name of the note that keeps the wait, in milliseconds.
@@ -153,7 +157,12 @@ impl Watcher {
         let destination = &config.destinations[self.destination].name;
         let looked = async {
             let pair = self.places.pair(self.destination).await?;
-            watch(&pair, claimed, &self.policy, &self.waits, since, || self.clock.now()).await
+            let settled =
+                watch(&pair, claimed, &self.policy, &self.waits, since, || self.clock.now()).await?;
+            if settled.iter().any(|s| s.to.state == State::Main) {
+                self.places.recheck(self.destination, FRESH).await?;
+            }
+            Ok(settled)
         };
         match looked.await {
             Ok(settled) => {
@@ -163,8 +172,8 @@ impl Watcher {
             Err(e) => {
                 let pause = self.status.place_failed(&config.name, "suspects", destination, &e);
                 if !e.kind.is_passing() {
-                    self.places.forget_destination(self.destination);
-                    self.places.forget_source();
+                    self.places.doubt_destination(self.destination);
+                    self.places.doubt_source();
                 }
                 Err((chain(&e).to_string(), pause))
             }
@@ -255,6 +264,8 @@ impl Watcher {
         } else if !stopped {
             self.stopped.store(false, Ordering::Relaxed);
         }
+        // A place that fails says so when it is used.
+        let _ = self.places.recheck(self.destination, IDLE_CHECK).await;
         let kept_now = async {
             if wait.abs_diff(*kept) * 4 > *kept {
                 let text = wait.as_millis().to_string();

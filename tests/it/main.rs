@@ -8,6 +8,7 @@
 
 mod alerts;
 mod bad_input;
+mod blocked;
 mod cli;
 mod compare;
 mod delivery;
