@@ -18,7 +18,7 @@ use crate::base::chain::chain;
 use crate::base::clock::Clock;
 use crate::model::row_size;
 use crate::scan::ReadCost;
-use crate::source::Batch;
+use crate::source::{Batch, Coverage};
 use crate::sql::{PlaceError, PlaceErrorKind};
 
 /// After so long a read no longer keeps its scanner from the next ticket.
@@ -107,7 +107,7 @@ impl Scanner {
             Some(from) => source.read(ticket.feed, from, ticket.limit).await?,
             None => {
                 let next = source.start(ticket.feed, ticket.start_id).await?;
-                Batch { rows: Vec::new(), next, more: true }
+                Batch { rows: Vec::new(), next, more: true, coverage: Coverage::default() }
             }
         };
         let bytes = batch.rows.iter().map(|row| row_size(&row.values)).sum();

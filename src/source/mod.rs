@@ -1,10 +1,12 @@
 //! Where rows are true. One trait, one file per kind of source.
 
 mod by_key;
+mod ground;
 mod insert;
 mod keys;
 mod open;
 mod probe;
+mod sample;
 mod shape;
 mod sql;
 mod update;
@@ -94,4 +96,29 @@ pub struct Batch {
     pub next: Position,
     /// Whether more is known to wait behind `next` right now.
     pub more: bool,
+    /// What the feed knows of its own limits.
+    pub coverage: Coverage,
 }
+
+/// What a feed has settled, and what it cannot see.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Coverage {
+    /// Up to where no late commit can change anything any more, for people: `id 1204560`, or a time on the update
+    /// column's own clock. `None`: nothing yet.
+    pub settled: Option<String>,
+    /// Whether the database shows all of its open transactions. If not, those open for longer than `settle` are left
+    /// to the sweep.
+    pub told: bool,
+    /// Whether the memory of what was seen is full: its oldest part is read again when it settles, not before.
+    pub forgets: bool,
+    /// Rows without an update time, which the update feed never sees; counted now and then.
+    pub uncovered: Option<u64>,
+    /// Whether there are more of them than were counted.
+    pub uncovered_more: bool,
+    /// How far the latest update time lay in the future when last asked: such rows are read when that time has come.
+    pub ahead: Option<Duration>,
+}
+
+#[cfg(test)]
+#[path = "tests/histories.rs"]
+mod tests;

@@ -1,15 +1,18 @@
 //! A look at a source before the start.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 
+use super::ground::NULLS;
 use super::shape::Shape;
 use super::update::UpdateFeed;
-use crate::config::SourceConfig;
-use crate::sql::Database;
+use crate::config::{Engine, SourceConfig};
 use crate::sql::catalog::Table;
+use crate::sql::horizon::{self, Horizon};
 use crate::sql::probe::{self, Checked};
+use crate::sql::{Database, select};
 
 /// A clock that differs by more is worth a word.
 const TOLERATED: TimeDelta = TimeDelta::minutes(5);
@@ -41,6 +44,10 @@ pub async fn probe(config: &SourceConfig, mapped: &[String], database: &Arc<Data
     }
     found.push(probe::index(&table, shape.id, "the insert feed reads by it"));
     found.extend(carriers(&table, &shape));
+    found.push(match horizon::read(database, Some(chrono_tz::UTC), config.settle).await {
+        Ok(horizon) => transactions(database.engine(), &horizon, config.settle),
+        Err(error) => Checked::problem("transactions", error.to_string()),
+    });
     if let Some(update) = UpdateFeed::new(&table, &shape, config) {
         let column = shape.update.expect("an update feed has a column");
         found.push(probe::index(&table, column, "the update feed reads by it"));
@@ -48,6 +55,9 @@ pub async fn probe(config: &SourceConfig, mapped: &[String], database: &Arc<Data
             Ok(ahead) => clock(ahead, &table.columns[column].name, config),
             Err(error) => Checked::problem("clock", error.to_string()),
         });
+        if table.columns[column].nullable {
+            found.extend(nulls(database, &table, column).await);
+        }
     }
     found
 }
@@ -77,6 +87,45 @@ fn carriers(table: &Table, shape: &Shape) -> Option<Checked> {
         );
         Checked::warning("key", message)
     })
+}
+
+/// Whether rows that commit late are found however late that is.
+fn transactions(engine: Engine, horizon: &Horizon, settle: Duration) -> Checked {
+    let seconds = settle.as_secs_f64();
+    if horizon.told {
+        let message = "open transactions are visible: rows are found however late they commit";
+        return Checked::good("transactions", message);
+    }
+    if horizon.one_writer {
+        let message = format!(
+            "one writer at a time: changes that commit within {seconds} s (\"settle\") of their update time are found"
+        );
+        return Checked::good("transactions", message);
+    }
+    let right = match engine {
+        Engine::MySql => "GRANT PROCESS ON *.* TO this user",
+        Engine::Postgres | Engine::Sqlite => "GRANT pg_read_all_stats TO this role",
+    };
+    let message = format!(
+        "this user may not see all open transactions, or the rows come from another server: those open for longer than \
+         {seconds} s (\"settle\") are left to the sweep; {right}, or raise \"settle\""
+    );
+    Checked::warning("transactions", message)
+}
+
+/// Rows that the update feed never sees.
+async fn nulls(database: &Database, table: &Table, column: usize) -> Option<Checked> {
+    let name = &table.columns[column].name;
+    let rows = match database.fetch(&select::nulls(table, column, NULLS + 1), &[]).await {
+        Ok(rows) => rows,
+        Err(error) => return Some(Checked::problem("update time", error.to_string())),
+    };
+    let count = rows[0][0].as_int().filter(|count| *count > 0)?;
+    let many = if count > i128::from(NULLS) { format!("more than {NULLS}") } else { count.to_string() };
+    let message = format!(
+        "{many} rows have no {name:?} (NULL): the update feed never sees them; their changes are left to the sweep"
+    );
+    Some(Checked::warning("update time", message))
 }
 
 fn clock(ahead: Option<TimeDelta>, column: &str, config: &SourceConfig) -> Checked {

@@ -6,16 +6,21 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::by_key::ByKey;
-use super::insert::{self, InsertFeed};
+use super::ground::{SqlGround, Statements};
+use super::insert;
 use super::keys::{by_ids, list_statements};
+use super::sample::Sampler;
 use super::shape::Shape;
 use super::update::UpdateFeed;
-use super::{Batch, Fetched, Source};
+use super::{Batch, Coverage, Fetched, Source};
 use crate::config::SourceConfig;
 use crate::model::{Column, Feed, Position, Row, RowId, SourceRow, Value};
 use crate::sql::catalog::Table;
 use crate::sql::statement::Statement;
 use crate::sql::{BUDGET, Database, PlaceError, PlaceErrorKind};
+
+/// Bytes of ids remembered; as much again is for the update feed.
+const INSERT_MEMORY: usize = 8 << 20;
 
 pub(super) struct SqlSource {
     config: SourceConfig,
@@ -24,7 +29,8 @@ pub(super) struct SqlSource {
     table: Table,
     identity: String,
     shape: Shape,
-    insert: InsertFeed,
+    statements: Statements,
+    sampler: Sampler,
     update: Option<UpdateFeed>,
     by_key: Option<ByKey>,
     /// Whole rows by id, one statement per list size.
@@ -49,8 +55,9 @@ impl SqlSource {
         }
         Ok(Self {
             identity: format!("{} id={} key={}", table.identity, name(shape.id), name(shape.by)),
-            insert: InsertFeed::new(&table, &shape),
             by_key: ByKey::new(&table, &shape),
+            statements: Statements::new(&table, &shape, config),
+            sampler: Sampler::new(&table, &shape),
             update,
             fetch: list_statements(&table, &all, shape.id),
             config: config.clone(),
@@ -59,6 +66,11 @@ impl SqlSource {
             table,
             shape,
         })
+    }
+
+    fn ground(&self, zone: Option<chrono_tz::Tz>) -> SqlGround<'_> {
+        let settle = self.config.settle;
+        SqlGround { database: &self.database, shape: &self.shape, statements: &self.statements, zone, settle }
     }
 
     fn missing(&self, message: String) -> PlaceError {
@@ -122,14 +134,22 @@ impl Source for SqlSource {
 
     async fn read(&self, feed: Feed, from: &Position, limit: usize) -> Result<Batch, PlaceError> {
         let limit = limit.max(1);
-        match feed {
+        let batch = match feed {
             Feed::Insert => {
-                let cursor = insert::Cursor::read(from);
-                let cursor = cursor.ok_or_else(|| super::update::foreign(&self.database, from))?;
-                self.insert.read(&self.database, &self.shape, cursor, limit).await
+                let bounds = insert::Bounds { memory: INSERT_MEMORY, settle: self.config.settle };
+                // No wall matters to ids.
+                insert::read(&self.ground(Some(chrono_tz::UTC)), bounds, from, limit).await?
             }
-            Feed::Update => self.update()?.read(&self.database, &self.shape, from, limit).await,
-        }
+            Feed::Update => {
+                let update = self.update()?;
+                if !update.is_ready(&self.database).await? {
+                    let coverage = Coverage::default();
+                    return Ok(Batch { rows: Vec::new(), next: from.clone(), more: false, coverage });
+                }
+                update.read(&self.ground(update.wall()), from, limit).await?
+            }
+        };
+        batch.ok_or_else(|| super::update::foreign(&self.database, from))
     }
 
     fn earlier(&self, feed: Feed, a: &Position, b: &Position) -> Position {
@@ -153,7 +173,7 @@ impl Source for SqlSource {
     }
 
     async fn sample(&self, limit: usize) -> Result<Vec<SourceRow>, PlaceError> {
-        self.insert.sample(&self.database, &self.shape, limit).await
+        self.sampler.sample(&self.database, &self.shape, limit).await
     }
 
     async fn recheck(&self) -> Result<(), PlaceError> {

@@ -1,36 +1,88 @@
-//! The update feed: rows in the order of (update time, key), in windows that overlap.
+//! The update feed: rows in the order of (update time, id), in windows that overlap.
 //!
-//! Each window reaches from the last finished end, less the configured overlap, to the database's own now. Within it
-//! rows are read in pages by (time, key), so that rows of one time are neither lost nor read twice at a page's edge.
+//! A row gets its time when it is written and is seen when its transaction commits. The durable end is therefore
+//! *settled*: no transaction that is still open can have written before it. Each look reads whole what was written
+//! since the last one, less the configured overlap, up to the database's own now. Behind that, as far as the settled
+//! end, it reads times and ids alone and fetches the rows of those it has not seen there. When a stretch settles its
+//! rows are read once more, for what was written to them within one stamp, and forgotten. So that stamps of clocks
+//! that are a little slow are found as well, everything reaches back by the overlap behind the settled end.
+//!
 //! Rows whose time is NULL are never read; rows whose time lies in the future are read when that time has come.
 //!
 //! All of this happens on the *column's clock*: UTC for instants and Unix times, the wall of the column's zone for
 //! everything else. A position remembers how far that wall was ahead of UTC, so that a window over the hour that
 //! comes twice (or never) reaches far enough.
 
-use chrono::{NaiveDateTime, TimeDelta, Timelike as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{NaiveDateTime, TimeDelta};
 use serde::{Deserialize, Serialize};
 
+use super::ground::{Ground, NULLS};
+use super::{Batch, Coverage};
 use crate::model::{Position, Value, form};
 use crate::sql::clock::Now;
 use crate::sql::{Database, PlaceError, PlaceErrorKind};
 
 mod feed;
+mod live;
+mod look;
+mod pairs;
+mod plan;
 mod time_form;
 
 pub(super) use feed::UpdateFeed;
-use time_form::TimeForm;
+use live::Live;
+use look::Look;
+pub(super) use look::Terms;
+pub(super) use time_form::TimeForm;
+
+/// A position as it is carried on: what is stored, and what is lost at a restart.
+#[derive(Clone, Debug, Default)]
+struct Place {
+    cursor: Cursor,
+    live: Live,
+}
+
+impl Place {
+    /// Reads a position; `None` if it is not one of ours.
+    fn read(position: &Position) -> Option<Arc<Self>> {
+        if let Some(held) = position.memory() {
+            return Some(held);
+        }
+        Some(Arc::new(Self { cursor: Cursor::read(position)?, live: Live::default() }))
+    }
+
+    fn position(self) -> Position {
+        Position::with_memory(self.cursor.text(), Arc::new(self))
+    }
+}
 
 /// Where the update feed is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Cursor {
-    /// End of the last finished window on the column's clock; null: before everything.
+    /// Up to where everything has settled, on the column's clock; null: before everything.
     end: Option<String>,
-    /// Seconds by which that clock was ahead of UTC then.
+    /// Seconds by which that clock was ahead of UTC at the last finished look.
     zone: i64,
+    /// What it was before, while rows of then may still appear.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    was: Option<Was>,
     /// The window being read, if a page of it is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     page: Option<Page>,
+}
+
+/// Offsets of a wall clock that has been set since.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Was {
+    /// The least, in seconds.
+    low: i64,
+    /// The greatest.
+    high: i64,
+    /// When it was found set, in UTC.
+    until: String,
 }
 
 /// A place inside a window.
@@ -38,7 +90,7 @@ struct Cursor {
 struct Page {
     /// End of the window on the column's clock: the highest time that is read.
     high: String,
-    /// What becomes of [`Cursor::end`] when the window is finished: now, when the window was begun.
+    /// What becomes of [`Cursor::end`] when the window is finished: what had settled when it was begun.
     now: String,
     /// Seconds by which the column's clock was ahead of UTC when the window was begun.
     zone: i64,
@@ -79,15 +131,6 @@ impl Stored {
     }
 }
 
-/// What one window covers, on the column's clock.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Window {
-    /// Lowest time read; `None`: from the beginning.
-    low: Option<NaiveDateTime>,
-    /// Highest time read.
-    high: NaiveDateTime,
-}
-
 /// After an outage of this length the clock may have been set forth and back in between.
 const LONG: TimeDelta = TimeDelta::hours(6);
 
@@ -100,21 +143,29 @@ impl Cursor {
         Self::default()
     }
 
-    /// Everything up to `now` on the column's clock is done.
-    fn done(now: &Now) -> Self {
-        Self { end: Some(form::moment_text(now.wall)), zone: now.offset().num_seconds(), page: None }
+    /// Everything up to `settled` (UTC) is done; the column's clock is ahead by this.
+    fn done(settled: NaiveDateTime, offset: TimeDelta) -> Self {
+        Self { end: Some(form::moment_text(settled + offset)), zone: offset.num_seconds(), ..Self::default() }
     }
 
     /// The next window begins at `time`, given the overlap it will be widened by.
     fn at(time: NaiveDateTime, overlap: TimeDelta, now: &Now) -> Self {
-        Self { end: Some(form::moment_text(time + overlap)), ..Self::done(now) }
+        Self { end: Some(form::moment_text(time + overlap)), ..Self::done(now.utc, now.offset()) }
     }
 
-    /// Reads a position; `None` if it is not one of ours.
+    /// The settled end in UTC.
+    fn end_utc(&self) -> Option<NaiveDateTime> {
+        Some(form::parse_moment(self.end.as_deref()?)? - TimeDelta::seconds(self.zone))
+    }
+
+    /// Reads a position's text; `None` if it is not one of ours.
     fn read(position: &Position) -> Option<Self> {
         let cursor: Self = serde_json::from_str(position.as_str()).ok()?;
         if let Some(end) = &cursor.end {
             form::parse_moment(end)?;
+        }
+        if let Some(was) = &cursor.was {
+            form::parse_moment(&was.until)?;
         }
         if let Some(page) = &cursor.page {
             form::parse_moment(&page.high)?;
@@ -126,51 +177,29 @@ impl Cursor {
     }
 
     /// As it is stored.
-    fn position(&self) -> Position {
-        Position::new(serde_json::to_string(self).expect("strings and numbers always serialise"))
-    }
-
-    /// The window to be read next, seen from `now`.
-    fn window(&self, overlap: TimeDelta, now: &Now) -> Window {
-        let Some(end) = self.end.as_deref().and_then(form::parse_moment) else {
-            return Window { low: None, high: now.wall };
-        };
-        let (then, today) = (TimeDelta::seconds(self.zone), now.offset());
-        // Had the wall clock been set since, rows were stamped by either: read as low and as high as both say.
-        let low_utc = (end - then).min(now.utc);
-        let mut low = low_utc - overlap + then.min(today);
-        let high = now.wall + (then - today).max(TimeDelta::zero());
-        let on_a_wall = then != TimeDelta::zero() || today != TimeDelta::zero();
-        if on_a_wall && now.utc - low_utc > LONG {
-            low -= STEP;
-        }
-        let whole = low.with_nanosecond(0).unwrap_or(low);
-        Window { low: Some(whole), high }
-    }
-
-    /// The cursor after a page that ended with a row at (`time`, `id`) inside `window`.
-    fn paged(&self, window: &Window, now: &Now, time: Stored, id: i128) -> Self {
-        let page = Page {
-            high: form::moment_text(window.high),
-            now: form::moment_text(now.wall),
-            zone: now.offset().num_seconds(),
-            time,
-            id: id.to_string(),
-        };
-        Self { page: Some(page), ..self.clone() }
+    fn text(&self) -> String {
+        serde_json::to_string(self).expect("strings and numbers always serialise")
     }
 }
 
-impl Page {
-    /// The cursor after a further page of the same window.
-    fn advanced(&self, cursor: &Cursor, time: Stored, id: i128) -> Cursor {
-        Cursor { page: Some(Self { time, id: id.to_string(), ..self.clone() }), ..cursor.clone() }
-    }
-
-    /// The cursor after the last page of the window.
-    fn finished(&self) -> Cursor {
-        Cursor { end: Some(self.now.clone()), zone: self.zone, page: None }
-    }
+/// The rows behind a position; `None`: it is none of this feed.
+pub(super) async fn read(
+    ground: &dyn Ground,
+    terms: Terms<'_>,
+    from: &Position,
+    limit: usize,
+) -> Result<Option<Batch>, PlaceError> {
+    let Some(at) = Place::read(from) else { return Ok(None) };
+    let (rows, next, more) = Look::step(ground, terms, &at, limit).await?;
+    let coverage = Coverage {
+        settled: next.cursor.end.clone(),
+        told: next.live.told,
+        forgets: next.live.forgotten.is_some(),
+        uncovered: next.live.nulls,
+        uncovered_more: next.live.nulls.is_some_and(|nulls| nulls > NULLS),
+        ahead: next.live.ahead.and_then(|ahead| u64::try_from(ahead).ok()).map(Duration::from_secs),
+    };
+    Ok(Some(Batch { rows, next: next.position(), more, coverage }))
 }
 
 /// The place from which both cursors lose nothing.
@@ -204,6 +233,17 @@ fn earlier(a: &Cursor, b: &Cursor, overlap: TimeDelta, time: &TimeForm) -> Curso
     };
     let first = if end(a) <= end(b) { a } else { b };
     Cursor { page: None, ..first.clone() }
+}
+
+/// A position from which neither of the two loses anything.
+pub(super) fn earlier_place(a: &Position, b: &Position, overlap: TimeDelta, time: &TimeForm) -> Position {
+    if a == b {
+        return a.clone();
+    }
+    // One that cannot be read is refused when it is read from.
+    let Some(x) = Cursor::read(a) else { return a.clone() };
+    let Some(y) = Cursor::read(b) else { return b.clone() };
+    Place { cursor: earlier(&x, &y, overlap, time), live: Live::default() }.position()
 }
 
 /// The error for a position that another feed, or another program, has written.

@@ -26,6 +26,11 @@ impl Now {
     pub(crate) fn offset(&self) -> TimeDelta {
         TimeDelta::seconds(((self.wall - self.utc).num_milliseconds() + 500).div_euclid(1000))
     }
+
+    /// The same moment on the wall of another zone.
+    pub(crate) fn on(self, zone: Tz) -> Self {
+        Self { utc: self.utc, wall: on_wall(self.utc, zone) }
+    }
 }
 
 /// Reads the database's clock; the wall is that of `zone`, else of the server's own default zone (for SQLite, which
@@ -40,7 +45,7 @@ pub(crate) async fn now(database: &Database, zone: Option<Tz>) -> Result<Now, Pl
         Engine::Sqlite => sqlite(database).await?,
     };
     Ok(match zone {
-        Some(zone) => Now { utc: now.utc, wall: on_wall(now.utc, zone) },
+        Some(zone) => now.on(zone),
         None => now,
     })
 }

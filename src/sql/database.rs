@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::connect::{self, Connection};
 use super::run::{self, Answer};
 use super::statement::{Param, Read, Statement};
-use super::{PlaceError, PlaceErrorKind, classify};
+use super::{PlaceError, PlaceErrorKind, classify, horizon};
 use crate::config::{Dsn, Engine};
 use crate::model::Row;
 
@@ -55,6 +55,8 @@ pub struct Database {
     idle: Mutex<Vec<Idle>>,
     /// When `zone` last asked a PostgreSQL server for its default zone, and the answer.
     pub(super) server_zone: Mutex<Option<(Instant, String)>>,
+    /// What `horizon` remembers from reading to reading.
+    pub(super) horizon: Mutex<horizon::Known>,
 }
 
 struct Idle {
@@ -88,6 +90,7 @@ impl Database {
             permits: Semaphore::new(connections),
             idle: Mutex::new(Vec::with_capacity(connections)),
             server_zone: Mutex::new(None),
+            horizon: Mutex::default(),
         }
     }
 
@@ -180,6 +183,33 @@ impl Database {
                 error.source = Some(Box::new(BadValue));
             }
             return Err(error);
+        }
+    }
+
+    /// Runs several statements in one go, in one session, and returns the values of the last row as text. MySQL only;
+    /// what fails half-way ends the session.
+    pub(super) async fn script(&self, sql: &str) -> Result<Vec<Option<String>>, PlaceError> {
+        let mut lease = self.lease().await?;
+        loop {
+            let connection =
+                lease.connection.as_mut().expect("a lease holds its connection until it is released");
+            let error = match timeout(self.limits.statement + GRACE, run::script(connection, sql)).await {
+                Ok(Ok(row)) => {
+                    self.release(lease);
+                    return Ok(row);
+                }
+                Ok(Err(error)) => error,
+                Err(_) => {
+                    let message = "no answer in time; the network or the server hangs";
+                    return Err(PlaceError::new(PlaceErrorKind::TooSlow, &self.place, message));
+                }
+            };
+            if lease.reused && classify::class(self.dsn.engine, &error).wants_fresh_connection() {
+                lease.connection = Some(self.open().await?);
+                lease.reused = false;
+                continue;
+            }
+            return Err(classify::place_error(self.dsn.engine, &self.place, error));
         }
     }
 

@@ -13,6 +13,7 @@ mod database;
 mod decode;
 mod dialect;
 mod error;
+pub(crate) mod horizon;
 mod nodelay;
 pub mod probe;
 mod run;

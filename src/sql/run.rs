@@ -6,7 +6,7 @@ use futures_util::TryStreamExt as _;
 use sqlx::mysql::MySqlArguments;
 use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{Arguments as _, AssertSqlSafe, Database, Encode, Type};
+use sqlx::{Arguments as _, AssertSqlSafe, Database, Encode, Row as _, Type};
 
 use super::connect::Connection;
 use super::decode;
@@ -126,6 +126,17 @@ pub(super) async fn fetch(
         }
     }
     Ok(rows.answer)
+}
+
+/// Runs several statements in the text protocol; the values of the last row.
+pub(super) async fn script(
+    connection: &mut Connection,
+    sql: &str,
+) -> Result<Vec<Option<String>>, sqlx::Error> {
+    let Connection::MySql(connection) = connection else { return Ok(Vec::new()) };
+    let rows = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).fetch_all(&mut **connection).await?;
+    let Some(row) = rows.last() else { return Ok(Vec::new()) };
+    (0..row.len()).map(|at| row.try_get_unchecked(at)).collect()
 }
 
 type Bound = Result<(), sqlx::error::BoxDynError>;

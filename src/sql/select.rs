@@ -77,6 +77,34 @@ pub(crate) fn by_key(table: &Table, columns: &[usize], key: usize, size: usize) 
     Statement::new(sql, reads(table, columns))
 }
 
+/// `SELECT column FROM table WHERE column BETWEEN ? AND ? OR … ORDER BY column LIMIT ?` with `size` ranges.
+pub(crate) fn within(table: &Table, column: usize, size: usize) -> Statement {
+    let mut sql = head(table, &[column]);
+    let mut places = Placeholders::new(table.engine);
+    for at in 0..size {
+        sql.push_str(if at == 0 { " WHERE " } else { " OR " });
+        sql.push_str(&name(table, column));
+        sql.push_str(" BETWEEN ");
+        scalar(table, column, &mut places, &mut sql);
+        sql.push_str(" AND ");
+        scalar(table, column, &mut places, &mut sql);
+    }
+    sql.push_str(" ORDER BY ");
+    sql.push_str(&name(table, column));
+    sql.push_str(" LIMIT ");
+    places.next(&mut sql);
+    Statement::new(sql, reads(table, &[column]))
+}
+
+/// How many rows have NULL in a column, counted up to `most`.
+pub(crate) fn nulls(table: &Table, column: usize, most: u64) -> Statement {
+    let head = head(table, &[column]);
+    let name = name(table, column);
+    let sql = format!("SELECT COUNT(*) FROM ({head} WHERE {name} IS NULL LIMIT {most}) AS t");
+    let read = if table.engine == Engine::Sqlite { Read::Dynamic } else { Read::Int };
+    Statement::new(sql, [read])
+}
+
 /// The largest or smallest value of a column: `SELECT column … WHERE column IS NOT NULL ORDER BY column LIMIT 1`.
 pub(crate) fn extreme(table: &Table, column: usize, largest: bool) -> Statement {
     let mut sql = head(table, &[column]);

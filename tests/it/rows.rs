@@ -100,7 +100,6 @@ async fn a_row_that_commits_while_the_daemon_is_dead_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the feed does not ask for the oldest open transaction yet"]
 async fn a_change_that_commits_after_its_window_is_found() {
     for pair in Pair::everywhere(&SERVERS).await {
         pair.fill(1..=9).await;

@@ -1,24 +1,29 @@
-//! The update feed on a table: its statements, and how a page of a window is read.
+//! The update feed of a table: how its column tells time, where it starts, and its looks.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 
-use super::{Cursor, Page, Stored, TimeForm, Window, earlier};
+use super::{Cursor, Place, Terms, TimeForm, earlier_place};
 use crate::config::{SourceConfig, Start, UpdateConfig};
-use crate::model::{Class, Position, RowId, SourceRow, Value, form};
+use crate::model::{Class, Position, Value, form};
 use crate::source::Batch;
-use crate::source::keys::{after_param, limit_param};
+use crate::source::ground::Ground;
 use crate::source::shape::Shape;
 use crate::sql::catalog::Table;
 use crate::sql::clock::{self, Now};
-use crate::sql::select::{self, Bound};
+use crate::sql::horizon::span;
+use crate::sql::select;
 use crate::sql::statement::Statement;
-use crate::sql::{Answer, BUDGET, Database, PlaceError, PlaceErrorKind, bind};
+use crate::sql::{Database, PlaceError, PlaceErrorKind};
 
 /// The least overlap of windows: a second, because most update columns hold whole seconds.
 const LEAST_OVERLAP: TimeDelta = TimeDelta::seconds(1);
+
+/// Bytes of pairs remembered.
+const MEMORY: usize = 8 << 20;
 
 /// See the module's documentation.
 pub(in crate::source) struct UpdateFeed {
@@ -27,34 +32,25 @@ pub(in crate::source) struct UpdateFeed {
     place: usize,
     config: UpdateConfig,
     zone: Option<Tz>,
+    settle: Duration,
     overlap: TimeDelta,
     time: OnceLock<TimeForm>,
     largest: Statement,
-    from_beginning: Statement,
-    from: Statement,
-    same_time: Statement,
-    after: Statement,
 }
 
 impl UpdateFeed {
     /// The update feed that a source is configured to have.
     pub(in crate::source) fn new(table: &Table, shape: &Shape, config: &SourceConfig) -> Option<Self> {
         let (update, column, place) = (config.update.as_ref()?, shape.update?, shape.update_place()?);
-        let overlap = TimeDelta::from_std(update.window).unwrap_or(TimeDelta::days(365));
-        let page = |bounds: &[Bound], order: &[usize]| select::page(table, &shape.selected, bounds, order);
-        let by_time = [column, shape.id];
         Some(Self {
             column: table.columns[column].clone(),
             place,
             config: update.clone(),
             zone: config.zone,
-            overlap: overlap.max(LEAST_OVERLAP),
+            settle: config.settle,
+            overlap: span(update.window).max(LEAST_OVERLAP),
             time: OnceLock::new(),
             largest: select::extreme(table, column, true),
-            from_beginning: page(&[Bound::UpTo(column)], &by_time),
-            from: page(&[Bound::From(column), Bound::UpTo(column)], &by_time),
-            same_time: page(&[Bound::Equal(column), Bound::After(shape.id)], &[shape.id]),
-            after: page(&[Bound::After(column), Bound::UpTo(column)], &by_time),
         })
     }
 
@@ -83,10 +79,15 @@ impl UpdateFeed {
         Ok(rows.into_iter().next().and_then(|row| row.into_iter().next()))
     }
 
+    /// The zone whose wall the update column shows; `None`: the server's own.
+    pub(in crate::source) fn wall(&self) -> Option<Tz> {
+        let utc = self.time.get().is_none_or(TimeForm::is_utc);
+        if utc { Some(Tz::UTC) } else { self.zone }
+    }
+
     /// The database's clock as the update column shows it.
-    async fn now(&self, database: &Database, time: Option<&TimeForm>) -> Result<Now, PlaceError> {
-        let utc = time.is_none_or(TimeForm::is_utc);
-        clock::now(database, if utc { Some(Tz::UTC) } else { self.zone }).await
+    async fn now(&self, database: &Database) -> Result<Now, PlaceError> {
+        clock::now(database, self.wall()).await
     }
 
     /// How far the largest update time lies ahead of the clock that windows are made with; `None` if the table is
@@ -97,7 +98,7 @@ impl UpdateFeed {
     ) -> Result<Option<TimeDelta>, PlaceError> {
         let Some(time) = self.time(database).await? else { return Ok(None) };
         let largest = self.largest(database).await?.and_then(|value| time.parse(&value));
-        let now = self.now(database, Some(time)).await?;
+        let now = self.now(database).await?;
         Ok(largest.map(|largest| match time {
             TimeForm::Day => form::midnight(largest.date()) - form::midnight(now.wall.date()),
             _ => largest - now.wall,
@@ -106,147 +107,39 @@ impl UpdateFeed {
 
     /// Where the feed starts without saved progress.
     pub(in crate::source) async fn start(&self, database: &Database) -> Result<Position, PlaceError> {
-        let time = self.time(database).await?;
+        self.time(database).await?;
         let cursor = match &self.config.start {
             Start::Beginning => Cursor::beginning(),
-            Start::Now => Cursor::done(&self.now(database, time).await?),
-            Start::At(at) => Cursor::at(*at, self.overlap, &self.now(database, time).await?),
+            Start::Now => {
+                let now = self.now(database).await?;
+                Cursor::done(now.utc, now.offset())
+            }
+            Start::At(at) => Cursor::at(*at, self.overlap, &self.now(database).await?),
         };
-        Ok(cursor.position())
+        Ok(Place { cursor, ..Place::default() }.position())
     }
 
-    /// The rows behind a position, or the message that it is none of this feed.
+    /// Whether the feed can tell time yet: not while the table is empty and the column's type does not tell.
+    pub(in crate::source) async fn is_ready(&self, database: &Database) -> Result<bool, PlaceError> {
+        Ok(self.time(database).await?.is_some())
+    }
+
+    /// The rows behind a position; `None`: it is none of this feed.
     pub(in crate::source) async fn read(
         &self,
-        database: &Database,
-        shape: &Shape,
+        ground: &dyn Ground,
         from: &Position,
         limit: usize,
-    ) -> Result<Batch, PlaceError> {
-        let cursor = Cursor::read(from).ok_or_else(|| super::foreign(database, from))?;
-        let Some(time) = self.time(database).await? else {
-            return Ok(Batch { rows: Vec::new(), next: from.clone(), more: false });
-        };
-        if let Some(page) = &cursor.page {
-            let answer = self.next_page(database, time, page, limit).await?;
-            let full = answer.is_full(limit);
-            let rows = shape.rows(answer.rows);
-            let next = match self.end(database, &rows, full)? {
-                Some((time, id)) => page.advanced(&cursor, time, id),
-                None => page.finished(),
-            };
-            return Ok(Batch { more: full, rows, next: next.position() });
-        }
-        let now = self.now(database, Some(time)).await?;
-        let window = cursor.window(self.overlap, &now);
-        let answer = self.first_page(database, time, &window, limit).await?;
-        let full = answer.is_full(limit);
-        let rows = shape.rows(answer.rows);
-        let next = match self.end(database, &rows, full)? {
-            Some((time, id)) => cursor.paged(&window, &now, time, id),
-            None => Cursor::done(&now),
-        };
-        Ok(Batch { more: full, rows, next: next.position() })
-    }
-
-    /// Where the next page begins, if this one was full.
-    fn end(
-        &self,
-        database: &Database,
-        rows: &[SourceRow],
-        full: bool,
-    ) -> Result<Option<PageEnd>, PlaceError> {
-        if !full {
-            return Ok(None);
-        }
-        // Going on without a place to begin at would skip the rest of the window.
-        page_end(rows, self.place).map(Some).ok_or_else(|| {
-            let name = &self.column.name;
-            let message =
-                format!("none of {} rows in a page has a time in {name:?} and an integer id", rows.len());
-            PlaceError::new(PlaceErrorKind::Other, database.place(), message)
-        })
-    }
-
-    async fn first_page(
-        &self,
-        database: &Database,
-        time: &TimeForm,
-        window: &Window,
-        limit: usize,
-    ) -> Result<Answer, PlaceError> {
-        let high = bind::param(&time.write(window.high));
-        match window.low {
-            Some(low) => {
-                let low = bind::param(&time.write(low));
-                database.fetch_within(BUDGET, &self.from, &[low, high, limit_param(limit)]).await
-            }
-            None => database.fetch_within(BUDGET, &self.from_beginning, &[high, limit_param(limit)]).await,
-        }
-    }
-
-    /// Two statements instead of one with OR: rows of the last time behind the last key, then later times. Each
-    /// follows an index; the OR would read all rows of one time again for each page of them.
-    async fn next_page(
-        &self,
-        database: &Database,
-        time: &TimeForm,
-        page: &Page,
-        limit: usize,
-    ) -> Result<Answer, PlaceError> {
-        let broken = || super::foreign(database, &Position::new(page.high.as_str()));
-        let at = bind::param(&page.time.value().ok_or_else(broken)?);
-        let id = page.id.parse().ok().map(RowId).ok_or_else(broken)?;
-        let mut answer = match after_param(database.engine(), id) {
-            Some(id) => {
-                let params = [at.clone(), id, limit_param(limit)];
-                database.fetch_within(BUDGET, &self.same_time, &params).await?
-            }
-            None => Answer::default(),
-        };
-        if !answer.is_full(limit) {
-            let high = form::parse_moment(&page.high).ok_or_else(broken)?;
-            let high = bind::param(&time.write(high));
-            let params = [at, high, limit_param(limit - answer.rows.len())];
-            let left = BUDGET.saturating_sub(answer.size());
-            let later = database.fetch_within(left, &self.after, &params).await?;
-            answer.rows.extend(later.rows);
-            answer.cut = later.cut;
-        }
-        Ok(answer)
+    ) -> Result<Option<Batch>, PlaceError> {
+        let Some(time) = self.time.get() else { return Ok(None) };
+        let terms =
+            Terms { overlap: self.overlap, settle: self.settle, memory: MEMORY, time, column: self.place };
+        super::read(ground, terms, from, limit).await
     }
 
     /// A position from which neither of the two loses anything.
     pub(in crate::source) fn earlier(&self, a: &Position, b: &Position) -> Position {
-        // One that cannot be read is refused when it is read from.
-        let Some(x) = Cursor::read(a) else { return a.clone() };
-        let Some(y) = Cursor::read(b) else { return b.clone() };
         // Only a position inside a window needs the notation, and then it is known.
-        let time = self.time.get().unwrap_or(&TimeForm::Day);
-        earlier(&x, &y, self.overlap, time).position()
-    }
-}
-
-/// Update time and id of a row.
-type PageEnd = (Stored, i128);
-
-/// The last row of a page that can be gone on from. Rows behind it whose time is unreadable are read again with the
-/// next page.
-fn page_end(rows: &[SourceRow], place: usize) -> Option<PageEnd> {
-    rows.iter().rev().find_map(|row| Some((Stored::keep(&row.values[place])?, row.id.0)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_page_ends_where_the_next_can_begin() {
-        let row = |id, time: Value| SourceRow { id: RowId(id), values: vec![Value::Null, time] };
-        let bad = Value::Bytes([0xff].into());
-        let rows = [row(1, Value::text("a")), row(2, Value::Int(5)), row(3, bad.clone())];
-        assert_eq!(page_end(&rows, 1), Some((Stored::Int("5".to_owned()), 2)));
-        assert_eq!(page_end(&[row(3, bad)], 1), None);
-        assert_eq!(page_end(&[], 1), None);
+        earlier_place(a, b, self.overlap, self.time.get().unwrap_or(&TimeForm::Day))
     }
 }

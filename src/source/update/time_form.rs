@@ -9,7 +9,7 @@ use crate::model::{Class, Column, Value, form};
 
 /// The notation of times in an update column.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum TimeForm {
+pub(in crate::source) enum TimeForm {
     /// `YYYY-MM-DD HH:MM:SS[.ffffff]`, with this between date and time.
     Text {
         /// A blank or `T`.
@@ -82,12 +82,12 @@ impl TimeForm {
     }
 
     /// Whether times are written in UTC, so that no wall clock matters.
-    pub(super) fn is_utc(&self) -> bool {
+    pub(in crate::source) fn is_utc(&self) -> bool {
         matches!(self, Self::Unix(_) | Self::Text { utc: true, .. })
     }
 
     /// A time as the column would hold it, never later than `at`.
-    pub(super) fn write(&self, at: NaiveDateTime) -> Value {
+    pub(in crate::source) fn write(&self, at: NaiveDateTime) -> Value {
         match self {
             Self::Text { separator, .. } => {
                 let micros = at - TimeDelta::nanoseconds(i64::from(chrono::Timelike::nanosecond(&at) % 1000));
@@ -110,7 +110,7 @@ impl TimeForm {
     }
 
     /// Reads a value of the column.
-    pub(super) fn parse(&self, value: &Value) -> Option<NaiveDateTime> {
+    pub(in crate::source) fn parse(&self, value: &Value) -> Option<NaiveDateTime> {
         match (self, value) {
             (Self::Unix(unit), value) => {
                 let n = i64::try_from(value.as_int()?).ok()?;

@@ -6,6 +6,7 @@ mod errors;
 mod feeds;
 mod probe;
 mod session;
+mod settled;
 mod tls;
 mod wide;
 mod zones;

@@ -34,7 +34,18 @@ async fn all_is_well_or_all_problems_are_told_at_once() {
         let found = look(&db, &config, &["v"]).await;
         assert!(worse(&found).is_empty(), "{engine} {found:?}");
         let subjects: Vec<&str> = found.iter().map(|checked| checked.subject).collect();
-        let wanted = ["connection", "charset", "table", "columns", "id", "index", "key", "index", "clock"];
+        let wanted = [
+            "connection",
+            "charset",
+            "table",
+            "columns",
+            "id",
+            "index",
+            "key",
+            "transactions",
+            "index",
+            "clock",
+        ];
         assert_eq!(subjects, wanted);
         db.run(if engine == Engine::MySql { "DROP INDEX t_plain ON t" } else { "DROP INDEX t_plain" }).await;
         db.run(format!(

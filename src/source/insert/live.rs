@@ -1,0 +1,126 @@
+//! What the insert feed knows between its looks; a restart loses it, and what is not settled is read again.
+
+use std::time::Duration;
+
+use chrono::{NaiveDateTime, TimeDelta};
+
+use super::runs::Runs;
+use crate::sql::horizon::Horizon;
+
+/// Distance of marks.
+const MARK: TimeDelta = TimeDelta::seconds(1);
+
+/// Marks kept at most; then every second one goes.
+const MARKS: usize = 1000;
+
+/// See the module's documentation.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Live {
+    /// The highest id read.
+    pub(super) frontier: Option<i128>,
+    /// Ids read behind the settled one.
+    pub(super) seen: Runs,
+    /// `seen` was full: up to this id it tells nothing.
+    pub(super) forgotten: Option<i128>,
+    /// Whether no look has begun yet; with `true` inside, the first one ever.
+    pub(super) fresh: Option<bool>,
+    /// Ids up to this one were there when the feed was started for the first time: reading them once is enough.
+    pub(super) old: Option<i128>,
+    /// Up to this id nothing can appear any more, whether it has been read or not.
+    pub(super) clean: Option<i128>,
+    /// When (by the database's clock) all ids up to which one had been given out; ascending.
+    pub(super) marks: Vec<(NaiveDateTime, i128)>,
+    /// The whole stretch behind the settled id was last read at, how long that took, and which transaction was the
+    /// oldest then.
+    pub(super) whole: Option<(Duration, Duration, Option<NaiveDateTime>)>,
+    /// The look that is being made.
+    pub(super) tick: Option<Tick>,
+    /// Whether more was known to wait when the last look ended.
+    pub(super) unfinished: bool,
+    /// Whether the database shows its open transactions.
+    pub(super) told: bool,
+}
+
+/// A look, from the reading of the horizon on.
+#[derive(Clone, Debug)]
+pub(super) struct Tick {
+    pub(super) began: Duration,
+    pub(super) horizon: Horizon,
+    pub(super) phase: Phase,
+    /// The frontier when it began: beyond it rows are read whole, and nothing needs to be looked at again.
+    pub(super) front: Option<i128>,
+    /// Whether more is known to wait when it ends.
+    pub(super) more: bool,
+}
+
+/// What a look does, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Rows behind the frontier.
+    New,
+    /// Rows of what settles.
+    Settle { since: Duration },
+    /// Ids behind the settled one, from this one on.
+    Again { after: Option<i128>, whole: bool, since: Duration },
+    /// What was missing long ago.
+    Gaps,
+}
+
+impl Live {
+    /// Of a feed that is started for the first time.
+    pub(super) fn first(frontier: Option<i128>) -> Self {
+        Self { frontier, fresh: Some(true), ..Self::default() }
+    }
+
+    /// Of a feed that goes on.
+    pub(super) fn behind(frontier: Option<i128>) -> Self {
+        Self { frontier, fresh: Some(false), ..Self::default() }
+    }
+
+    /// At the time of `horizon` all ids up to `newest` had been given out. What that settles becomes clean.
+    pub(super) fn mark(&mut self, horizon: &Horizon, newest: Option<i128>, settle: Duration) {
+        if horizon.one_writer {
+            // Ids are seen in the order in which they are given out.
+            self.clean = self.clean.max(newest);
+            return;
+        }
+        let now = horizon.now.utc;
+        // A clock that was set back: they had been given out all the same.
+        self.marks.iter_mut().for_each(|mark| mark.0 = mark.0.min(now));
+        let last = self.marks.last();
+        if let Some(newest) = newest
+            && Some(newest) > self.clean
+            && last.is_none_or(|(at, id)| *id < newest && now - *at >= MARK)
+        {
+            self.marks.push((now, newest));
+            if self.marks.len() > MARKS {
+                let mut at = 0;
+                self.marks.retain(|_| {
+                    at += 1;
+                    at % 2 == 0
+                });
+            }
+        }
+        let settled = horizon.settled(settle);
+        let passed = self.marks.partition_point(|(at, _)| *at <= settled);
+        if let Some((_, id)) = self.marks.drain(..passed).next_back() {
+            self.clean = self.clean.max(Some(id));
+        }
+    }
+
+    /// Ids that were read.
+    pub(super) fn remember(&mut self, ids: impl IntoIterator<Item = i128>, memory: usize) {
+        self.seen.extend(ids);
+        while self.seen.bytes() > memory
+            && let Some(id) = self.seen.forget_oldest()
+        {
+            self.forgotten = self.forgotten.max(Some(id));
+        }
+    }
+
+    /// The newest id that had been given out this long ago.
+    pub(super) fn given_out(&self, before: NaiveDateTime) -> Option<i128> {
+        let at = self.marks.partition_point(|(at, _)| *at <= before);
+        at.checked_sub(1).map(|at| self.marks[at].1)
+    }
+}
