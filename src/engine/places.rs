@@ -163,8 +163,7 @@ impl TaskPlaces {
         let config = &self.config.destinations[destination];
         let opened: Arc<dyn Destination> =
             destination::open(config, self.destination_databases[destination].clone()).await?.into();
-        let (by_column, columns) = (&self.config.source.by_column, &config.columns);
-        let pair = Arc::new(Pair::new(source.clone(), opened, by_column, columns)?);
+        let pair = Arc::new(Pair::new(source.clone(), opened, &self.config.source, config)?);
         slot.set(Some(pair.clone()));
         Ok(pair)
     }
@@ -188,13 +187,17 @@ impl TaskPlaces {
         self.pair(destination).await?.sample(rows).await
     }
 
-    /// The source columns that any destination compares.
+    /// The source columns that any destination compares, and those that `deletedWhen` names.
     fn compared_columns(&self) -> Vec<String> {
         let mut columns: Vec<String> = Vec::new();
         for column in self.config.destinations.iter().flat_map(|d| &d.columns) {
             if !columns.contains(&column.source) {
                 columns.push(column.source.clone());
             }
+        }
+        if let Some(rule) = &self.config.source.deleted_when {
+            let new = rule.columns().iter().filter(|column| !columns.contains(column));
+            columns.extend(new.cloned().collect::<Vec<_>>());
         }
         columns
     }

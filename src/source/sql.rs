@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use super::by_key::ByKey;
 use super::insert::{self, InsertFeed};
 use super::keys::{by_ids, list_statements};
+use super::lookup::Lookup;
 use super::shape::Shape;
+use super::sweep::{self, SweepFeed};
 use super::update::UpdateFeed;
 use super::{Batch, Fetched, Source};
 use crate::config::SourceConfig;
@@ -27,6 +29,8 @@ pub(super) struct SqlSource {
     insert: InsertFeed,
     update: Option<UpdateFeed>,
     by_key: Option<ByKey>,
+    sweep: SweepFeed,
+    lookup: Lookup,
     /// Whole rows by id, one statement per list size.
     fetch: Vec<Statement>,
 }
@@ -52,6 +56,8 @@ impl SqlSource {
             insert: InsertFeed::new(&table, &shape),
             by_key: ByKey::new(&table, &shape),
             update,
+            sweep: SweepFeed::new(&table, &shape),
+            lookup: Lookup::new(&table, &shape),
             fetch: list_statements(&table, &all, shape.id),
             config: config.clone(),
             mapped: mapped.to_vec(),
@@ -68,6 +74,12 @@ impl SqlSource {
     fn update(&self) -> Result<&UpdateFeed, PlaceError> {
         let off = || self.missing("the update feed is off: the source names no \"updateColumn\"".to_owned());
         self.update.as_ref().ok_or_else(off)
+    }
+
+    /// Rows that only a copy has are walked at the copy.
+    fn not_here(&self) -> PlaceError {
+        let message = "the source has no feed of the destination's rows; this is a fault in cupid";
+        PlaceError::new(PlaceErrorKind::Other, self.database.place(), message)
     }
 
     /// What is no longer as it was when the source was opened.
@@ -117,6 +129,8 @@ impl Source for SqlSource {
         match feed {
             Feed::Insert => Ok(insert::Cursor::starting_at(start_id).position()),
             Feed::Update => self.update()?.start(&self.database).await,
+            Feed::Sweep => self.sweep.start(&self.database, start_id).await,
+            Feed::Extra => Err(self.not_here()),
         }
     }
 
@@ -129,6 +143,12 @@ impl Source for SqlSource {
                 self.insert.read(&self.database, &self.shape, cursor, limit).await
             }
             Feed::Update => self.update()?.read(&self.database, &self.shape, from, limit).await,
+            Feed::Sweep => {
+                let cursor = sweep::Cursor::read(from);
+                let cursor = cursor.ok_or_else(|| super::update::foreign(&self.database, from))?;
+                self.sweep.read(&self.database, &self.shape, cursor, limit).await
+            }
+            Feed::Extra => Err(self.not_here()),
         }
     }
 
@@ -152,6 +172,24 @@ impl Source for SqlSource {
         }
     }
 
+    async fn lookup(&self, keys: &[Value]) -> Result<Vec<SourceRow>, PlaceError> {
+        self.lookup.lookup(&self.database, &self.table, &self.shape, keys).await
+    }
+
+    fn unfindable(&self) -> Option<String> {
+        let (name, table) = (&self.table.columns[self.shape.by].name, self.table.full_name());
+        (!self.table.has_index(&[self.shape.by])).then(|| {
+            format!(
+                "{table:?} has no index that begins with {name:?}: whether a row of the copy is at the source cannot be \
+                 told without reading the whole table each time; add one, or set \"delete\" to false"
+            )
+        })
+    }
+
+    async fn is_empty(&self) -> Result<bool, PlaceError> {
+        self.sweep.is_empty(&self.database).await
+    }
+
     async fn sample(&self, limit: usize) -> Result<Vec<SourceRow>, PlaceError> {
         self.insert.sample(&self.database, &self.shape, limit).await
     }
@@ -165,6 +203,8 @@ impl Source for SqlSource {
         match feed {
             Feed::Insert => self.config.insert,
             Feed::Update => self.config.update.as_ref().map(|update| update.interval),
+            // Each destination says for itself.
+            Feed::Sweep | Feed::Extra => None,
         }
     }
 }
