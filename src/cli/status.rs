@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::exit;
 use crate::admin;
 use crate::base::clock::Clock;
-use crate::config::{self, Config, TaskConfig};
+use crate::config::{self, Config, TaskConfig, show_duration};
 use crate::store::local::{LocalStore, holder};
 use crate::store::{LaneCount, Store, StoreError};
 
@@ -101,6 +102,9 @@ fn text(config: &Config, answer: &Value, held: bool, now: i64) -> String {
                 .into_iter()
                 .flatten()
                 .map(|(feed, f)| {
+                    if matches!(feed.as_str(), "sweep" | "extra") {
+                        return slow(feed, f, now);
+                    }
                     let c = &f["counts"];
                     let state = if f["caught_up"] == true { "caught up" } else { "catching up" };
                     format!("{feed} feed {state}, {} of {} rows agreed", c["same"], c["rows"])
@@ -128,6 +132,19 @@ fn text(config: &Config, answer: &Value, held: bool, now: i64) -> String {
         }
     }
     out.join("\n")
+}
+
+/// A slow feed: the age of its last complete pass is how late at most it finds what no other feed sees.
+fn slow(feed: &str, f: &Value, now: i64) -> String {
+    let what = if feed == "sweep" { "sweep" } else { "rows only the copy has" };
+    let pass = match f["last_pass"]["began"].as_i64() {
+        Some(began) => {
+            let age = Duration::from_secs(now.saturating_sub(began).max(0).unsigned_abs() / 1000);
+            format!("last complete pass began {} ago", show_duration(age))
+        }
+        None => "no complete pass yet".to_owned(),
+    };
+    format!("{what}: {pass}")
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub(crate) mod nearest;
 mod problem;
 mod read;
 mod reference;
+mod rule;
 mod runtime;
 mod schema;
 mod secrets;
@@ -30,12 +31,13 @@ mod task;
 mod zone;
 
 pub use column::{ColumnConfig, ColumnPolicy, Tolerance, Trim};
-pub(crate) use duration::parse as parse_duration;
+pub(crate) use duration::{parse as parse_duration, show as show_duration};
 pub(crate) use env::UNSET;
 pub use explain::explain;
 pub use load::{Loaded, load, load_names, parse};
 pub use problem::{Problem, Report, Severity};
 pub use reference::{Lang, reference};
+pub use rule::Rule;
 pub use runtime::{
     Config, LogConfig, LogFormat, LogLevel, NotifyConfig, SmtpConfig, SmtpSecurity, StateConfig,
 };

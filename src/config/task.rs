@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::ColumnConfig;
+use super::{ColumnConfig, Rule};
 use crate::base::secret::Secret;
 use crate::model::{DestinationName, TaskName};
 
@@ -39,6 +39,8 @@ pub struct SourceConfig {
     pub update: Option<UpdateConfig>,
     /// How long transactions may stay open where the database does not tell which ones are.
     pub settle: Duration,
+    /// A row for which it holds counts as absent (`deletedWhen`).
+    pub deleted_when: Option<Rule>,
     /// Zone of wall-clock columns; `None`: the server's own default zone.
     pub zone: Option<chrono_tz::Tz>,
 }

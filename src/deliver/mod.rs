@@ -5,4 +5,4 @@ mod payload;
 mod sign;
 
 pub use http::{Caller, Message};
-pub use payload::{Changed, body};
+pub use payload::{Changed, body, extra_body};

@@ -46,6 +46,16 @@ pub fn body<'a>(
     serde_json::to_vec(&document).expect("maps of text to JSON values always serialise").into()
 }
 
+/// Writes the body about a row that only the copy has: `copy` is what is known of it, names as the destination has
+/// them.
+pub fn extra_body<'a>(copy: impl Iterator<Item = (&'a str, &'a Value)>, values: ValueForm) -> Box<[u8]> {
+    let copy: Map<String, Json> = copy.map(|(name, value)| (name.to_owned(), json(value, values))).collect();
+    let document = serde_json::json!({
+        "type": DeliveryKind::Extra.number(), "srcColumn": Json::Null, "desColumn": copy,
+    });
+    serde_json::to_vec(&document).expect("maps of text to JSON values always serialise").into()
+}
+
 fn json(value: &Value, form: ValueForm) -> Json {
     if form == ValueForm::Json {
         match value {
@@ -90,6 +100,18 @@ mod tests {
             text(DeliveryKind::Missing, BodyForm::Full, ValueForm::Text),
             r#"{"type":1,"srcColumn":{"id":"7","big":"18446744073709551615","name":"李雷 \"x\"","rate":"0.1","on":"t","blob":"/w==","none":null}}"#
         );
+    }
+
+    #[test]
+    fn a_row_that_only_the_copy_has() {
+        let (key, name) = (Value::Int(7), Value::text("李雷"));
+        let text = |form| {
+            let copy = [("no", &key), ("label", &name), ("no", &key)];
+            String::from_utf8(extra_body(copy.into_iter(), form).into()).unwrap()
+        };
+        let wanted = r#"{"type":3,"srcColumn":null,"desColumn":{"no":"7","label":"李雷"}}"#;
+        assert_eq!(text(ValueForm::Text), wanted);
+        assert_eq!(text(ValueForm::Json), wanted.replace("\"7\"", "7"));
     }
 
     #[test]

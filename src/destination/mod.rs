@@ -3,13 +3,15 @@
 mod open;
 mod probe;
 mod sql;
+mod walk;
 
 use async_trait::async_trait;
 
 pub use open::open;
 pub use probe::probe;
+pub use walk::Keys;
 
-use crate::model::{Column, Row, Value};
+use crate::model::{Column, Position, Row, Value};
 use crate::sql::PlaceError;
 
 /// A destination that can be asked for rows by key.
@@ -29,6 +31,12 @@ pub trait Destination: Send + Sync {
     /// [`Destination::columns`]. NULL keys are not asked for; a key that the column cannot hold finds nothing.
     /// No row is returned twice.
     async fn lookup(&self, keys: &[Value]) -> Result<Vec<Row>, PlaceError>;
+
+    /// Why the keys cannot be walked in the order of an index; `None`: they can.
+    fn unwalkable(&self) -> Option<&str>;
+
+    /// The next keys in the order of their index behind `from`; about `limit`. NULL keys are left out.
+    async fn walk(&self, from: Option<&Position>, limit: usize) -> Result<Keys, PlaceError>;
 
     /// Looks at the catalogue again; an error says what is no longer as the task needs it. After an error of kind
     /// `Missing` the destination must be opened anew.

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::Destination;
+use super::walk::KeyWalk;
+use super::{Destination, Keys};
 use crate::config::DestinationConfig;
 use crate::diff::{KeyForm, digest};
-use crate::model::{Column, Key, Row, Value};
+use crate::model::{Column, Key, Position, Row, Value};
 use crate::sql::bind::{self, Forms};
 use crate::sql::catalog::Table;
 use crate::sql::select;
@@ -27,6 +28,7 @@ pub(super) struct SqlDestination {
     form: KeyForm,
     /// One per list size.
     lookups: Vec<Statement>,
+    walk: Result<KeyWalk, String>,
 }
 
 impl SqlDestination {
@@ -46,6 +48,7 @@ impl SqlDestination {
             columns: selected[1..].iter().map(|column| table.columns[*column].clone()).collect(),
             form: KeyForm::new(&table.columns[key], &table.columns[key]),
             lookups: select::SIZES.iter().map(|size| select::by_key(&table, &selected, key, *size)).collect(),
+            walk: KeyWalk::new(&table, key),
             config: config.clone(),
             database,
             table,
@@ -144,6 +147,18 @@ impl Destination for SqlDestination {
             self.ask(list, &mut answers).await?;
         }
         Ok(answers.rows(&self.form))
+    }
+
+    fn unwalkable(&self) -> Option<&str> {
+        self.walk.as_ref().err().map(String::as_str)
+    }
+
+    async fn walk(&self, from: Option<&Position>, limit: usize) -> Result<Keys, PlaceError> {
+        let walk = self
+            .walk
+            .as_ref()
+            .map_err(|why| PlaceError::new(PlaceErrorKind::Missing, self.database.place(), why.as_str()))?;
+        walk.page(&self.database, &self.table, from, limit).await
     }
 
     async fn recheck(&self) -> Result<(), PlaceError> {

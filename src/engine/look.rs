@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use super::pair::{Looked, Pair};
 use crate::base::clock::UnixMs;
 use crate::config::CallbackConfig;
-use crate::deliver::{Changed, Message, body};
+use crate::deliver::{Changed, Message, body, extra_body};
 use crate::diff::digest;
 use crate::model::{Delivery, DeliveryKind, Row, Sent, State, Verdict};
 use crate::outbox::{Learner, Next, Policy, Seen, Step, Watch, after_look, after_watch};
@@ -141,8 +141,10 @@ fn seen(looked: &Looked) -> Seen {
         Some(Verdict::TooLarge) => return Seen::TooLarge,
         Some(Verdict::Missing) => DeliveryKind::Missing,
         Some(Verdict::Differs(_)) => DeliveryKind::Differs,
+        Some(Verdict::Extra) => DeliveryKind::Extra,
     };
-    let row = looked.row.as_deref().unwrap_or_default();
+    // A message is about the source's row; where there is none, about the copy's.
+    let row = looked.row.as_deref().or(looked.copy.as_deref()).unwrap_or_default();
     Seen::Disagrees(Sent { kind, row: digest(&[row]) })
 }
 
@@ -185,6 +187,10 @@ fn write(
     kind: DeliveryKind,
     receiver: &CallbackConfig,
 ) -> Box<[u8]> {
+    if let (DeliveryKind::Extra, Some(copy)) = (kind, copy) {
+        let columns = std::iter::once(pair.destination.key_column()).chain(pair.destination.columns());
+        return extra_body(columns.map(|c| &*c.name).zip(copy), receiver.values);
+    }
     let columns = pair.source.columns();
     let changed: Vec<Changed<'_>> = match (verdict, copy) {
         (Some(Verdict::Differs(list)), Some(copy)) => list

@@ -6,20 +6,22 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, mpsc};
-use tracing::{debug, info};
+use tracing::info;
+
+mod slow;
 
 use super::callback::{Callback, Wakes};
+use super::progress::{FeedState, LaneState};
 use super::ticket::{Counts, Scanned};
+use super::walks::Walks;
 use super::{Outcome, Places, StatusBoard, Stop, Ticket};
-use crate::base::clock::{Clock, ms};
-use crate::model::{DestinationName, Feed, Position, RowId, RunId, TaskName};
+use crate::base::clock::{Clock, UnixMs, ms};
+use crate::model::{DestinationName, Feed, Finding, Position, RunId, TaskName};
 use crate::outbox::first_look;
 use crate::scan::{self, Begin, Pace, plan};
 use crate::sql::{PlaceError, PlaceErrorKind};
 use crate::store::{Cursor, ScanCommit, Store, StoreError};
 
-/// Between two lines about a long catch-up.
-const PROGRESS: Duration = Duration::from_secs(10);
 /// Longest sleep; the plan is looked at again then.
 const IDLE: Duration = Duration::from_secs(5);
 
@@ -38,40 +40,9 @@ pub struct Manager {
     status: StatusBoard,
     generation: u64,
     feeds: Vec<FeedState>,
+    walks: Walks,
     /// Looks are planned by a clock that nobody sets.
     began: Instant,
-}
-
-/// One feed of one task.
-struct FeedState {
-    task: usize,
-    feed: Feed,
-    interval: Duration,
-    pace: Pace,
-    lanes: Vec<LaneState>,
-}
-
-/// One destination of a feed.
-struct LaneState {
-    plan: scan::Lane,
-    name: DestinationName,
-    start_id: Option<RowId>,
-    run: Option<RunId>,
-    pass: Pass,
-}
-
-/// What the pass that runs now has seen, for the log.
-struct Pass {
-    began: Instant,
-    said: Instant,
-    counts: Counts,
-    first: bool,
-}
-
-impl Pass {
-    fn new(first: bool) -> Self {
-        Self { began: Instant::now(), said: Instant::now(), counts: Counts::default(), first }
-    }
 }
 
 /// A round of planning: how long nothing else is due, and whether more is due than scanners have room for.
@@ -112,6 +83,7 @@ impl Manager {
             status,
             generation: GENERATION.fetch_add(1, Ordering::Relaxed),
             feeds: Vec::new(),
+            walks: Walks::default(),
             began: Instant::now(),
         }
     }
@@ -149,7 +121,9 @@ impl Manager {
         for (task, begin) in begins.iter_mut() {
             if let Begin::Restart(id) = *begin {
                 info!(%task, start_id = %id, "starts again at the given id, saved progress of the insert feed is left");
-                self.store.forget_cursors(task, Some(Feed::Insert)).await?;
+                for feed in [Feed::Insert, Feed::Sweep] {
+                    self.store.forget_cursors(task, Some(feed)).await?;
+                }
                 *begin = Begin::Resume(Some(id));
             }
         }
@@ -173,6 +147,12 @@ impl Manager {
                 });
                 let lanes = lanes.collect();
                 feeds.push(FeedState { task: index, feed, interval, pace: Pace::default(), lanes });
+            }
+        }
+        self.walks = Walks::load(&self.places, &saved, &begins, self.clock.now());
+        for (index, task) in self.places.tasks.iter().enumerate() {
+            for lane in self.walks.of(index) {
+                self.status.passed(&task.config.name, &lane.name, lane.feed, lane.walk.last());
             }
         }
         self.feeds = feeds;
@@ -224,6 +204,11 @@ impl Manager {
         }
         let lanes = self.feeds.iter().flat_map(|feed| &feed.lanes);
         next = lanes.filter(|l| !l.plan.busy && l.plan.due > now).map(|l| l.plan.due).fold(next, i64::min);
+        if !full {
+            let (slow, no_room) = self.step_slow(now);
+            next = next.min(slow);
+            full = no_room;
+        }
         let pause = Duration::from_millis(next.saturating_sub(now).max(1).unsigned_abs());
         Planned { pause, full }
     }
@@ -233,6 +218,9 @@ impl Manager {
         let of_ticket = |f: &FeedState| f.task == ticket.task && f.feed == ticket.feed;
         if ticket.generation != self.generation {
             return;
+        }
+        if matches!(ticket.feed, Feed::Sweep | Feed::Extra) {
+            return self.finish_slow(ticket, destination, result).await;
         }
         let Some(at) = self.feeds.iter().position(of_ticket) else { return };
         match result {
@@ -250,50 +238,37 @@ impl Manager {
         let lane = &mut feed.lanes[destination];
         lane.plan.busy = false;
         let stands = lane.plan.position.as_ref().is_some_and(|p| p.as_str() == scanned.next.as_str());
-        let unchanged = stands && scanned.findings.is_empty();
+        let name = lane.name.clone();
+        // The first walk of the insert feed over everything is a pass of the sweep as well.
+        let walk = (kind == Feed::Insert)
+            .then(|| self.walks.inserted(ticket.task, destination, scanned.more, now))
+            .flatten();
+        let unchanged = stands && scanned.findings.is_empty() && walk.is_none();
         if !unchanged {
-            let suspects = &self.wakes[ticket.task][destination];
-            let many = scanned.findings.len();
-            let due = {
-                let waits = suspects.waits.lock().unwrap_or_else(PoisonError::into_inner);
-                first_look(many, waits.usual(now), now)
-            };
-            let commit = ScanCommit {
-                run: ticket.run,
-                due,
-                cursors: vec![Cursor {
-                    task: task.clone(),
-                    destination: lane.name.clone(),
-                    feed: kind,
-                    position: scanned.next.clone(),
-                    identity: scanned.identity.clone(),
-                    start_id: lane.start_id,
-                }],
-                findings: scanned.findings,
-                now,
-            };
-            match self.store.commit_scan(commit).await {
-                Ok(committed) => {
-                    self.status.store_works();
-                    if committed.opened + committed.changed > 0 {
-                        let opened = usize::try_from(committed.opened).unwrap_or(usize::MAX);
-                        suspects.waits.lock().unwrap_or_else(PoisonError::into_inner).found(opened, now);
-                        suspects.wake.notify_one();
-                        let c = scanned.counts;
-                        info!(%task, destination = %lane.name, feed = %kind, opened = committed.opened,
-                            changed = committed.changed, known = committed.known, missing = c.missing,
-                            differs = c.differs, ambiguous = c.ambiguous, rows = c.rows, run = %ticket.run,
-                            "differences found");
-                    }
-                }
-                Err(e) => {
-                    // Nothing moved; the same rows are read again.
-                    self.status.store_failed(&e);
-                    lane.plan.due = ticks.saturating_add(1000);
-                    return;
-                }
+            let mut cursors = vec![Cursor {
+                task: task.clone(),
+                destination: name.clone(),
+                feed: kind,
+                position: scanned.next.clone(),
+                identity: scanned.identity.clone(),
+                start_id: lane.start_id,
+            }];
+            if let (Some(walk), Some(sweep)) = (&walk, self.walks.lane(ticket.task, destination, Feed::Sweep))
+            {
+                cursors.push(sweep.cursor(&task, walk, &scanned.identity));
+            }
+            let (findings, counts) = (scanned.findings, scanned.counts);
+            if !self.make_durable(ticket, destination, &name, cursors, findings, counts, now).await {
+                // Nothing moved; the same rows are read again.
+                self.feeds[at].lanes[destination].plan.due = ticks.saturating_add(1000);
+                return;
             }
         }
+        if let (Some(walk), Some(sweep)) = (walk, self.walks.lane(ticket.task, destination, Feed::Sweep)) {
+            sweep.advance(walk);
+            self.status.passed(&task, &name, Feed::Sweep, sweep.walk.last());
+        }
+        let lane = &mut self.feeds[at].lanes[destination];
         self.places.tasks[ticket.task].progress_of(&scanned.identity);
         self.wakes[ticket.task][destination].guard.see(|agreed| {
             scanned.agreed.iter().fold(false, |news, (key, row)| agreed.see(key, *row) || news)
@@ -302,6 +277,41 @@ impl Manager {
         self.status.place_works(&task, kind.as_str(), &lane.name);
         let position = lane.plan.position.as_ref().map_or("", Position::as_str);
         self.status.scanned(&task, &lane.name, kind, scanned.counts, lane.plan.at_tip, position);
+    }
+
+    /// Commits cursors together with what was found on the way; `false`: nothing moved.
+    #[expect(clippy::too_many_arguments, reason = "the facts of one read")]
+    async fn make_durable(
+        &self,
+        ticket: &Ticket,
+        destination: usize,
+        name: &DestinationName,
+        cursors: Vec<Cursor>,
+        findings: Vec<Finding>,
+        c: Counts,
+        now: UnixMs,
+    ) -> bool {
+        let suspects = &self.wakes[ticket.task][destination];
+        let waits = || suspects.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = first_look(findings.len(), waits().usual(now), now);
+        let commit = ScanCommit { run: ticket.run, due, cursors, findings, now };
+        let committed = match self.store.commit_scan(commit).await {
+            Ok(committed) => committed,
+            Err(e) => {
+                self.status.store_failed(&e);
+                return false;
+            }
+        };
+        self.status.store_works();
+        if committed.opened + committed.changed > 0 {
+            waits().found(usize::try_from(committed.opened).unwrap_or(usize::MAX), now);
+            suspects.wake.notify_one();
+            let task = &self.places.tasks[ticket.task].config.name;
+            info!(%task, destination = %name, feed = %ticket.feed, opened = committed.opened,
+                changed = committed.changed, known = committed.known, missing = c.missing, differs = c.differs,
+                extra = c.extra, ambiguous = c.ambiguous, rows = c.rows, run = %ticket.run, "differences found");
+        }
+        true
     }
 
     fn failed(&mut self, at: usize, destination: usize, e: &PlaceError) {
@@ -329,71 +339,4 @@ fn alone(mut look: scan::Look, lanes: &[scan::Lane]) -> scan::Look {
     look.lanes.truncate(1);
     look.from = lanes[look.lanes[0]].position.clone();
     look
-}
-
-impl FeedState {
-    /// Ascending in the order in which feeds are served: those that have never run, then by when they became due.
-    fn waits_since(&self) -> (bool, i64) {
-        let free = || self.lanes.iter().filter(|lane| !lane.plan.busy);
-        let due = free().map(|lane| lane.plan.due).min().unwrap_or(i64::MAX);
-        (free().all(|lane| lane.plan.position.is_some()), due)
-    }
-}
-
-impl LaneState {
-    fn new(name: DestinationName, cursor: Option<&Cursor>, start_id: Option<RowId>, now: i64) -> Self {
-        Self {
-            plan: scan::Lane {
-                position: cursor.map(|c| c.position.clone()),
-                at_tip: false,
-                due: now,
-                busy: false,
-            },
-            name,
-            // A saved cursor keeps the `-s` it was made under; see `scan::begin`.
-            start_id: cursor.map_or(start_id, |c| c.start_id),
-            run: None,
-            pass: Pass::new(true),
-        }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the facts of one read")]
-    fn advance(
-        &mut self,
-        task: &TaskName,
-        feed: Feed,
-        next: Position,
-        more: bool,
-        counts: Counts,
-        interval: Duration,
-        now: i64,
-    ) {
-        self.plan.position = Some(next);
-        self.plan.at_tip = !more;
-        self.pass.counts.add(counts);
-        if more {
-            self.plan.due = now;
-            if self.pass.said.elapsed() >= PROGRESS {
-                self.pass.said = Instant::now();
-                let rows_per_s = rate(&self.pass);
-                info!(%task, destination = %self.name, %feed, rows = self.pass.counts.rows, rows_per_s, "catching up");
-            }
-            return;
-        }
-        self.plan.due = now.saturating_add(ms(interval));
-        self.run = None;
-        let c = self.pass.counts;
-        let took_ms = u64::try_from(self.pass.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        if self.pass.first {
-            info!(%task, destination = %self.name, %feed, rows = c.rows, same = c.same, missing = c.missing,
-                differs = c.differs, rows_per_s = rate(&self.pass), took_ms, "caught up");
-        } else {
-            debug!(%task, destination = %self.name, %feed, rows = c.rows, same = c.same, took_ms, "looked");
-        }
-        self.pass = Pass::new(false);
-    }
-}
-
-fn rate(pass: &Pass) -> u64 {
-    (pass.counts.rows as f64 / pass.began.elapsed().as_secs_f64().max(0.001)) as u64
 }

@@ -5,15 +5,18 @@ use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 
+mod again;
+mod extra;
+
 use super::ticket::Counts;
 use crate::base::clock::UnixMs;
-use crate::config::ColumnConfig;
+use crate::config::{DestinationConfig, Rule, SourceConfig};
 use crate::destination::Destination;
 use crate::diff::{ColumnRule, KeyForm, compare, digest, is_too_large};
 use crate::model::{
-    DeliveryKind, DestinationName, Finding, Key, Row, RowId, SourceRow, TaskName, Value, Verdict,
+    Class, DeliveryKind, DestinationName, Finding, Key, Row, RowId, SourceRow, TaskName, Value, Verdict,
 };
-use crate::outbox::{Asked, Watch, Witness};
+use crate::outbox::{Watch, Witness};
 use crate::source::Source;
 use crate::sql::{PlaceError, PlaceErrorKind};
 
@@ -32,6 +35,10 @@ pub struct Pair {
     /// The copy.
     pub destination: Arc<dyn Destination>,
     key_form: KeyForm,
+    /// Whether rows that only the copy has are told.
+    delete: bool,
+    /// A row for which it holds counts as absent; with what the columns hold that it names.
+    deleted_when: Option<(Rule, Vec<Class>)>,
     /// For the values a feed reads.
     read: Shape,
     /// For whole rows.
@@ -45,6 +52,8 @@ struct Shape {
     rules: Vec<ColumnRule>,
     /// Where the values stand that a feed reads: a version of the row, as far as comparing goes.
     version: Vec<usize>,
+    /// Where the values stand that `deletedWhen` names.
+    rule: Vec<usize>,
 }
 
 /// What one batch gave at one destination.
@@ -103,8 +112,8 @@ impl Pair {
     pub(super) fn new(
         source: Arc<dyn Source>,
         destination: Arc<dyn Destination>,
-        by_column: &str,
-        columns: &[ColumnConfig],
+        from: &SourceConfig,
+        config: &DestinationConfig,
     ) -> Result<Self, PlaceError> {
         let all = source.columns();
         let read = source.read_columns();
@@ -118,7 +127,8 @@ impl Pair {
             let read = read.iter().position(|i| *i == whole).ok_or_else(gone)?;
             Ok::<_, PlaceError>((whole, read))
         };
-        let (whole_key, read_key) = find(by_column)?;
+        let (whole_key, read_key) = find(&from.by_column)?;
+        let columns = &config.columns;
         let pairs = columns.iter().map(|column| find(&column.source)).collect::<Result<Vec<_>, _>>()?;
         // A copy's row is its key followed by the compared columns.
         let rule = |at: usize, i: usize| {
@@ -126,14 +136,29 @@ impl Pair {
             let unfit = |message| PlaceError::new(PlaceErrorKind::Missing, destination.identity(), message);
             ColumnRule::new(from, to, &columns[i].policy).map_err(unfit)
         };
-        let shape = |key: usize, columns: Vec<usize>, version: Vec<usize>| {
+        let named = from.deleted_when.iter().flat_map(Rule::columns);
+        let named = named.map(|name| find(name)).collect::<Result<Vec<_>, _>>()?;
+        let classes = named.iter().map(|(whole, _)| all[*whole].class).collect();
+        let shape = |key: usize, columns: Vec<usize>, version: Vec<usize>, named: Vec<usize>| {
             let rules = columns.iter().enumerate().map(|(i, at)| rule(*at, i)).collect::<Result<_, _>>()?;
-            Ok::<_, PlaceError>(Shape { key, columns, rules, version })
+            Ok::<_, PlaceError>(Shape { key, columns, rules, version, rule: named })
         };
         let key_form = KeyForm::new(&all[whole_key], destination.key_column());
-        let of_read = shape(read_key, pairs.iter().map(|p| p.1).collect(), (0..read.len()).collect())?;
-        let of_whole = shape(whole_key, pairs.iter().map(|p| p.0).collect(), read.to_vec())?;
-        Ok(Self { key_form, read: of_read, whole: of_whole, source, destination })
+        let of_read = shape(
+            read_key,
+            pairs.iter().map(|p| p.1).collect(),
+            (0..read.len()).collect(),
+            named.iter().map(|p| p.1).collect(),
+        )?;
+        let of_whole = shape(
+            whole_key,
+            pairs.iter().map(|p| p.0).collect(),
+            read.to_vec(),
+            named.iter().map(|p| p.0).collect(),
+        )?;
+        let deleted_when = from.deleted_when.clone().map(|rule| (rule, classes));
+        let delete = config.delete;
+        Ok(Self { key_form, delete, deleted_when, read: of_read, whole: of_whole, source, destination })
     }
 
     /// Index within a whole row of the source, of compared column number `column`.
@@ -163,6 +188,7 @@ impl Pair {
                 Verdict::Missing => DeliveryKind::Missing,
                 Verdict::Differs(_) => DeliveryKind::Differs,
                 Verdict::Ambiguous(_) => DeliveryKind::Ambiguous,
+                Verdict::Extra => DeliveryKind::Extra,
             };
             let Some(key) = judged.key else { continue };
             // Several rows of one key are one finding.
@@ -195,20 +221,6 @@ impl Pair {
         Ok(sample)
     }
 
-    /// Looks for rows that agreed before.
-    pub(super) async fn ask(&self, ids: &[RowId]) -> Result<Asked, PlaceError> {
-        let rows = self.source.fetch(ids).await?;
-        let present = rows.iter().map(|row| &row.values[self.whole.key]).filter(|value| !value.is_null());
-        let copies = self.look_up(present.clone()).await?;
-        let keys = present.filter_map(|value| self.key_form.key(value));
-        let (mut looked, mut missing) = (0, 0);
-        for key in keys {
-            looked += 1;
-            missing += usize::from(!copies.contains_key(&key));
-        }
-        Ok(Asked { looked, missing })
-    }
-
     /// What the comparison says of each of some rows that a feed has read, in their order.
     ///
     /// # Errors
@@ -229,9 +241,15 @@ impl Pair {
             } else if let Some(key) = key {
                 let found = copies.get(key);
                 let carriers = several.get(key).copied().unwrap_or(1);
-                (verdict, fingerprint) = Self::judge(&self.read, &row.values, found, carriers);
-                if verdict != Verdict::Same {
-                    witness = Self::witness(&self.read, &row.values, found, &verdict);
+                if let Some(there) = self.is_there(&self.read, &row.values) {
+                    let source = there.then_some(&*row.values);
+                    (verdict, fingerprint) = Self::judge(&self.read, source, found, carriers);
+                    if !there && !self.delete {
+                        verdict = Verdict::Same;
+                    }
+                    if verdict != Verdict::Same {
+                        witness = Self::witness(&self.read, source, found, &verdict);
+                    }
                 }
             }
             Judged { row: row.id, key: key.clone(), verdict, fingerprint, witness }
@@ -239,40 +257,11 @@ impl Pair {
         Ok(judged.collect())
     }
 
-    /// Reads both sides again for single keys, in the order given: whole rows, as before an attempt.
-    ///
-    /// # Errors
-    /// Either side cannot be asked.
-    pub async fn look(&self, wanted: &[(RowId, &Key)]) -> Result<Vec<Looked>, PlaceError> {
-        let ids: Vec<RowId> = wanted.iter().map(|(id, _)| *id).collect();
-        let rows = self.source.fetch(&ids).await?;
-        let mut rows: HashMap<RowId, Row> = rows.into_iter().map(|row| (row.id, row.values)).collect();
-        let present = wanted.iter().filter_map(|(id, key)| {
-            let value = &rows.get(id)?[self.whole.key];
-            let light = value.weight() <= LONGEST_KEY;
-            (light && self.key_form.key(value).as_ref() == Some(*key)).then_some(value)
-        });
-        let present: Vec<&Value> = present.collect();
-        let copies = self.look_up(present.iter().copied()).await?;
-        let several = self.several_at_source(&present).await?;
-        Ok(wanted
-            .iter()
-            .map(|(id, key)| {
-                // Two deliveries may name one row: by the key it had, and by the key it has. Only the latter takes it.
-                let named = |row: &Row| self.key_form.key(&row[self.whole.key]).as_ref() == Some(*key);
-                let row = if rows.get(id).is_some_and(named) { rows.remove(id) } else { None };
-                let Some(row) = row else {
-                    let witness = Witness::default();
-                    return Looked { verdict: None, row: None, copy: None, fingerprint: [0; 16], witness };
-                };
-                let found = copies.get(*key);
-                let carriers = several.get(*key).copied().unwrap_or(1);
-                let (verdict, fingerprint) = Self::judge(&self.whole, &row, found, carriers);
-                let witness = Self::witness(&self.whole, &row, found, &verdict);
-                let copy = found.filter(|rows| rows.len() == 1).map(|rows| rows[0].clone());
-                Looked { verdict: Some(verdict), row: Some(row), copy, fingerprint, witness }
-            })
-            .collect())
+    /// Whether a row counts as being at the source; `None`: `deletedWhen` cannot be worked out for it.
+    fn is_there(&self, shape: &Shape, row: &[Value]) -> Option<bool> {
+        let Some((rule, classes)) = &self.deleted_when else { return Some(true) };
+        let values = shape.rule.iter().zip(classes).map(|(at, class)| (&row[*at], *class));
+        rule.holds(values).map(|deleted| !deleted)
     }
 
     async fn look_up<'a>(
@@ -313,17 +302,25 @@ impl Pair {
         Ok(several.into_iter().map(|(key, rows)| (key.clone(), rows)).collect())
     }
 
-    /// What confirming needs of a row and what was found for it.
-    fn witness(shape: &Shape, row: &[Value], copies: Option<&Vec<Row>>, verdict: &Verdict) -> Witness {
-        let version: Vec<Value> = shape.version.iter().map(|i| row[*i].clone()).collect();
-        let [head @ .., _, _, _, _, _, _, _, _] = digest(&[&version]);
+    /// What confirming needs of a row, if there is one, and what was found for it.
+    fn witness(
+        shape: &Shape,
+        row: Option<&[Value]>,
+        copies: Option<&Vec<Row>>,
+        verdict: &Verdict,
+    ) -> Witness {
+        let version = row.map_or(0, |row| {
+            let [head @ .., _, _, _, _, _, _, _, _] = digest(&[&shape.version_of(row)]);
+            u64::from_be_bytes(head)
+        });
         let copy = match copies.map(Vec::as_slice) {
             Some([copy]) => Some(shape.rules.iter().map(|rule| rule.destination_mark(copy)).collect()),
             _ => None,
         };
+        let marks = |row: &[Value]| shape.rules.iter().map(|rule| rule.source_mark(row)).collect();
         Witness {
-            version: u64::from_be_bytes(head),
-            source: shape.rules.iter().map(|rule| rule.source_mark(row)).collect(),
+            version,
+            source: row.map_or_else(Vec::new, marks),
             copy,
             differs: match verdict {
                 Verdict::Same => Vec::new(),
@@ -333,32 +330,42 @@ impl Pair {
         }
     }
 
-    /// The verdict, and the digest by which the same difference is known again. `carriers`: how many rows of the source
-    /// carry the key.
+    /// The verdict over a row, if there is one, and the digest by which the same difference is known again. `carriers`:
+    /// how many rows of the source carry the key.
     fn judge(
         shape: &Shape,
-        row: &[Value],
+        row: Option<&[Value]>,
         copies: Option<&Vec<Row>>,
         carriers: usize,
     ) -> (Verdict, [u8; 16]) {
-        if is_too_large(row) || row[shape.key].weight() > LONGEST_KEY {
+        if row.is_some_and(|row| is_too_large(row) || row[shape.key].weight() > LONGEST_KEY) {
             return (Verdict::TooLarge, [0; 16]);
         }
-        let (verdict, copy): (_, &[Value]) = match copies.map(Vec::as_slice) {
-            found if carriers > 1 => {
+        let (verdict, copy): (_, &[Value]) = match (row, copies.map(Vec::as_slice)) {
+            (_, found) if carriers > 1 => {
                 let found = found.unwrap_or_default();
                 (Verdict::Ambiguous(carriers.max(found.len())), found.first().map_or(&[], Vec::as_slice))
             }
-            None | Some([]) => (Verdict::Missing, &[]),
-            Some([copy]) => match compare(&shape.rules, row, copy) {
+            (None, None | Some([])) => return (Verdict::Same, [0; 16]),
+            (Some(_), None | Some([])) => (Verdict::Missing, &[]),
+            (None, Some([copy])) if is_too_large(copy) => return (Verdict::TooLarge, [0; 16]),
+            (None, Some([copy])) => (Verdict::Extra, copy),
+            (Some(row), Some([copy])) => match compare(&shape.rules, row, copy) {
                 Verdict::Same => return (Verdict::Same, [0; 16]),
                 Verdict::TooLarge => return (Verdict::TooLarge, [0; 16]),
                 differs => (differs, copy),
             },
-            Some(several) => (Verdict::Ambiguous(several.len()), &several[0]),
+            (_, Some(several)) => (Verdict::Ambiguous(several.len()), &several[0]),
         };
-        let version: Vec<Value> = shape.version.iter().map(|i| row[*i].clone()).collect();
+        let version = row.map_or_else(Vec::new, |row| shape.version_of(row));
         (verdict, digest(&[&version, copy]))
+    }
+}
+
+impl Shape {
+    /// The values that make a version of a row.
+    fn version_of(&self, row: &[Value]) -> Vec<Value> {
+        self.version.iter().map(|i| row[*i].clone()).collect()
     }
 }
 

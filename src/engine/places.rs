@@ -196,8 +196,7 @@ impl TaskPlaces {
             let place = self.destination_databases[destination].place();
             unchanged(place, &config.table, was.into_iter().zip(is))?;
         }
-        let (by_column, columns) = (&self.config.source.by_column, &config.columns);
-        let pair = Arc::new(Pair::new(source.clone(), opened, by_column, columns)?);
+        let pair = Arc::new(Pair::new(source.clone(), opened, &self.config.source, config)?);
         slot.set(pair.clone());
         Ok(pair)
     }
@@ -221,13 +220,17 @@ impl TaskPlaces {
         self.pair(destination).await?.sample(rows).await
     }
 
-    /// The source columns that any destination compares.
+    /// The source columns that any destination compares, and those that `deletedWhen` names.
     fn compared_columns(&self) -> Vec<String> {
         let mut columns: Vec<String> = Vec::new();
         for column in self.config.destinations.iter().flat_map(|d| &d.columns) {
             if !columns.contains(&column.source) {
                 columns.push(column.source.clone());
             }
+        }
+        if let Some(rule) = &self.config.source.deleted_when {
+            let new = rule.columns().iter().filter(|column| !columns.contains(column));
+            columns.extend(new.cloned().collect::<Vec<_>>());
         }
         columns
     }

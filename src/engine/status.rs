@@ -13,6 +13,7 @@ use super::ticket::Counts;
 use crate::base::chain::chain;
 use crate::base::clock::{Clock, UnixMs};
 use crate::model::{DestinationName, Feed, TaskName};
+use crate::scan::Passed;
 use crate::sql::{PlaceError, PlaceErrorKind};
 use crate::store::{Store, StoreError};
 
@@ -62,6 +63,8 @@ pub struct FeedStatus {
     pub last_read: UnixMs,
     /// The durable cursor.
     pub position: String,
+    /// The last complete pass of a slow feed: what was wrong before it began has been found.
+    pub last_pass: Option<Passed>,
 }
 
 /// Why something waits.
@@ -128,6 +131,20 @@ impl StatusBoard {
         feed.caught_up = caught_up;
         feed.last_read = now;
         position.clone_into(&mut feed.position);
+    }
+
+    /// What is known of the last complete pass of a slow feed.
+    pub(super) fn passed(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+        feed: Feed,
+        last: Option<Passed>,
+    ) {
+        let mut inner = self.lock();
+        let task = inner.status.tasks.entry(task.to_string()).or_default();
+        let feeds = task.destinations.entry(destination.to_string()).or_default();
+        feeds.entry(feed.to_string()).or_default().last_pass = last;
     }
 
     /// A place failed while doing `what` for a destination. Says so unless it has just been said, and returns how

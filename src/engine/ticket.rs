@@ -1,5 +1,7 @@
 //! What goes from the manager to the scanners, and what comes back.
 
+use std::time::Duration;
+
 use crate::model::{Feed, Finding, Key, Position, RowId, RunId, Verdict};
 use crate::scan::ReadCost;
 use crate::sql::PlaceError;
@@ -54,6 +56,8 @@ pub struct Scanned {
     pub counts: Counts,
     /// What the read of the source was like.
     pub read: ReadCost,
+    /// How long all of it took.
+    pub took: Duration,
 }
 
 /// Rows looked at, by verdict.
@@ -69,6 +73,8 @@ pub struct Counts {
     pub differs: u64,
     /// Several rows for the key.
     pub ambiguous: u64,
+    /// At the destination only.
+    pub extra: u64,
     /// Key NULL or not expressible at the destination.
     pub not_comparable: u64,
     /// A row or its key too large to be compared.
@@ -79,12 +85,18 @@ impl Counts {
     /// Counts one row.
     pub fn see(&mut self, verdict: &Verdict) {
         self.rows += 1;
+        self.count(verdict);
+    }
+
+    /// Counts a verdict over a row that is counted already.
+    pub(super) fn count(&mut self, verdict: &Verdict) {
         *match verdict {
             Verdict::Same => &mut self.same,
             Verdict::Missing => &mut self.missing,
             Verdict::Differs(_) => &mut self.differs,
             Verdict::Ambiguous(_) => &mut self.ambiguous,
             Verdict::TooLarge => &mut self.too_large,
+            Verdict::Extra => &mut self.extra,
             Verdict::NotComparable => &mut self.not_comparable,
         } += 1;
     }
@@ -96,6 +108,7 @@ impl Counts {
         self.missing += other.missing;
         self.differs += other.differs;
         self.ambiguous += other.ambiguous;
+        self.extra += other.extra;
         self.not_comparable += other.not_comparable;
         self.too_large += other.too_large;
     }

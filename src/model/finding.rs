@@ -15,6 +15,8 @@ pub enum Verdict {
     Ambiguous(usize),
     /// The row, the copy's row or the key is too large to be held and compared.
     TooLarge,
+    /// The row is at the destination only.
+    Extra,
     /// The key is NULL or cannot be expressed at the destination.
     NotComparable,
 }
@@ -30,7 +32,7 @@ pub struct Finding {
     pub key: Key,
     /// The row, by the source's integer key.
     pub row: RowId,
-    /// Missing, differs or ambiguous.
+    /// What is wrong.
     pub kind: super::DeliveryKind,
     /// Digest over the source's and the copy's row as they were compared: the same difference has the same one.
     pub fingerprint: [u8; 16],

@@ -52,6 +52,10 @@ pub enum Feed {
     Insert,
     /// By the update time, in overlapping windows.
     Update,
+    /// By the integer key, slowly, over all rows again and again: finds what the others cannot see.
+    Sweep,
+    /// By the destination's own keys, slowly: finds rows that only the copy has.
+    Extra,
 }
 
 impl Feed {
@@ -60,6 +64,8 @@ impl Feed {
         match self {
             Self::Insert => "insert",
             Self::Update => "update",
+            Self::Sweep => "sweep",
+            Self::Extra => "extra",
         }
     }
 
@@ -68,6 +74,8 @@ impl Feed {
         match word {
             "insert" => Some(Self::Insert),
             "update" => Some(Self::Update),
+            "sweep" => Some(Self::Sweep),
+            "extra" => Some(Self::Extra),
             _ => None,
         }
     }
@@ -128,6 +136,11 @@ impl Eq for Position {}
 /// The value of the source's integer key: wide enough for signed and unsigned 64-bit columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RowId(pub i128);
+
+impl RowId {
+    /// No row of the source: only the copy has it.
+    pub const NONE: Self = Self(i128::MIN);
+}
 
 impl fmt::Display for RowId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,11 +4,13 @@ mod by_key;
 mod ground;
 mod insert;
 mod keys;
+mod lookup;
 mod open;
 mod probe;
 mod sample;
 mod shape;
 mod sql;
+mod sweep;
 mod update;
 
 use std::time::Duration;
@@ -38,7 +40,8 @@ pub trait Source: Send + Sync {
     /// Indexes into [`Source::columns`] of the values that [`Source::read`] returns, in that order.
     fn read_columns(&self) -> &[usize];
 
-    /// Where a feed starts without saved progress; `start_id` is `-s` and only matters to the insert feed.
+    /// Where a feed starts without saved progress; `start_id` is `-s` and matters to the insert feed and to
+    /// the sweep, which goes over what there is now.
     async fn start(&self, feed: Feed, start_id: Option<RowId>) -> Result<Position, PlaceError>;
 
     /// Reads the next rows of a feed behind `from`: at most `limit`, and no more than take about 16 MiB.
@@ -66,6 +69,16 @@ pub trait Source: Send + Sync {
     /// rows of one key are noticed. A case-insensitive collation may add rows and a row may come twice: the caller
     /// matches exactly. Nothing where no two rows can share a key, and where no index finds rows by it.
     async fn holders(&self, keys: &[Value]) -> Result<Vec<(RowId, Value)>, PlaceError>;
+
+    /// Rows whose `byColumn` equals one of `keys` under the database's own rules, each once, with the values of
+    /// [`Source::read_columns`]. A key that the column cannot hold finds nothing. Order is free.
+    async fn lookup(&self, keys: &[Value]) -> Result<Vec<SourceRow>, PlaceError>;
+
+    /// Why rows cannot be found by `byColumn` without reading the whole table; `None`: they can.
+    fn unfindable(&self) -> Option<String>;
+
+    /// Whether there is no row at all.
+    async fn is_empty(&self) -> Result<bool, PlaceError>;
 
     /// At most `limit` rows from ten places all over the table, each with the values of [`Source::read_columns`].
     async fn sample(&self, limit: usize) -> Result<Vec<SourceRow>, PlaceError>;

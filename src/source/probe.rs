@@ -178,6 +178,7 @@ mod tests {
             insert: None,
             update: None,
             settle: std::time::Duration::from_secs(60),
+            deleted_when: None,
             zone: Some(chrono_tz::Asia::Shanghai),
         };
         let level = |minutes| clock(Some(TimeDelta::minutes(minutes)), "u", &config).level;

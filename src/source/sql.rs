@@ -9,8 +9,10 @@ use super::by_key::ByKey;
 use super::ground::{SqlGround, Statements};
 use super::insert;
 use super::keys::{by_ids, list_statements};
+use super::lookup::Lookup;
 use super::sample::Sampler;
 use super::shape::Shape;
+use super::sweep::{self, SweepFeed};
 use super::update::UpdateFeed;
 use super::{Batch, Coverage, Fetched, Source};
 use crate::config::SourceConfig;
@@ -33,6 +35,8 @@ pub(super) struct SqlSource {
     sampler: Sampler,
     update: Option<UpdateFeed>,
     by_key: Option<ByKey>,
+    sweep: SweepFeed,
+    lookup: Lookup,
     /// Whole rows by id, one statement per list size.
     fetch: Vec<Statement>,
 }
@@ -59,6 +63,8 @@ impl SqlSource {
             statements: Statements::new(&table, &shape, config),
             sampler: Sampler::new(&table, &shape),
             update,
+            sweep: SweepFeed::new(&table, &shape),
+            lookup: Lookup::new(&table, &shape),
             fetch: list_statements(&table, &all, shape.id),
             config: config.clone(),
             mapped: mapped.to_vec(),
@@ -80,6 +86,12 @@ impl SqlSource {
     fn update(&self) -> Result<&UpdateFeed, PlaceError> {
         let off = || self.missing("the update feed is off: the source names no \"updateColumn\"".to_owned());
         self.update.as_ref().ok_or_else(off)
+    }
+
+    /// Rows that only a copy has are walked at the copy.
+    fn not_here(&self) -> PlaceError {
+        let message = "the source has no feed of the destination's rows; this is a fault in cupid";
+        PlaceError::new(PlaceErrorKind::Other, self.database.place(), message)
     }
 
     /// What is no longer as it was when the source was opened.
@@ -129,6 +141,8 @@ impl Source for SqlSource {
         match feed {
             Feed::Insert => Ok(insert::Cursor::starting_at(start_id).position()),
             Feed::Update => self.update()?.start(&self.database).await,
+            Feed::Sweep => self.sweep.start(&self.database, start_id).await,
+            Feed::Extra => Err(self.not_here()),
         }
     }
 
@@ -148,6 +162,11 @@ impl Source for SqlSource {
                 }
                 update.read(&self.ground(update.wall()), from, limit).await?
             }
+            Feed::Sweep => match sweep::Cursor::read(from) {
+                Some(cursor) => Some(self.sweep.read(&self.database, &self.shape, cursor, limit).await?),
+                None => None,
+            },
+            Feed::Extra => return Err(self.not_here()),
         };
         batch.ok_or_else(|| super::update::foreign(&self.database, from))
     }
@@ -172,6 +191,24 @@ impl Source for SqlSource {
         }
     }
 
+    async fn lookup(&self, keys: &[Value]) -> Result<Vec<SourceRow>, PlaceError> {
+        self.lookup.lookup(&self.database, &self.table, &self.shape, keys).await
+    }
+
+    fn unfindable(&self) -> Option<String> {
+        let (name, table) = (&self.table.columns[self.shape.by].name, self.table.full_name());
+        (!self.table.has_index(&[self.shape.by])).then(|| {
+            format!(
+                "{table:?} has no index that begins with {name:?}: whether a row of the copy is at the source cannot be \
+                 told without reading the whole table each time; add one, or set \"delete\" to false"
+            )
+        })
+    }
+
+    async fn is_empty(&self) -> Result<bool, PlaceError> {
+        self.sweep.is_empty(&self.database).await
+    }
+
     async fn sample(&self, limit: usize) -> Result<Vec<SourceRow>, PlaceError> {
         self.sampler.sample(&self.database, &self.shape, limit).await
     }
@@ -185,6 +222,8 @@ impl Source for SqlSource {
         match feed {
             Feed::Insert => self.config.insert,
             Feed::Update => self.config.update.as_ref().map(|update| update.interval),
+            // Each destination says for itself.
+            Feed::Sweep | Feed::Extra => None,
         }
     }
 }

@@ -52,6 +52,20 @@ pub(crate) fn key(engine: Engine, column: &Column, value: &Value) -> Forms {
     Forms::one(value.filter(|value| !nul(value)))
 }
 
+/// All forms of [`key`].
+pub(crate) fn all(engine: Engine, column: &Column, value: &Value) -> impl Iterator<Item = Value> {
+    let Forms(forms) = key(engine, column, value);
+    forms.into_iter().flatten()
+}
+
+/// A value that the column holds, as it is bound to be compared with the column.
+pub(crate) fn own(engine: Engine, column: &Column, value: &Value) -> Option<Value> {
+    if column.class == Class::Dynamic {
+        return (!value.is_null()).then(|| value.clone());
+    }
+    all(engine, column, value).next()
+}
+
 /// The text of a value; bytes only if they are text.
 fn plain(value: &Value) -> Option<String> {
     match value {

@@ -27,6 +27,8 @@ pub(crate) enum Bound {
     UpTo(usize),
     /// `column = ?`
     Equal(usize),
+    /// `column IS NOT NULL`; binds nothing
+    NotNull(usize),
 }
 
 /// `SELECT columns FROM table WHERE bounds ORDER BY order LIMIT ?`; the bounds' values are bound in their order, the
@@ -41,6 +43,11 @@ pub(crate) fn page(table: &Table, columns: &[usize], bounds: &[Bound], order: &[
             Bound::From(column) => (column, " >= "),
             Bound::UpTo(column) => (column, " <= "),
             Bound::Equal(column) => (column, " = "),
+            Bound::NotNull(column) => {
+                sql.push_str(&name(table, column));
+                sql.push_str(" IS NOT NULL");
+                continue;
+            }
         };
         sql.push_str(&name(table, column));
         sql.push_str(operator);

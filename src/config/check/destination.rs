@@ -11,7 +11,7 @@ use super::source::text;
 use crate::config::problem::{Problem, Span};
 use crate::config::read::{Reader, json};
 use crate::config::section::Section;
-use crate::config::{DestinationConfig, Dsn, Engine};
+use crate::config::{BodyForm, DestinationConfig, Dsn, Engine};
 use crate::model::DestinationName;
 
 /// Longest name of a destination.
@@ -101,6 +101,14 @@ pub(super) fn check<'a>(
     let sweep = policy::sweep(r, &layers);
     let delete = policy::delete(r, &layers);
     let callbacks = policy::callbacks(r, &layers);
+    if let (true, Some(callback)) = (delete, &callback)
+        && callback.body == BodyForm::Row
+    {
+        let at = section.key_span("callbackNotification").unwrap_or(section.at);
+        let problem =
+            Problem::error(at, "a bare row (`\"body\": \"row\"`) cannot say that a row is to be deleted");
+        r.report(problem.help("set `body` to \"full\" or \"diff\", or `delete` to false"));
+    }
     Some(DestinationConfig {
         name: DestinationName::new(name?),
         dsn: place?.dsn,

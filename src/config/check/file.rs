@@ -184,5 +184,13 @@ fn task<'a>(
     let destinations = destinations.into_iter().collect::<Option<Vec<_>>>()?;
     (!destinations.is_empty()).then_some(())?;
     let callbacks = destinations.iter().any(|destination| destination.callbacks);
+    if let (Some(at), false) =
+        (shape.src.and_then(|src| src.key_span("deletedWhen")), destinations.iter().any(|d| d.delete))
+    {
+        let problem = Problem::error(at, "`deletedWhen` is given and no destination has `delete`");
+        r.report(problem.help(
+            "set `\"delete\": true`, so that copies of deleted rows are called back as type 3, or remove it",
+        ));
+    }
     Some(TaskConfig { name: TaskName::new(shape.name.as_str()), source: source?, destinations, callbacks })
 }

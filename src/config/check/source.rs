@@ -5,10 +5,10 @@ use std::time::Duration;
 use super::place::Connections;
 use super::policy::{self, Layers};
 use super::{line, shown};
-use crate::config::problem::Problem;
+use crate::config::problem::{Problem, Span};
 use crate::config::read::{Reader, json};
 use crate::config::section::Section;
-use crate::config::{SourceConfig, Start, TimeLayout, UpdateConfig, layout, zone};
+use crate::config::{Rule, SourceConfig, Start, TimeLayout, UpdateConfig, layout, zone};
 
 const INTERVAL_MS: u64 = 2000;
 const WINDOW_S: u64 = 5;
@@ -38,6 +38,7 @@ pub(super) fn check<'a>(
         r.report(problem.help("set `insert` to true, or name an `updateColumn`"));
     }
     let layers = layers.around(*section, connection, top);
+    let deleted_when = deleted_when(r, section);
     let settle = policy::settle(r, &layers);
     let zone = policy::zone(r, &layers);
     r.out.close();
@@ -49,6 +50,7 @@ pub(super) fn check<'a>(
         insert,
         update: update?,
         settle,
+        deleted_when: deleted_when.ok()?,
         zone,
     })
 }
@@ -126,6 +128,30 @@ fn time_layout(r: &mut Reader<'_>, section: &Section<'_>) -> Result<Option<TimeL
         Err(reason) => {
             let problem = Problem::error(found.span, format!("`updateTimeFormate` cannot be used: {reason}"));
             r.report(problem.help("write \"Y-m-d H:i:s\" or \"2006-01-02 15:04:05\""));
+            Err(())
+        }
+    }
+}
+
+fn deleted_when(r: &mut Reader<'_>, section: &Section<'_>) -> Result<Option<Rule>, ()> {
+    let Some(found) = r.text(section, "deletedWhen") else { return Ok(None) };
+    match Rule::parse(&found.value) {
+        Ok(rule) => {
+            let origin = line(r, found.span);
+            r.out.leaf("deletedWhen", found.json, origin);
+            Ok(Some(rule))
+        }
+        Err(problem) => {
+            // Only a text that stands in the file as it is has its characters where the file has them.
+            let start = found.span.start + 1 + problem.at;
+            let as_written = !found.outside && found.value.len() + 2 == found.span.end - found.span.start;
+            let place = if as_written { Span { start, end: start + 1 } } else { found.span };
+            // The message may quote the rule.
+            let message = if found.outside { "it is no rule".to_owned() } else { problem.message };
+            let report = Problem::error(place, format!("`deletedWhen` cannot be used: {message}"));
+            r.report(
+                report.help("write a CEL rule over columns of the source, for example \"IsDelete == 1\""),
+            );
             Err(())
         }
     }

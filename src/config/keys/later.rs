@@ -21,7 +21,7 @@ pub(super) const KEYS: &[Key] = &[
     later("zone", &[Destination]),
     later("where", &[Source, Destination, Task]),
     later("write", &[Destination]),
-    later("deletedWhen", &[Source, Destination]),
+    later("deletedWhen", &[Destination]),
     later("success", &[Callback]),
     later("http", PLACE),
     later("file", PLACE),

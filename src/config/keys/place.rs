@@ -125,6 +125,14 @@ pub(super) const KEYS: &[Key] = &[
         "没有已保存的进度时，从何处开始检查更新的行：现在、最早的更新，或某个时间。",
     ),
     Key::new(
+        "deletedWhen",
+        &[Source],
+        Kind::Text,
+        "",
+        "A CEL rule over the columns of the source, such as `IsDelete == 1`: a row for which it holds counts as deleted; needs `delete`. NULL is `null` and equals nothing else; a row for which the rule cannot be worked out (`IsDelete > 0` and NULL, or an integer where true or false is needed) is not compared.",
+        "针对源表各列的 CEL 规则，例如 `IsDelete == 1`：满足规则的行视为已删除；需要 `delete`。NULL 即 `null`，只等于它自己；无法求值的行（如 NULL 与 `IsDelete > 0`，或需要真假值却得到整数）不参与比较。",
+    ),
+    Key::new(
         "name",
         &[Destination],
         Kind::Text,

@@ -57,6 +57,7 @@ pub fn source_config(db: &Db, table: &str, by: &str) -> SourceConfig {
         insert: Some(Duration::from_secs(1)),
         update: None,
         settle: Duration::from_secs(60),
+        deleted_when: None,
         zone: None,
     }
 }

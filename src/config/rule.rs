@@ -1,0 +1,207 @@
+//! Rules over the columns of a row, in CEL: `IsDelete == 1`.
+//!
+//! A rule names columns as its variables. NULL is `null`: it equals `null` only, so `IsDelete == 1` does not hold for
+//! it. A rule that cannot be worked out for a row (an order between NULL or text and a number, a result that is neither
+//! true nor false) says nothing about that row, which is told apart from saying no.
+
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+use cel::{Context, ExecutionError, Program};
+
+use crate::model::{Class, Value};
+
+/// Longest rule, in bytes.
+const LONGEST: usize = 4096;
+
+/// A checked rule. Cheap to clone.
+#[derive(Clone)]
+pub struct Rule {
+    text: Arc<str>,
+    program: Arc<Program>,
+    columns: Arc<[String]>,
+}
+
+/// What is wrong with a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RuleProblem {
+    /// Byte of the text.
+    pub(crate) at: usize,
+    /// One line for people.
+    pub(crate) message: String,
+}
+
+impl Rule {
+    /// Checks a rule as far as that can be done without a table.
+    pub(crate) fn parse(text: &str) -> Result<Self, RuleProblem> {
+        let problem = |at: usize, message: String| RuleProblem { at: text.floor_char_boundary(at), message };
+        if text.len() > LONGEST {
+            return Err(problem(0, format!("it has {} bytes, at most {LONGEST} are taken", text.len())));
+        }
+        let program = Program::compile(text).map_err(|errors| match errors.errors.first() {
+            Some(first) => problem(byte(text, first.pos), one_line(&first.msg)),
+            None => problem(0, "it is no expression".to_owned()),
+        })?;
+        let mut columns: Vec<String> =
+            program.references().variables().into_iter().map(str::to_owned).collect();
+        columns.sort();
+        let rule = Self { text: text.into(), program: Arc::new(program), columns: columns.into() };
+        match rule.work_out(rule.columns.iter().map(|_| cel::Value::Null)) {
+            Err(ExecutionError::UndeclaredReference(name)) => {
+                let at = text.find(name.as_str()).unwrap_or(0);
+                Err(problem(at, format!("there is no function `{name}`")))
+            }
+            Ok(cel::Value::Bool(_) | cel::Value::Null) | Err(_) if rule.columns.is_empty() => {
+                Err(problem(0, "it names no column".to_owned()))
+            }
+            Ok(cel::Value::Bool(_) | cel::Value::Null) | Err(_) => Ok(rule),
+            Ok(_) => Err(problem(0, "it says neither true nor false".to_owned())),
+        }
+    }
+
+    /// The rule as written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The columns it names, as written.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// Whether the rule holds for a row, given the values of [`Rule::columns`] and what those hold; `None`: that cannot
+    /// be worked out.
+    pub fn holds<'v>(&self, values: impl Iterator<Item = (&'v Value, Class)> + Clone) -> Option<bool> {
+        if values.clone().any(|(value, _)| matches!(value, Value::TooLarge(_))) {
+            return None;
+        }
+        match self.work_out(values.map(|(value, class)| cel_value(value, class))) {
+            Ok(cel::Value::Bool(truth)) => Some(truth),
+            Ok(cel::Value::Null) => Some(false),
+            _ => None,
+        }
+    }
+
+    fn work_out(&self, values: impl Iterator<Item = cel::Value>) -> Result<cel::Value, ExecutionError> {
+        // To make one takes ten times as long as to work out a rule.
+        static SHARED: LazyLock<Context<'static, 'static>> = LazyLock::new(Context::default);
+        let mut context = SHARED.new_inner_scope();
+        for (name, value) in self.columns.iter().zip(values) {
+            context.add_variable_from_value(name.as_str(), value);
+        }
+        self.program.execute(&context)
+    }
+}
+
+impl PartialEq for Rule {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl fmt::Debug for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", &*self.text)
+    }
+}
+
+/// Numbers as numbers, bits too; what has no form in CEL (dates, JSON, UUIDs …) as the database's text.
+fn cel_value(value: &Value, class: Class) -> cel::Value {
+    match value {
+        Value::Null | Value::TooLarge(_) => cel::Value::Null,
+        Value::Bool(truth) => cel::Value::Bool(*truth),
+        Value::Int(n) => cel::Value::Int(*n),
+        Value::UInt(n) => cel::Value::UInt(*n),
+        Value::F32(x) => cel::Value::Float(f64::from(*x)),
+        Value::F64(x) => cel::Value::Float(*x),
+        Value::Bytes(bytes) if class == Class::Bit && bytes.len() <= 8 => {
+            let n = bytes.iter().fold(0_u64, |n, byte| (n << 8) | u64::from(*byte));
+            i64::try_from(n).map_or(cel::Value::UInt(n), cel::Value::Int)
+        }
+        Value::Bytes(bytes) => cel::Value::Bytes(Arc::new(bytes.to_vec())),
+        Value::Text(text) if class == Class::Decimal => match (text.parse(), text.parse()) {
+            (Ok(n), _) => cel::Value::Int(n),
+            (_, Ok(x)) => cel::Value::Float(x),
+            _ => cel::Value::String(Arc::new(text.to_string())),
+        },
+        Value::Text(text) => cel::Value::String(Arc::new(text.to_string())),
+    }
+}
+
+/// The byte that a line and a column mean.
+fn byte(text: &str, (line, column): (isize, isize)) -> usize {
+    let start: usize =
+        text.split_inclusive('\n').take(usize::try_from(line - 1).unwrap_or(0)).map(str::len).sum();
+    let column = usize::try_from(column - 1).unwrap_or(0);
+    let rest = &text[start.min(text.len())..];
+    start + rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at)
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holds(rule: &str, value: Value, class: Class) -> Option<bool> {
+        Rule::parse(rule).unwrap().holds([(&value, class)].into_iter())
+    }
+
+    #[test]
+    fn null_equals_null_only() {
+        for (rule, wanted) in [
+            ("d == 1", Some(false)),
+            ("d != 1", Some(true)),
+            ("d == null", Some(true)),
+            ("d != null", Some(false)),
+            ("d != null && d > 0", Some(false)),
+            ("d", Some(false)),
+            ("d > 0", None),
+        ] {
+            assert_eq!(holds(rule, Value::Null, Class::Int), wanted, "{rule}");
+        }
+    }
+
+    #[test]
+    fn values_have_the_types_of_their_columns() {
+        for (rule, value, class, wanted) in [
+            ("d == 1", Value::Int(1), Class::Int, Some(true)),
+            ("d == 1", Value::Int(0), Class::Int, Some(false)),
+            ("d == 1", Value::UInt(u64::MAX), Class::Int, Some(false)),
+            ("d == 1", Value::F64(1.0), Class::F64, Some(true)),
+            ("d == 1", Value::text("1"), Class::Decimal, Some(true)),
+            ("d == 1.5", Value::text("1.50"), Class::Decimal, Some(true)),
+            ("d == 1", Value::Bytes([1].into()), Class::Bit, Some(true)),
+            ("d", Value::Bool(true), Class::Bool, Some(true)),
+            ("d == 'gone'", Value::text("gone"), Class::Text, Some(true)),
+            ("d == 1", Value::text("1"), Class::Text, Some(false)),
+            ("d in ['gone', 'void']", Value::text("void"), Class::Text, Some(true)),
+            ("d != null", Value::text("2026-01-01 00:00:00"), Class::DateTime, Some(true)),
+            ("d.startsWith('2026')", Value::text("2026-01-01"), Class::Date, Some(true)),
+            ("d > 1", Value::text("x"), Class::Text, None),
+            ("d", Value::Int(1), Class::Int, None),
+            ("1 / d == 1", Value::Int(0), Class::Int, None),
+        ] {
+            assert_eq!(holds(rule, value.clone(), class), wanted, "{rule} with {value:?}");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_placed() {
+        for (rule, at) in
+            [("", 0), ("d ==", 4), ("d == = 1", 5), ("d == 1 &&\n  )", 12), ("gone(d)", 0), ("1 == 1", 0)]
+        {
+            let problem = Rule::parse(rule).unwrap_err();
+            assert_eq!(problem.at, at, "{rule:?}: {}", problem.message);
+        }
+        assert!(Rule::parse("d + 'x'").is_ok() || Rule::parse("size('x') + 1").is_err());
+        assert!(Rule::parse(&format!("d == '{}'", "x".repeat(5000))).is_err());
+    }
+
+    #[test]
+    fn columns_are_its_variables() {
+        assert_eq!(Rule::parse("IsDelete == 1 || state == 'x'").unwrap().columns(), ["IsDelete", "state"]);
+    }
+}

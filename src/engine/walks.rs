@@ -1,0 +1,286 @@
+//! When slow feeds get a turn: one batch at a time per task, one part of the time in ten, and behind the quick feeds.
+
+use super::{Counts, Places, Scanned, Ticket};
+use crate::base::clock::UnixMs;
+use crate::config::{DestinationConfig, TaskConfig};
+use crate::diff::digest;
+use crate::model::{DestinationName, Feed, Position, RowId, RunId, TaskName, Value};
+use crate::scan::{Begin, Pace, Passed, Share, Walk, rest_until};
+use crate::store::Cursor;
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// How long a slow feed gives way to quick ones that always have something to do, in milliseconds.
+const PATIENCE: i64 = 30_000;
+/// How often a destination's own rows are walked if its `sweep` is off.
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// The slow feeds of all tasks.
+#[derive(Debug, Default)]
+pub(super) struct Walks {
+    tasks: Vec<OfTask>,
+}
+
+#[derive(Debug, Default)]
+struct OfTask {
+    /// Outcomes still to come of the ticket that is out.
+    out: usize,
+    /// Nothing is read before this tick.
+    rest: i64,
+    /// Since when a turn is refused because quick feeds are busy.
+    refused: Option<i64>,
+    lanes: Vec<WalkLane>,
+}
+
+/// One slow feed at one destination.
+#[derive(Debug)]
+pub(super) struct WalkLane {
+    destination: usize,
+    pub(super) name: DestinationName,
+    pub(super) feed: Feed,
+    pub(super) interval: Duration,
+    pub(super) start_id: Option<RowId>,
+    pub(super) walk: Walk,
+    /// Not before this tick, after a failure.
+    pub(super) due: i64,
+    pub(super) pace: Pace,
+    /// What the pass under way has seen, since this process began.
+    pub(super) counts: Counts,
+    pub(super) share: Share,
+    run: Option<RunId>,
+    /// When its last ticket was handed out: Unix ms, and the tick.
+    turn: (UnixMs, i64),
+    /// The walk is as it was read or written.
+    stored: bool,
+}
+
+/// What the quick feeds of a task are doing.
+#[derive(Debug)]
+pub(super) struct Quick {
+    /// One is being read, or is due.
+    pub(super) busy: bool,
+    /// By destination: the insert feed has reached the end of what there was, or is off.
+    pub(super) through: Vec<bool>,
+}
+
+/// What comes next for the slow feeds of a task.
+#[derive(Debug)]
+pub(super) enum Turn {
+    /// Read this.
+    Read(Box<Ticket>),
+    /// Nothing before this tick.
+    At(i64),
+    /// Nothing before something else has happened.
+    Wait,
+}
+
+impl Walks {
+    /// Goes on from saved cursors.
+    pub(super) fn load(
+        places: &Places,
+        saved: &[Cursor],
+        begins: &HashMap<TaskName, Begin>,
+        now: UnixMs,
+    ) -> Self {
+        let of_task = |task: &TaskConfig| {
+            let begin = match begins.get(&task.name) {
+                Some(Begin::Resume(id)) => *id,
+                _ => None,
+            };
+            let lanes = task.destinations.iter().enumerate().flat_map(|(at, config)| {
+                let feeds = [
+                    (Feed::Sweep, config.sweep),
+                    (Feed::Extra, config.delete.then(|| config.sweep.unwrap_or(DAY))),
+                ];
+                feeds.into_iter().filter_map(move |(feed, interval)| Some((at, config, feed, interval?)))
+            });
+            let lanes = lanes.map(|(at, config, feed, interval)| {
+                WalkLane::new(task, (at, config), (feed, interval), saved, begin, now)
+            });
+            OfTask { lanes: lanes.collect(), ..OfTask::default() }
+        };
+        Self { tasks: places.tasks.iter().map(|task| of_task(&task.config)).collect() }
+    }
+
+    /// All lanes of a task.
+    pub(super) fn of(&self, task: usize) -> &[WalkLane] {
+        &self.tasks[task].lanes
+    }
+
+    /// The lane of a feed.
+    pub(super) fn lane(&mut self, task: usize, destination: usize, feed: Feed) -> Option<&mut WalkLane> {
+        self.tasks[task].lanes.iter_mut().find(|lane| lane.destination == destination && lane.feed == feed)
+    }
+
+    /// The next turn of a task.
+    pub(super) fn turn(
+        &mut self,
+        task: usize,
+        quick: &Quick,
+        generation: u64,
+        now: UnixMs,
+        ticks: i64,
+    ) -> Turn {
+        let of_task = &mut self.tasks[task];
+        if of_task.out > 0 {
+            return Turn::Wait;
+        }
+        let ready = |lane: &WalkLane| lane.ready(quick, now, ticks);
+        let Some(first) = of_task.lanes.iter().filter_map(ready).min() else { return Turn::Wait };
+        let first = first.max(of_task.rest);
+        if first > ticks {
+            return Turn::At(first);
+        }
+        if quick.busy {
+            let since = *of_task.refused.get_or_insert(ticks);
+            if ticks < since.saturating_add(PATIENCE) {
+                return Turn::Wait;
+            }
+        }
+        let able = |lane: &&WalkLane| ready(lane).is_some_and(|at| at <= ticks);
+        let Some(lane) = of_task.lanes.iter().filter(able).min_by_key(|lane| lane.turn.1) else {
+            return Turn::Wait;
+        };
+        let from = lane.walk.at();
+        // Destinations at the same place share the read.
+        let shares = |other: &&WalkLane| {
+            let same = other.feed == Feed::Sweep && lane.feed == Feed::Sweep && other.walk.at() == from;
+            other.destination == lane.destination && other.feed == lane.feed
+                || same && other.start_id == lane.start_id
+        };
+        Turn::Read(Box::new(Ticket {
+            generation,
+            run: lane.run.unwrap_or_else(|| RunId(uuid::Uuid::now_v7())),
+            task,
+            feed: lane.feed,
+            start_id: lane.start_id,
+            destinations: of_task.lanes.iter().filter(able).filter(shares).map(|l| l.destination).collect(),
+            limit: lane.pace.rows(),
+            from,
+        }))
+    }
+
+    /// A ticket has been handed out.
+    pub(super) fn sent(&mut self, ticket: &Ticket, now: UnixMs, ticks: i64) {
+        let of_task = &mut self.tasks[ticket.task];
+        (of_task.out, of_task.refused) = (ticket.destinations.len(), None);
+        for lane in &mut of_task.lanes {
+            if lane.feed == ticket.feed && ticket.destinations.contains(&lane.destination) {
+                (lane.run, lane.turn) = (Some(ticket.run), (now, ticks));
+            }
+        }
+    }
+
+    /// One of its outcomes has come, after work that took so long.
+    pub(super) fn back(&mut self, ticket: &Ticket, took: Option<Duration>, ticks: i64) {
+        let of_task = &mut self.tasks[ticket.task];
+        of_task.out = of_task.out.saturating_sub(1);
+        let turn = of_task.lanes.iter().map(|lane| lane.turn.1).max().unwrap_or(ticks);
+        let waited = || Duration::from_millis(ticks.saturating_sub(turn).max(0).unsigned_abs());
+        of_task.rest = of_task.rest.max(rest_until(ticks, took.unwrap_or_else(waited)));
+    }
+
+    /// What becomes of a sweep whose pass the insert feed makes, when that has been read; `None`: nothing new.
+    pub(super) fn inserted(
+        &mut self,
+        task: usize,
+        destination: usize,
+        more: bool,
+        now: UnixMs,
+    ) -> Option<Walk> {
+        let lane = self.lane(task, destination, Feed::Sweep).filter(|lane| lane.walk.is_inserts())?;
+        if more { (!lane.stored).then(|| lane.walk.clone()) } else { Some(lane.walk.inserted(now)) }
+    }
+}
+
+impl WalkLane {
+    fn new(
+        task: &TaskConfig,
+        (destination, config): (usize, &DestinationConfig),
+        (feed, interval): (Feed, Duration),
+        saved: &[Cursor],
+        begin: Option<RowId>,
+        now: UnixMs,
+    ) -> Self {
+        let find = |feed: Feed| {
+            saved.iter().find(|c| c.task == task.name && c.destination == config.name && c.feed == feed)
+        };
+        let (own, insert) = (find(feed), find(Feed::Insert));
+        // The insert feed of a new destination walks over everything anyway.
+        let inserts = feed == Feed::Sweep && task.source.insert.is_some() && insert.is_none();
+        let made_for = made_for(task, config);
+        let walk = Walk::resume(own.map(|cursor| &cursor.position), &made_for, inserts, now);
+        // Nobody finishes what the insert feed began if that is off now.
+        let orphaned = walk.is_inserts() && task.source.insert.is_none();
+        let walk = if orphaned { Walk::resume(None, &made_for, false, now) } else { walk };
+        let stored = own.is_some_and(|cursor| cursor.position == walk.position());
+        Self {
+            destination,
+            name: config.name.clone(),
+            feed,
+            interval,
+            start_id: insert.or(own).map_or(begin, |cursor| cursor.start_id),
+            walk,
+            due: i64::MIN,
+            pace: Pace::default(),
+            counts: Counts::default(),
+            share: Share::default(),
+            run: None,
+            turn: (UnixMs::MIN, i64::MIN),
+            stored,
+        }
+    }
+
+    /// The tick from which it may be read; `None`: something else has to happen first.
+    fn ready(&self, quick: &Quick, now: UnixMs, ticks: i64) -> Option<i64> {
+        let through = quick.through.get(self.destination).copied().unwrap_or(true);
+        let due = through.then(|| self.walk.due(self.interval, now))??;
+        Some(ticks.saturating_add(due.saturating_sub(now).max(0)).max(self.due))
+    }
+
+    /// What the walk is after a step.
+    pub(super) fn after(&self, scanned: &Scanned, now: UnixMs) -> Walk {
+        self.walk.moved(&scanned.next, scanned.more, self.turn.0, now)
+    }
+
+    /// The cursor that says so.
+    pub(super) fn cursor(&self, task: &TaskName, walk: &Walk, identity: &str) -> Cursor {
+        Cursor {
+            task: task.clone(),
+            destination: self.name.clone(),
+            feed: self.feed,
+            position: walk.position(),
+            identity: identity.to_owned(),
+            start_id: self.start_id,
+        }
+    }
+
+    /// A walk has become durable. Returns the pass that it completed, with what that has seen.
+    pub(super) fn advance(&mut self, walk: Walk) -> Option<(Passed, Counts)> {
+        let complete = walk.last().filter(|last| self.walk.last() != Some(*last));
+        (self.walk, self.stored) = (walk, true);
+        complete.map(|passed| {
+            self.run = None;
+            (passed, std::mem::take(&mut self.counts))
+        })
+    }
+}
+
+/// Digest of what a destination's rows are compared by: with another one, all of them are to be looked at again.
+fn made_for(task: &TaskConfig, des: &DestinationConfig) -> String {
+    let mut columns: Vec<_> =
+        des.columns.iter().map(|c| (&*c.source, &*c.copy, format!("{:?}", c.policy))).collect();
+    columns.sort();
+    let place = des.dsn.place();
+    let mut words = vec![&*place, &des.table, &des.by_column, &task.source.by_column];
+    words.extend(columns.iter().flat_map(|(source, copy, policy)| [*source, *copy, policy]));
+    let mut words: Vec<Value> = words.into_iter().map(Value::text).collect();
+    words.push(Value::Bool(des.delete));
+    words.extend(task.source.deleted_when.iter().map(|rule| Value::text(rule.as_str())));
+    digest(&[&words]).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Where a walk stands, for people: the place inside its pass.
+pub(super) fn place(walk: &Walk) -> String {
+    walk.at().as_ref().map_or("", Position::as_str).to_owned()
+}
