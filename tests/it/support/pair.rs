@@ -56,6 +56,13 @@ impl Pair {
         db
     }
 
+    /// Takes both tables away.
+    pub async fn drop_tables(&self) {
+        for db in [&self.src, &self.des] {
+            db.run(format!("DROP TABLE {}", db.quote(TABLE))).await;
+        }
+    }
+
     /// Adds rows that agree.
     pub async fn fill(&self, ids: RangeInclusive<i64>) {
         insert(&self.src, ids.clone()).await;

@@ -1,0 +1,88 @@
+//! What is late is never reported, what is lost always is: beside a simulated canal whose journal knows which is which.
+
+use std::time::Duration;
+
+use crate::support::canal::{Canal, Journal, row_of};
+use crate::support::daemon::{Daemon, Site};
+use crate::support::pair::Pair;
+use crate::support::receiver::{Call, Receiver};
+use crate::support::state;
+use crate::support::wait::wait_for;
+
+mod load;
+
+/// Far beyond what is normal, also beside other tests.
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// Starts a daemon and waits until both feeds have caught up.
+async fn start(site: &Site) -> Daemon {
+    let mut daemon = site.start();
+    let caught_up = |output: &str, feed: &str| {
+        let feed = format!("feed={feed}");
+        output.lines().any(|l| l.contains("caught up") && l.contains(&feed))
+    };
+    wait_for("both feeds have caught up", LIMIT, async || {
+        let output = daemon.output();
+        (caught_up(&output, "insert") && caught_up(&output, "update")).then_some(())
+    })
+    .await;
+    assert!(daemon.running());
+    daemon
+}
+
+/// Waits until all has arrived that will, all that stayed lost was called back, and all agree; then ends the daemon.
+async fn end(
+    daemon: &mut Daemon,
+    site: &Site,
+    pair: &Pair,
+    canal: &Canal,
+    receiver: &Receiver,
+    stood: Duration,
+) {
+    daemon.until("the canal has copied everything", LIMIT, || canal.is_drained()).await;
+    let journal = canal.journal();
+    let (_, lost) = journal.lost(stood);
+    daemon
+        .until("everything that stayed lost is called back", LIMIT, || {
+            journal.unreported(&lost, &receiver.calls()).is_empty()
+        })
+        .await;
+    wait_for("all are seen to agree", LIMIT, async || {
+        let open = "SELECT count(*) FROM delivery WHERE ended_at IS NULL";
+        (state::try_number(site, open).await? == 0 && pair.differences().await.is_empty()).then_some(())
+    })
+    .await;
+    let (status, _) = daemon.stop().await;
+    assert!(status.success(), "{status}");
+    let told = "SELECT count(*) FROM delivery WHERE attempts > 0 AND state <> 'healed'";
+    assert_eq!(state::number(site, told).await, 0, "all that was called back is healed");
+}
+
+/// Prints what a run was like; the false calls of it.
+fn describe(what: &str, journal: &Journal, calls: &[Call], stood: Duration) -> Vec<Call> {
+    let lags = journal.lags(|_| true);
+    let at = |per_mille: usize| {
+        let lag = lags.get(lags.len() * per_mille / 1000).or(lags.last()).copied().unwrap_or_default();
+        format!("{:.2} s", lag.as_secs_f64())
+    };
+    let (lost, stayed) = journal.lost(stood);
+    let (wrong, excused) = journal.false_calls(calls);
+    eprintln!(
+        "{what}: {} changes, real lag p50 {} p99 {} max {}; {lost} lost, {} of them stayed lost; {} callbacks, \
+         {} false, {excused} about rows that were mended between look and call",
+        journal.changes.len(),
+        at(500),
+        at(990),
+        at(1000),
+        stayed.len(),
+        calls.len(),
+        wrong.len(),
+    );
+    for call in wrong.iter().take(3) {
+        let (key, version) = row_of(call);
+        let history = journal.changes.iter().filter(|c| c.key == key);
+        let history: Vec<String> = history.map(|c| c.before(call.at)).collect();
+        eprintln!("false: row {key} v{version}, seen from the call: {}", history.join(", "));
+    }
+    wrong
+}
