@@ -9,6 +9,7 @@ use crate::support::receiver::{Call, Receiver};
 use crate::support::state;
 use crate::support::wait::wait_for;
 
+mod lag;
 mod load;
 
 /// Far beyond what is normal, also beside other tests.
