@@ -11,6 +11,7 @@ use crate::support::wait::wait_for;
 
 mod lag;
 mod load;
+mod update;
 
 /// Far beyond what is normal, also beside other tests.
 const LIMIT: Duration = Duration::from_secs(90);
