@@ -9,6 +9,7 @@ use crate::support::receiver::{Call, Receiver};
 use crate::support::state;
 use crate::support::wait::wait_for;
 
+mod answers;
 mod lag;
 mod load;
 mod update;
