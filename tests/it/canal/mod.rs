@@ -13,6 +13,7 @@ mod answers;
 mod lag;
 mod load;
 mod update;
+mod waiting;
 
 /// Far beyond what is normal, also beside other tests.
 const LIMIT: Duration = Duration::from_secs(90);
