@@ -5,7 +5,7 @@ use std::time::Duration;
 use cupid::config::Engine;
 use serde_json::json;
 
-use super::{LIMIT, start};
+use super::{LIMIT, alerts, start, told};
 use crate::support::config::with;
 use crate::support::daemon::Site;
 use crate::support::pair::{Pair, id_of, repair};
@@ -14,12 +14,11 @@ use crate::support::state;
 use crate::support::wait::wait_for;
 
 /// When it comes again: after a minute, five, then ten each time.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_that_fixes_nothing_is_found_out_and_the_call_comes_again_as_a_new_message() {
+pub(super) async fn an_answer_that_fixes_nothing_is_found_out_and_the_call_comes_again_as_a_new_message() {
     let Some(pair) = Pair::new(Engine::MySql).await else { return };
     pair.fill(1..=5).await;
-    let receiver = Receiver::answering(200).await;
-    let site = Site::new(&with(pair.both_feeds(&receiver.url()), json!({ "verify": "2s" })));
+    let (receiver, people) = (Receiver::answering(200).await, Receiver::answering(200).await);
+    let site = Site::new(&with(pair.both_feeds(&receiver.url()), told(json!({ "verify": "2s" }), &people)));
     let mut daemon = start(&site).await;
     pair.update(&[3], "lost").await;
     let rounds = [("retry", 60), ("retry", 300), ("slow", 600), ("slow", 600)];
@@ -38,6 +37,9 @@ async fn an_answer_that_fixes_nothing_is_found_out_and_the_call_comes_again_as_a
         let (least, most) = (pause * 1000 + 2000, pause * 1000 + 2000 + 5000);
         assert!((least..most).contains(&waits), "{waits} ms from the answer to the next call, not {pause} s");
         assert!(daemon.output().contains("acknowledged but not fixed"), "{}", daemon.output());
+        daemon
+            .until("people are told", LIMIT, || alerts(&people, "acknowledged but not fixed") == round)
+            .await;
         // The pause goes by.
         let (status, _) = daemon.stop().await;
         assert!(status.success(), "{status}");
@@ -59,8 +61,7 @@ async fn an_answer_that_fixes_nothing_is_found_out_and_the_call_comes_again_as_a
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_receiver_that_fixes_twenty_seconds_later_is_called_once() {
+pub(super) async fn a_receiver_that_fixes_twenty_seconds_later_is_called_once() {
     let Some(pair) = Pair::new(Engine::MySql).await else { return };
     pair.fill(1..=5).await;
     let receiver = Receiver::answering(202).await;

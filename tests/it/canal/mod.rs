@@ -1,8 +1,12 @@
 //! What is late is never reported, what is lost always is: beside a simulated canal whose journal knows which is which.
 
+use std::thread;
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use crate::support::canal::{Canal, Journal, row_of};
+use crate::support::config::with;
 use crate::support::daemon::{Daemon, Site};
 use crate::support::pair::Pair;
 use crate::support::receiver::{Call, Receiver};
@@ -12,11 +16,52 @@ use crate::support::wait::wait_for;
 mod answers;
 mod lag;
 mod load;
+mod truncated;
 mod update;
 mod waiting;
 
 /// Far beyond what is normal, also beside other tests.
 const LIMIT: Duration = Duration::from_secs(90);
+
+/// Tests that wait most of their time: all at once, each in a thread that bears its name.
+#[test]
+fn what_takes_its_time() {
+    macro_rules! stories {
+        ($($module:ident::$name:ident;)*) => {
+            [$((stringify!($name), || in_its_time($module::$name()))),*]
+        };
+    }
+    let stories: [(&str, fn()); 4] = stories! {
+        lag::lag_that_jumps_is_waited_out_and_lost_rows_are_told_all_the_same;
+        lag::what_a_replicator_leaves_behind_that_has_ended_is_worked_off;
+        answers::an_answer_that_fixes_nothing_is_found_out_and_the_call_comes_again_as_a_new_message;
+        answers::a_receiver_that_fixes_twenty_seconds_later_is_called_once;
+    };
+    let begin =
+        |(name, story): (&str, fn())| thread::Builder::new().name(name.to_owned()).spawn(story).unwrap();
+    let failed = stories.map(begin).into_iter().filter_map(|story| story.join().err()).count();
+    assert_eq!(failed, 0, "of these tests failed, each as told above");
+}
+
+fn in_its_time(story: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(story);
+}
+
+/// A configuration under which `people` are told what needs them.
+fn told(config: Value, people: &Receiver) -> Value {
+    with(config, json!({ "pushbearSendKey": "key", "pushbearUrl": people.url() }))
+}
+
+/// How often people were told of `what`, a part of an alert's subject.
+fn alerts(people: &Receiver, what: &str) -> usize {
+    let words = |call: &Call| call.path.replace('+', " ").replace("%20", " ").contains(what);
+    people.calls().iter().filter(|call| words(call)).count()
+}
 
 /// Starts a daemon and waits until both feeds have caught up.
 async fn start(site: &Site) -> Daemon {
@@ -82,7 +127,8 @@ fn describe(what: &str, journal: &Journal, calls: &[Call], stood: Duration) -> V
         calls.len(),
         wrong.len(),
     );
-    for call in wrong.iter().take(3) {
+    let some = wrong.iter().take(2).chain(wrong.iter().skip(2).rev().take(2));
+    for call in some {
         let (key, version) = row_of(call);
         let history = journal.changes.iter().filter(|c| c.key == key);
         let history: Vec<String> = history.map(|c| c.before(call.at)).collect();
