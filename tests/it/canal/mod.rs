@@ -111,7 +111,8 @@ async fn end(
 fn describe(what: &str, journal: &Journal, calls: &[Call], stood: Duration) -> Vec<Call> {
     let lags = journal.lags(|_| true);
     let at = |per_mille: usize| {
-        let lag = lags.get(lags.len() * per_mille / 1000).or(lags.last()).copied().unwrap_or_default();
+        let lag =
+            lags.get(lags.len() * per_mille / 1000).or_else(|| lags.last()).copied().unwrap_or_default();
         format!("{:.2} s", lag.as_secs_f64())
     };
     let (lost, stayed) = journal.lost(stood);

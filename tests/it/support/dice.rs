@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
-/// Chance that falls the same for the same seed (SplitMix64).
+/// Chance that falls the same for the same seed (`SplitMix64`).
 #[derive(Clone, Debug)]
 pub struct Dice(u64);
 
