@@ -127,7 +127,11 @@ fn text(config: &Config, answer: &Value, held: bool, now: i64) -> String {
             out.push(format!("{} → {destination}: {looked}{waiting}", task.name));
         }
         for (what, trouble) in live["trouble"].as_object().into_iter().flatten() {
-            let kind = if trouble["blocked"] == true { "blocked" } else { "waiting" };
+            let kind = match trouble["class"].as_str() {
+                Some("paused") => "paused",
+                _ if trouble["blocked"] == true => "blocked",
+                _ => "waiting",
+            };
             out.push(format!("{} {what}: {kind}: {}", task.name, trouble["reason"].as_str().unwrap_or("?")));
         }
     }

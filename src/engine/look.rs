@@ -84,7 +84,8 @@ fn suspect(
         return Step::Wait(now);
     }
     let watch = watch.get_or_insert_with(|| Watch::begin(&looked.witness, now));
-    let wait = learner.wait(d.found_at, now);
+    // A row that moved since it was found is as late as those that were found when it moved.
+    let wait = learner.wait(d.found_at.max(watch.stood()), now);
     let step = watch.look(&looked.witness, &policy.confirm, wait, d.found_at, since, now);
     if step == Step::Confirmed {
         learner.in_vain(now);

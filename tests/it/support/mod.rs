@@ -1,9 +1,11 @@
 //! What the tests stand on: servers, databases, a receiver, the daemon, and waiting for conditions.
 
+pub mod canal;
 pub mod chinook;
 pub mod config;
 pub mod daemon;
 pub mod db;
+pub mod dice;
 pub mod pair;
 pub mod receiver;
 pub mod servers;

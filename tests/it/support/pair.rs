@@ -56,6 +56,13 @@ impl Pair {
         db
     }
 
+    /// Takes both tables away.
+    pub async fn drop_tables(&self) {
+        for db in [&self.src, &self.des] {
+            db.run(format!("DROP TABLE {}", db.quote(TABLE))).await;
+        }
+    }
+
     /// Adds rows that agree.
     pub async fn fill(&self, ids: RangeInclusive<i64>) {
         insert(&self.src, ids.clone()).await;
@@ -149,17 +156,17 @@ pub fn ids_of(calls: &[Call]) -> Vec<i64> {
     ids
 }
 
-/// Writes the row of a call to the copy.
+/// Writes the row of a call to the copy. Each side has an update time of its own, in its engine's notation.
 pub async fn repair(des: &Db, call: &Call) {
     let value = |column| des.literal(call.src(column).as_deref());
-    let columns = ["id", "number", "name", "phone", "update_time"];
+    let columns = ["id", "number", "name", "phone"];
     let values: Vec<String> = columns.iter().map(|c| value(c)).collect();
     let (t, names, values) = (des.quote(TABLE), columns.join(", "), values.join(", "));
     let sql = match des.engine {
         Engine::MySql => format!("REPLACE INTO {t} ({names}) VALUES ({values})"),
         _ => format!(
             "INSERT INTO {t} ({names}) VALUES ({values}) ON CONFLICT (id) DO UPDATE SET number = excluded.number, \
-             name = excluded.name, phone = excluded.phone, update_time = excluded.update_time"
+             name = excluded.name, phone = excluded.phone"
         ),
     };
     des.run(sql).await;

@@ -59,3 +59,11 @@ pub async fn try_number(site: &Site, sql: &str) -> Option<i64> {
     let mut connection = options.connect().await.ok()?;
     sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_optional(&mut connection).await.ok()?
 }
+
+/// Changes the state of a daemon that does not run, to save the test from waiting for what takes minutes.
+pub async fn change(site: &Site, sql: &str) {
+    let options = SqliteConnectOptions::new().filename(file(site)).disable_statement_logging();
+    let mut connection = options.connect().await.unwrap();
+    sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
+    sqlx::Connection::close(connection).await.unwrap();
+}

@@ -1,0 +1,173 @@
+//! What changes while a difference waits: the right thing is sent, or nothing.
+
+use cupid::config::Engine;
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use super::{LIMIT, start};
+use crate::support::config::with;
+use crate::support::daemon::{Daemon, Site};
+use crate::support::pair::{Pair, TABLE, id_of, ids_of};
+use crate::support::receiver::Receiver;
+use crate::support::state;
+use crate::support::wait::wait_for;
+
+const SERVERS: [Engine; 2] = [Engine::MySql, Engine::Postgres];
+
+struct Scene {
+    pair: Pair,
+    receiver: Receiver,
+    site: Site,
+    daemon: Daemon,
+}
+
+impl Scene {
+    /// Rows 1 to 20 that agree, a repairing receiver, a daemon that has caught up.
+    async fn new(pair: Pair, more: Value) -> Self {
+        pair.fill(1..=20).await;
+        let receiver = pair.repairer().await;
+        let site = Site::new(&with(pair.both_feeds(&receiver.url()), more));
+        let daemon = start(&site).await;
+        Self { pair, receiver, site, daemon }
+    }
+
+    /// What arrives at the copy.
+    async fn follow(&self, ids: &[i64], name: &str) {
+        let t = self.pair.des.quote(TABLE);
+        for id in ids {
+            self.pair.des.run(format!("UPDATE {t} SET name = '{name}' WHERE id = {id}")).await;
+        }
+    }
+
+    async fn delete(&self, id: i64) {
+        let t = self.pair.src.quote(TABLE);
+        self.pair.src.run(format!("DELETE FROM {t} WHERE id = {id}")).await;
+    }
+
+    /// Waits until so many deliveries fit.
+    async fn until(&self, count: i64, condition: &str) {
+        let sql = format!("SELECT count(*) FROM delivery WHERE {condition}");
+        wait_for(&format!("{count} of: {condition}"), LIMIT, async || {
+            (state::try_number(&self.site, &sql).await? == count).then_some(())
+        })
+        .await;
+    }
+
+    /// Ids of all calls, and after them one of a row that is lost now: nothing else was to come.
+    async fn calls(&mut self) -> Vec<i64> {
+        self.pair.update(&[20], "the last").await;
+        let receiver = &self.receiver;
+        self.daemon
+            .until("the last row is called back", LIMIT, || ids_of(&receiver.calls()).contains(&20))
+            .await;
+        self.until(0, "ended_at IS NULL").await;
+        assert_eq!(self.pair.differences().await, [0_i64; 0]);
+        ids_of(&self.receiver.calls())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn suspects_that_settle_by_themselves_are_not_called_back() {
+    join_all(Pair::everywhere(&SERVERS).await.into_iter().map(settle_by_themselves)).await;
+}
+
+async fn settle_by_themselves(pair: Pair) {
+    // Long enough to change what waits.
+    let mut scene = Scene::new(pair, json!({ "confirm": "5s" })).await;
+    scene.pair.update(&[1, 2, 3, 4], "Y").await;
+    scene.pair.fill_source(30..=31).await;
+    scene.until(6, "state = 'suspect'").await;
+    // There and back again; arrived late; gone, also before it arrived; arrived late as a new row.
+    scene.pair.update(&[1], "name 1").await;
+    scene.follow(&[2], "Y").await;
+    for id in [3, 30] {
+        scene.delete(id).await;
+    }
+    // The source goes on, and the copy with it.
+    scene.pair.update(&[4], "Z").await;
+    scene.follow(&[4], "Z").await;
+    let t = scene.pair.des.quote(TABLE);
+    scene
+        .pair
+        .des
+        .run(format!("INSERT INTO {t} (id, number, name, phone) VALUES (31, 'n31', 'name 31', '+86 31')"))
+        .await;
+    scene.until(6, "state = 'healed' AND attempts = 0").await;
+    scene.until(2, "note = 'gone at the source'").await;
+    assert_eq!(scene.calls().await, [20], "{}", scene.pair.src.engine);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_changes_while_the_receiver_is_down_is_sent_as_it_is_then_or_not_at_all() {
+    join_all(Pair::everywhere(&SERVERS).await.into_iter().map(while_the_receiver_is_down)).await;
+}
+
+async fn while_the_receiver_is_down(pair: Pair) {
+    let retry = json!({ "tries": 1000, "delay": "1s" });
+    let mut scene = Scene::new(pair, json!({ "confirm": "3s", "retry": retry })).await;
+    scene.receiver.down();
+    scene.pair.update(&[1, 2, 3, 4, 5, 6, 7], "V1").await;
+    scene.pair.fill_source(30..=32).await;
+    scene.until(10, "state = 'retry' AND attempts > 0").await;
+
+    // 1: there and back again. 2 and 30: arrived after all. 3 and 31: gone at the source.
+    scene.pair.update(&[1], "name 1").await;
+    scene.follow(&[2], "V1").await;
+    let t = scene.pair.des.quote(TABLE);
+    let arrives = |id: i64, name: &str| {
+        format!("INSERT INTO {t} (id, number, name, phone) VALUES ({id}, 'n{id}', '{name}', '+86 {id}')")
+    };
+    scene.pair.des.run(arrives(30, "name 30")).await;
+    for id in [3, 31] {
+        scene.delete(id).await;
+    }
+    scene.until(5, "state = 'healed'").await;
+    scene.until(2, "note = 'gone at the source'").await;
+    // 4 goes on, its copy does not. 32 arrived, but not as it is. 5 stays as it was.
+    scene.pair.update(&[4], "V2").await;
+    scene.pair.des.run(arrives(32, "an older name")).await;
+    // 6 and 7 go on, and V1 arrives: V2 may be on its way.
+    scene.pair.update(&[6, 7], "V2").await;
+    scene.follow(&[6, 7], "V1").await;
+    scene.receiver.up();
+    scene.until(2, "row_id IN ('6', '7') AND state = 'suspect'").await;
+    // It was, for one of them.
+    scene.follow(&[6], "V2").await;
+    scene.until(1, "row_id = '6' AND state = 'healed'").await;
+    scene.until(1, "row_id = '7' AND state = 'healed'").await;
+
+    assert_eq!(scene.calls().await, [4, 5, 7, 20, 32], "{}", scene.pair.src.engine);
+    for (id, kind, name) in [(4, 2, "V2"), (5, 2, "V1"), (7, 2, "V2"), (32, 2, "name 32")] {
+        let calls = scene.receiver.calls();
+        let call = calls.iter().find(|c| id_of(c) == id).unwrap();
+        assert_eq!((call.kind(), call.src("name").as_deref()), (kind, Some(name)), "row {id}");
+        // A message that was never answered and stays as it was keeps its id; one that says something else has its own.
+        let revision = if id == 5 { "1" } else { "2" };
+        assert_eq!(call.header("cupid-revision"), revision, "row {id}");
+    }
+}
+
+/// A receiver drops messages that it knows: the third one says what the first one said, and is another one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_of_the_flips_that_are_lost_is_told_as_a_message_of_its_own() {
+    join_all(Pair::everywhere(&SERVERS).await.into_iter().map(lost_flips)).await;
+}
+
+async fn lost_flips(pair: Pair) {
+    let mut scene = Scene::new(pair, json!({})).await;
+    for (round, name) in (1..).zip(["Y", "name 5", "Y"]) {
+        scene.pair.update(&[5], name).await;
+        let receiver = &scene.receiver;
+        scene.daemon.until("it is called back", LIMIT, || receiver.answered() >= round).await;
+        scene.until(0, "ended_at IS NULL").await;
+    }
+    let calls = scene.receiver.calls();
+    let said: Vec<_> = calls.iter().map(|c| (id_of(c), c.src("name").unwrap())).collect();
+    let expected = ["Y", "name 5", "Y"].map(|name| (5, name.to_owned()));
+    assert_eq!(said, expected, "{}", scene.pair.src.engine);
+    let ids = calls.iter().map(|c| c.header("cupid-delivery")).collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(ids.len(), 1, "one key is one delivery");
+    let revisions: Vec<_> = calls.iter().map(|c| c.header("cupid-revision")).collect();
+    assert_eq!(revisions, ["1", "2", "3"]);
+    assert_eq!(scene.pair.differences().await, [0_i64; 0]);
+}
