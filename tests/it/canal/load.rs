@@ -135,6 +135,12 @@ impl Run {
             let hot = |calls: &[Call]| -> BTreeSet<i64> {
                 calls.iter().map(|c| row_of(c).0).filter(|key| *key <= HOT).collect()
             };
+            let told = self.calls.iter().filter(|c| row_of(c).0 <= HOT).count();
+            eprintln!(
+                "{HOT} hot rows, {} of them frozen: {told} callbacks about {:?}",
+                FROZEN.len(),
+                hot(&self.calls)
+            );
             assert_eq!(
                 hot(&self.during),
                 BTreeSet::from(FROZEN),
