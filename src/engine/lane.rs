@@ -68,6 +68,10 @@ impl Lane {
         let mut refill: Option<BoxFuture<'_, Refill>> = None;
         let mut rate = Rate::new(concurrency);
         loop {
+            if self.guard.is_paused() {
+                let all = ready.drain(..).map(|(_, r)| claim(&r.delivery)).collect();
+                self.give_back(all, Duration::ZERO, None).await;
+            }
             while calls.len() < concurrency
                 && let Some((read_at, next)) = ready.pop_front()
             {

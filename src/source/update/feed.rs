@@ -68,7 +68,13 @@ impl UpdateFeed {
             Class::Date | Class::DateTime | Class::Instant => None,
             _ => self.largest(database).await?,
         };
-        let time = TimeForm::decide(&self.column, self.config.layout.as_ref(), sample.as_ref());
+        let now = match sample {
+            Some(Value::Int(_)) => {
+                Box::pin(clock::now(database, Some(Tz::UTC))).await?.utc.and_utc().timestamp()
+            }
+            _ => 0,
+        };
+        let time = TimeForm::decide(&self.column, self.config.layout.as_ref(), sample.as_ref(), now);
         let missing = |message| PlaceError::new(PlaceErrorKind::Missing, database.place(), message);
         Ok(time.map_err(missing)?.map(|time| self.time.get_or_init(|| time)))
     }

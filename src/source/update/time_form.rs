@@ -26,9 +26,9 @@ pub(in crate::source) enum TimeForm {
 }
 
 impl TimeForm {
-    /// The form of a column, if its type tells; else by `sample`, its largest value. `None`: nothing tells yet,
-    /// because the table is empty. Unix times are taken for the unit (s, ms, µs, ns) in which the largest is a time
-    /// between 1973 and 5138.
+    /// The form of a column, if its type tells; else by `sample`, its largest value, and `now` (Unix time). `None`: nothing
+    /// tells yet, because the table is empty or no row has a time. Unix times are taken for the unit (s, ms, µs, ns) in
+    /// which the largest is nearest to now, unless the layout says which.
     ///
     /// # Errors
     /// Why such a column cannot tell when a row was written.
@@ -36,6 +36,7 @@ impl TimeForm {
         column: &Column,
         layout: Option<&TimeLayout>,
         sample: Option<&Value>,
+        now: i64,
     ) -> Result<Option<Self>, String> {
         if let (Some(layout), Class::Text | Class::Dynamic | Class::Other) = (layout, column.class)
             && !matches!(sample, Some(Value::Int(_) | Value::F64(_)))
@@ -49,6 +50,9 @@ impl TimeForm {
                     layout.written, column.name
                 ))
             };
+        }
+        if let (Class::Int, Some(unit)) = (column.class, layout.and_then(written_unit)) {
+            return Ok(Some(Self::Unix(unit)));
         }
         let by_sample = match (column.class, sample) {
             (Class::Date, _) => return Ok(Some(Self::Day)),
@@ -64,7 +68,7 @@ impl TimeForm {
         };
         match by_sample {
             None | Some(Value::Null) => Ok(None),
-            Some(Value::Int(n)) => Ok(Some(Self::Unix(unit(*n)))),
+            Some(Value::Int(n)) => Ok(unit(column, *n, now)?.map(Self::Unix)),
             Some(Value::Text(text)) => {
                 let (date, rest) = text.split_at_checked(10).ok_or_else(|| not_a_time(column))?;
                 if form::moment(date).is_none() {
@@ -83,7 +87,11 @@ impl TimeForm {
 
     /// Whether times are written in UTC, so that no wall clock matters.
     pub(in crate::source) fn is_utc(&self) -> bool {
-        matches!(self, Self::Unix(_) | Self::Text { utc: true, .. })
+        match self {
+            Self::Unix(_) | Self::Text { utc: true, .. } => true,
+            Self::Layout(layout) => layout.starts_with("%s") || layout.ends_with('Z'),
+            Self::Text { .. } | Self::Day => false,
+        }
     }
 
     /// A time as the column would hold it, never later than `at`.
@@ -135,13 +143,34 @@ fn not_a_time(column: &Column) -> String {
     )
 }
 
-/// Parts of a second in which `n` is a time of our days.
-fn unit(n: i64) -> i64 {
-    match n.unsigned_abs() {
-        0..100_000_000_000 => 1,
-        100_000_000_000..100_000_000_000_000 => 1_000,
-        100_000_000_000_000..100_000_000_000_000_000 => 1_000_000,
-        _ => 1_000_000_000,
+/// Parts of a second in which `n` is a time near `now` (Unix time); `None`: too small to be any time but of the seventies,
+/// such as the 0 of rows that were never changed.
+fn unit(column: &Column, n: i64, now: i64) -> Result<Option<i64>, String> {
+    const NOT_YET: i64 = 100_000_000;
+    const LIFETIME: i64 = 45 * 366 * 86_400;
+    if n < NOT_YET {
+        return Ok(None);
+    }
+    let distance = |unit: &i64| (n / unit - now).abs();
+    let nearest = [1, 1_000, 1_000_000, 1_000_000_000].into_iter().min_by_key(distance);
+    match nearest.filter(|unit| distance(unit) < LIFETIME) {
+        Some(unit) => Ok(Some(unit)),
+        None => Err(format!(
+            "the largest value of update column {:?} is {n}, which is no Unix time of our days in seconds, milli-, micro- or \
+             nanoseconds; correct that row, or say the unit: \"updateTimeFormate\": \"U\" for seconds, \"Uv\" for \
+             milliseconds",
+            column.name
+        )),
+    }
+}
+
+/// The unit that a layout gives an integer column; `None`: it gives none.
+fn written_unit(layout: &TimeLayout) -> Option<i64> {
+    match layout.strftime.as_str() {
+        "%s" => Some(1),
+        "%s%3f" => Some(1_000),
+        "%s%6f" => Some(1_000_000),
+        _ => None,
     }
 }
 
@@ -182,12 +211,15 @@ fn sorts(layout: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// In 2025.
+    const NOW: i64 = 1_750_000_000;
+
     fn column(class: Class) -> Column {
         Column { name: "u".into(), class, declared: "x".into(), nullable: true }
     }
 
     fn decide(class: Class, sample: Option<Value>) -> Result<Option<TimeForm>, String> {
-        TimeForm::decide(&column(class), None, sample.as_ref())
+        TimeForm::decide(&column(class), None, sample.as_ref(), NOW)
     }
 
     #[test]
@@ -201,9 +233,30 @@ mod tests {
         assert_eq!(decide(Class::Int, Some(Value::Int(1_700_000_000))), Ok(Some(TimeForm::Unix(1))));
         assert_eq!(decide(Class::Int, Some(Value::Int(1_700_000_000_000))), Ok(Some(TimeForm::Unix(1000))));
         assert_eq!(decide(Class::Int, None), Ok(None));
+        assert_eq!(decide(Class::Int, Some(Value::Int(0))), Ok(None), "no row has been changed yet");
+        assert_eq!(decide(Class::Int, Some(Value::Int(800_000_000))), Ok(Some(TimeForm::Unix(1))));
+        for sentinel in [253_402_300_799, 253_402_300_799_000, i64::MAX, 4_200_000_000] {
+            assert!(decide(Class::Int, Some(Value::Int(sentinel))).is_err(), "{sentinel}");
+        }
         assert!(decide(Class::Text, Some(Value::text("yesterday"))).is_err());
         assert!(decide(Class::Text, Some(Value::text("ähähähähäh"))).is_err());
         assert!(decide(Class::F64, None).is_err());
+    }
+
+    #[test]
+    fn a_layout_tells_the_unit_and_what_is_utc() {
+        let layout =
+            |strftime: &str| TimeLayout { written: strftime.to_owned(), strftime: strftime.to_owned() };
+        let by = |class, l: &str, sample: &Value| {
+            TimeForm::decide(&column(class), Some(&layout(l)), Some(sample), NOW)
+        };
+        let sentinel = Value::Int(253_402_300_799);
+        assert_eq!(by(Class::Int, "%s", &sentinel), Ok(Some(TimeForm::Unix(1))));
+        assert_eq!(by(Class::Int, "%s%3f", &sentinel), Ok(Some(TimeForm::Unix(1000))));
+        for (l, utc) in [("%s", true), ("%Y-%m-%dT%H:%M:%SZ", true), ("%Y-%m-%d %H:%M:%S", false)] {
+            let form = by(Class::Text, l, &Value::text("1750000000")).unwrap().unwrap();
+            assert_eq!(form.is_utc(), utc, "{l}");
+        }
     }
 
     #[test]
