@@ -208,9 +208,10 @@ impl Running {
         let clean = self.supervisor.drain(self.grace, || cut.cancel()).await;
         // With it goes the socket: once the state is closed the next daemon may bind its own.
         drop(self.supervisor);
-        self.store.close().await;
         // A database that does not answer must not hold up the end; nothing was written there.
         let _ = tokio::time::timeout(Duration::from_millis(100), self.places.close()).await;
+        // Last, as it gives up the lock: whoever waits for that finds nobody here.
+        self.store.close().await;
         clean
     }
 }

@@ -107,7 +107,8 @@ fn text(config: &Config, answer: &Value, held: bool, now: i64) -> String {
                     }
                     let c = &f["counts"];
                     let state = if f["caught_up"] == true { "caught up" } else { "catching up" };
-                    format!("{feed} feed {state}, {} of {} rows agreed", c["same"], c["rows"])
+                    let looked = format!("{feed} feed {state}, {} of {} rows agreed", c["same"], c["rows"]);
+                    looked + &limits(f, now)
                 })
                 .collect();
             let mine = |w: &&Value| w["task"] == task.name.as_str() && w["destination"] == *destination;
@@ -136,6 +137,24 @@ fn text(config: &Config, answer: &Value, held: bool, now: i64) -> String {
         }
     }
     out.join("\n")
+}
+
+/// What a feed has settled, and what it cannot see.
+fn limits(f: &Value, now: i64) -> String {
+    let mut out = String::new();
+    if let Some(settled) = f["settled"].as_str() {
+        let age = now.saturating_sub(f["last_read"].as_i64().unwrap_or(now)).max(0) / 1000;
+        out = format!(", settled to {settled}, {age} s ago");
+    }
+    if f["told"] == false {
+        out += " (open transactions are not shown: later commits than `settle` are left to the sweep)";
+    }
+    match f["uncovered"].as_u64() {
+        Some(rows) if rows > 0 => {
+            out + &format!(", {rows} rows have no update time and are left to the sweep")
+        }
+        _ => out,
+    }
 }
 
 /// A slow feed: the age of its last complete pass is how late at most it finds what no other feed sees.

@@ -82,6 +82,14 @@ impl Rule {
         }
     }
 
+    /// What the rule gives for a row if that is neither true nor false nor NULL: then it is no rule.
+    pub fn gives_else<'v>(&self, values: impl Iterator<Item = (&'v Value, Class)>) -> Option<String> {
+        match self.work_out(values.map(|(value, class)| cel_value(value, class))) {
+            Ok(cel::Value::Bool(_) | cel::Value::Null) | Err(_) => None,
+            Ok(other) => Some(other.type_of().to_string()),
+        }
+    }
+
     fn work_out(&self, values: impl Iterator<Item = cel::Value>) -> Result<cel::Value, ExecutionError> {
         // To make one takes ten times as long as to work out a rule.
         static SHARED: LazyLock<Context<'static, 'static>> = LazyLock::new(Context::default);

@@ -276,7 +276,8 @@ impl Manager {
         lane.advance(&task, kind, scanned.next, scanned.more, scanned.counts, interval, ticks);
         self.status.place_works(&task, kind.as_str(), &lane.name);
         let position = lane.plan.position.as_ref().map_or("", Position::as_str);
-        self.status.scanned(&task, &lane.name, kind, scanned.counts, lane.plan.at_tip, position);
+        let (counts, coverage) = (scanned.counts, &scanned.coverage);
+        self.status.scanned(&task, &lane.name, kind, counts, lane.plan.at_tip, position, coverage);
     }
 
     /// Commits cursors together with what was found on the way; `false`: nothing moved.

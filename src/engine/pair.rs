@@ -233,6 +233,9 @@ impl Pair {
         let copies = self.look_up(asked.map(|(row, _)| &row.values[self.read.key])).await?;
         let carried = rows.iter().zip(&keys).filter_map(|(row, key)| Some((row.id, key.as_ref()?)));
         let several = several(carried);
+        if let Some(e) = rows.iter().take(10).find_map(|row| self.no_rule(&row.values)) {
+            return Err(e);
+        }
         let judged = rows.iter().zip(&keys).map(|(row, key)| {
             let (mut verdict, mut fingerprint, mut witness) =
                 (Verdict::NotComparable, [0; 16], Witness::default());
@@ -262,6 +265,19 @@ impl Pair {
         let Some((rule, classes)) = &self.deleted_when else { return Some(true) };
         let values = shape.rule.iter().zip(classes).map(|(at, class)| (&row[*at], *class));
         rule.holds(values).map(|deleted| !deleted)
+    }
+
+    /// Why `deletedWhen` is no rule, if this row shows that: nothing could be compared, and nobody would know.
+    fn no_rule(&self, row: &[Value]) -> Option<PlaceError> {
+        let (rule, classes) = self.deleted_when.as_ref()?;
+        let gives =
+            rule.gives_else(self.read.rule.iter().zip(classes).map(|(at, class)| (&row[*at], *class)))?;
+        let message = format!(
+            "\"deletedWhen\": {:?} gives {gives} and not true or false; write a comparison, such as {} == 1",
+            rule.as_str(),
+            rule.columns().first().map_or("IsDelete", String::as_str)
+        );
+        Some(PlaceError::new(PlaceErrorKind::Missing, self.source.identity(), message))
     }
 
     async fn look_up<'a>(

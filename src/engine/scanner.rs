@@ -170,7 +170,8 @@ impl Scanner {
             let (identity, took) = (read.identity.clone(), began.elapsed());
             let rows = usize::try_from(counts.rows).unwrap_or(usize::MAX);
             let read = ReadCost { rows, bytes: 0, took, more };
-            return Ok(Scanned { identity, next, more, findings, agreed, counts, read, took });
+            let coverage = Coverage::default();
+            return Ok(Scanned { identity, next, more, findings, agreed, counts, coverage, read, took });
         }
         let Compared { findings, counts, agreed } =
             pair.compare(&task.config.name, name, &read.batch.rows, || self.clock.now()).await?;
@@ -181,6 +182,7 @@ impl Scanner {
             findings,
             agreed,
             counts,
+            coverage: read.batch.coverage.clone(),
             read: read.cost,
             took: read.cost.took + began.elapsed(),
         })

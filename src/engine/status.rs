@@ -14,6 +14,7 @@ use crate::base::chain::chain;
 use crate::base::clock::{Clock, UnixMs};
 use crate::model::{DestinationName, Feed, TaskName};
 use crate::scan::Passed;
+use crate::source::Coverage;
 use crate::sql::{PlaceError, PlaceErrorKind};
 use crate::store::{Store, StoreError};
 
@@ -63,6 +64,12 @@ pub struct FeedStatus {
     pub last_read: UnixMs,
     /// The durable cursor.
     pub position: String,
+    /// Up to where no late commit can change anything any more, for people; `None`: nothing yet.
+    pub settled: Option<String>,
+    /// Whether the database shows all of its open transactions; if not, `settle` is how late a commit may be.
+    pub told: bool,
+    /// Rows without an update time, which the update feed never sees.
+    pub uncovered: Option<u64>,
     /// The last complete pass of a slow feed: what was wrong before it began has been found.
     pub last_pass: Option<Passed>,
 }
@@ -113,6 +120,7 @@ impl StatusBoard {
     }
 
     /// A read and its comparison became durable.
+    #[expect(clippy::too_many_arguments, reason = "the facts of one read")]
     pub(super) fn scanned(
         &self,
         task: &TaskName,
@@ -121,6 +129,7 @@ impl StatusBoard {
         counts: Counts,
         caught_up: bool,
         position: &str,
+        coverage: &Coverage,
     ) {
         let now = self.clock.now();
         let mut inner = self.lock();
@@ -131,6 +140,9 @@ impl StatusBoard {
         feed.caught_up = caught_up;
         feed.last_read = now;
         position.clone_into(&mut feed.position);
+        feed.settled.clone_from(&coverage.settled);
+        feed.told = coverage.told;
+        feed.uncovered = coverage.uncovered.or(feed.uncovered);
     }
 
     /// What is known of the last complete pass of a slow feed.

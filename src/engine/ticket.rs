@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::model::{Feed, Finding, Key, Position, RowId, RunId, Verdict};
 use crate::scan::ReadCost;
+use crate::source::Coverage;
 use crate::sql::PlaceError;
 
 /// One read of one feed, for one or more destinations.
@@ -54,6 +55,8 @@ pub struct Scanned {
     pub agreed: Vec<(Key, RowId)>,
     /// What was looked at.
     pub counts: Counts,
+    /// What the feed knows of its own limits.
+    pub coverage: Coverage,
     /// What the read of the source was like.
     pub read: ReadCost,
     /// How long all of it took.

@@ -328,3 +328,21 @@ async fn a_column_that_is_not_there_is_named() {
         assert!(ran.all().contains("has no column \"phon\"; did you mean \"phone\"?"), "{}", ran.all());
     }
 }
+
+/// Nothing could be compared by it, and a check that says "ready" would hide that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rule_that_is_no_comparison_is_refused() {
+    for pair in pairs().await {
+        pair.fill(1..=3).await;
+        let receiver = Receiver::answering(200).await;
+        let mut config = config(&pair, &receiver, json!({}));
+        config["src"]["deletedWhen"] = "id".into();
+        let site = Site::new(&config);
+        let ran = site.run(&["check", "-c", "{c}", "--connect"]);
+        assert_eq!(ran.code, Some(2), "{}", ran.all());
+        assert!(ran.all().contains("not true or false; write a comparison"), "{}", ran.all());
+        let mut daemon = site.start();
+        daemon.wait_output("not true or false; write a comparison").await;
+        assert_eq!(receiver.count(), 0);
+    }
+}

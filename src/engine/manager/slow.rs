@@ -10,6 +10,7 @@ use crate::engine::Ticket;
 use crate::engine::ticket::Scanned;
 use crate::engine::walks::{Quick, Turn, place};
 use crate::model::Feed;
+use crate::source::Coverage;
 use crate::sql::{PlaceError, PlaceErrorKind};
 
 /// Longest pause before a walk that must not go on looks again.
@@ -92,7 +93,8 @@ impl Manager {
             scanned.agreed.iter().fold(false, |news, (key, row)| agreed.see(key, *row) || news)
         });
         self.status.place_works(&task, ticket.feed.as_str(), &name);
-        self.status.scanned(&task, &name, ticket.feed, counts, complete.is_some(), &position);
+        let coverage = Coverage::default();
+        self.status.scanned(&task, &name, ticket.feed, counts, complete.is_some(), &position, &coverage);
         self.status.passed(&task, &name, ticket.feed, last);
         if let Some((passed, c)) = complete {
             let took_ms = passed.ended.saturating_sub(passed.began);
