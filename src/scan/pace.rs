@@ -4,7 +4,7 @@ use std::time::Duration;
 
 const GOAL: Duration = Duration::from_millis(200);
 const LEAST: usize = 100;
-const MOST: usize = 10_000;
+const MOST: usize = 5_000;
 /// Half of what a read holds at most, so that a few rows wider than those before do not cut it.
 const GOAL_BYTES: f64 = (8 << 20) as f64;
 
