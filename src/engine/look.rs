@@ -51,8 +51,9 @@ pub(super) async fn watch(
         let Next::Settle { to, due, note } = next else {
             unreachable!("an acknowledged message is not sent again")
         };
-        let seen = matches!(seen, Seen::Disagrees(_) | Seen::Ambiguous | Seen::TooLarge)
-            .then_some(looked.fingerprint);
+        let seen =
+            matches!(seen, Seen::Disagrees(_) | Seen::Ambiguous | Seen::TooLarge | Seen::NotComparable)
+                .then_some(looked.fingerprint);
         Settlement {
             id: d.id,
             claim: d.claim,
@@ -116,8 +117,11 @@ pub(super) async fn look(
             }
             (Next::Settle { to, due, note }, _) => {
                 let note = note.map(str::to_owned);
-                let seen = matches!(seen, Seen::Disagrees(_) | Seen::Ambiguous | Seen::TooLarge)
-                    .then_some(looked.fingerprint);
+                let seen = matches!(
+                    seen,
+                    Seen::Disagrees(_) | Seen::Ambiguous | Seen::TooLarge | Seen::NotComparable
+                )
+                .then_some(looked.fingerprint);
                 let (id, claim) = (delivery.id, delivery.claim);
                 let watch = None;
                 sorted.settled.push(Settlement { id, claim, to, seen, watch, due, attempt: None, note, now });
@@ -136,7 +140,8 @@ fn is_past(delivery: &Delivery, looked: &Looked, policy: &Policy) -> bool {
 
 fn seen(looked: &Looked) -> Seen {
     let kind = match &looked.verdict {
-        None | Some(Verdict::NotComparable) => return Seen::Gone,
+        None => return Seen::Gone,
+        Some(Verdict::NotComparable) => return Seen::NotComparable,
         Some(Verdict::Same) => return Seen::Agrees,
         Some(Verdict::Ambiguous(_)) => return Seen::Ambiguous,
         Some(Verdict::TooLarge) => return Seen::TooLarge,

@@ -254,7 +254,7 @@ impl Watcher {
         let now = self.clock.now();
         let (wait, stopped) = {
             let waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
-            (waits.usual(now), waits.has_stopped(now))
+            (waits.usual(now), waits.has_stopped())
         };
         let (task, destination) = (&self.guard.task, &self.guard.destination);
         self.status.waits(task, destination, wait);

@@ -13,6 +13,7 @@ const FIRST_LOOK: Duration = Duration::from_secs(1);
 /// Pauses before the next callback when a 2xx did not heal the copy; the last one repeats.
 const UNHEALED: [Duration; 3] = [Duration::from_secs(60), Duration::from_secs(300), Duration::from_secs(600)];
 const GONE: &str = "gone at the source";
+const NOT_COMPARABLE: &str = "`deletedWhen` cannot be worked out for this row; it is not compared";
 const TOO_LARGE: &str = "the row is too large to be compared and sent; it is never called back";
 const AMBIGUOUS: &str = "several rows carry this key; it is never called back";
 /// How often a difference is looked at again while nothing may be sent (`--dry-run`).
@@ -42,6 +43,8 @@ pub enum Seen {
     Ambiguous,
     /// A row is too large to be compared and sent.
     TooLarge,
+    /// `deletedWhen` cannot be worked out for the row: nobody can say whether the copy agrees.
+    NotComparable,
     /// The copy disagrees, and both sides have moved since that was confirmed: it may only be late.
     Moved,
     /// The copy disagrees.
@@ -106,6 +109,7 @@ pub fn after_watch(d: &Delivery, seen: Seen, step: Step, now: UnixMs) -> Next {
         (_, Step::Wait(due)) => to(State::Suspect, due, None),
         (Seen::Ambiguous, _) => to(State::Dead, now, Some(AMBIGUOUS)),
         (Seen::TooLarge, _) => to(State::Dead, now, Some(TOO_LARGE)),
+        (Seen::NotComparable, _) => to(State::Dead, now, Some(NOT_COMPARABLE)),
         (_, Step::Confirmed) => to(State::Main, now, None),
         (_, Step::Stuck) => {
             to(State::Main, now, Some("the source keeps changing and the copy does not follow"))
@@ -121,6 +125,7 @@ pub fn after_look(d: &Delivery, seen: Seen, policy: &Policy, now: UnixMs) -> Nex
         Seen::Gone => return end(State::Healed, Some(GONE)),
         Seen::Ambiguous => return end(State::Dead, Some(AMBIGUOUS)),
         Seen::TooLarge => return end(State::Dead, Some(TOO_LARGE)),
+        Seen::NotComparable => return end(State::Dead, Some(NOT_COMPARABLE)),
         Seen::Moved => return end(State::Suspect, None),
         Seen::Disagrees(sent) => sent,
     };

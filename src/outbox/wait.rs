@@ -38,8 +38,8 @@ pub struct Learner {
     before: Option<(Duration, UnixMs)>,
     /// By the second in which they were found: suspects, and those that healed by themselves.
     found: VecDeque<(i64, u32, u32)>,
-    /// Suspects that were waited for in vain since one last healed, and when the first of them was.
-    in_vain: Option<(UnixMs, u32)>,
+    /// Suspects that were waited for in vain since one last healed: when the first and the last of them were, and how many.
+    in_vain: Option<(UnixMs, UnixMs, u32)>,
 }
 
 fn step(age: i64) -> usize {
@@ -99,13 +99,13 @@ impl Learner {
 
     /// A suspect was waited for as long as copies usually take, in vain.
     pub fn in_vain(&mut self, now: UnixMs) {
-        let (_, count) = self.in_vain.get_or_insert((now, 0));
-        *count = count.saturating_add(1);
+        let (_, last, count) = self.in_vain.get_or_insert((now, now, 0));
+        (*last, *count) = (now, count.saturating_add(1));
     }
 
     /// How long a suspect must stand still that was found at `found`.
     pub fn wait(&self, found: UnixMs, now: UnixMs) -> Duration {
-        if self.confirm.floor.is_zero() || self.has_stopped(now) {
+        if self.confirm.floor.is_zero() || self.has_stopped() {
             return self.confirm.floor;
         }
         if self.fell_behind(found, now) { self.most() } else { self.usual(now) }
@@ -113,7 +113,7 @@ impl Learner {
 
     /// The wait as it is shown, and kept for the next start.
     pub fn usual(&self, now: UnixMs) -> Duration {
-        if self.confirm.floor.is_zero() || self.has_stopped(now) {
+        if self.confirm.floor.is_zero() || self.has_stopped() {
             return self.confirm.floor;
         }
         let before = self.before.filter(|(_, until)| now < *until).map_or(Duration::ZERO, |(wait, _)| wait);
@@ -121,10 +121,12 @@ impl Learner {
         learned.max(before).min(self.most()).max(self.confirm.floor)
     }
 
-    /// Whether copies followed and have stopped to.
-    pub fn has_stopped(&self, now: UnixMs) -> bool {
-        self.in_vain.is_some_and(|(since, count)| {
-            count >= IN_VAIN && now.saturating_sub(since) >= ms(self.confirm.lag)
+    /// Whether copies followed and have stopped to: none healed of those that were waited for all through `lag`. What was
+    /// lost at once, and is over, says nothing about what comes now.
+    pub fn has_stopped(&self) -> bool {
+        let followed = !self.samples.is_empty() || self.before.is_some();
+        self.in_vain.is_some_and(|(first, last, count)| {
+            followed && count >= IN_VAIN && last.saturating_sub(first) >= ms(self.confirm.lag)
         })
     }
 

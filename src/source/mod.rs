@@ -1,6 +1,5 @@
 //! Where rows are true. One trait, one file per kind of source.
 
-mod by_key;
 mod ground;
 mod insert;
 mod keys;
@@ -66,7 +65,7 @@ pub trait Source: Send + Sync {
     }
 
     /// Ids of all rows that carry one of `keys` (values of `byColumn`), with the key as it stands there, so that several
-    /// rows of one key are noticed. A case-insensitive collation may add rows and a row may come twice: the caller
+    /// rows of one key are noticed. A case-insensitive collation may add rows: the caller
     /// matches exactly. Nothing where no two rows can share a key, and where no index finds rows by it.
     async fn holders(&self, keys: &[Value]) -> Result<Vec<(RowId, Value)>, PlaceError>;
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::by_key::ByKey;
 use super::ground::{SqlGround, Statements};
 use super::insert;
 use super::keys::{by_ids, list_statements};
@@ -34,7 +33,8 @@ pub(super) struct SqlSource {
     statements: Statements,
     sampler: Sampler,
     update: Option<UpdateFeed>,
-    by_key: Option<ByKey>,
+    /// Several rows may carry one key, and an index finds them.
+    shared_keys: bool,
     sweep: SweepFeed,
     lookup: Lookup,
     /// Whole rows by id, one statement per list size.
@@ -59,7 +59,7 @@ impl SqlSource {
         }
         Ok(Self {
             identity: format!("{} id={} key={}", table.identity, name(shape.id), name(shape.by)),
-            by_key: ByKey::new(&table, &shape),
+            shared_keys: shape.by != shape.id && !table.is_unique(shape.by) && table.has_index(&[shape.by]),
             statements: Statements::new(&table, &shape, config),
             sampler: Sampler::new(&table, &shape),
             update,
@@ -185,10 +185,12 @@ impl Source for SqlSource {
     }
 
     async fn holders(&self, keys: &[Value]) -> Result<Vec<(RowId, Value)>, PlaceError> {
-        match &self.by_key {
-            Some(by_key) => by_key.holders(&self.database, keys).await,
-            None => Ok(Vec::new()),
+        if !self.shared_keys {
+            return Ok(Vec::new());
         }
+        let rows = self.lookup(keys).await?;
+        // What a feed returns begins with `byColumn`.
+        Ok(rows.into_iter().filter_map(|row| Some((row.id, row.values.into_iter().next()?))).collect())
     }
 
     async fn lookup(&self, keys: &[Value]) -> Result<Vec<SourceRow>, PlaceError> {

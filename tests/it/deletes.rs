@@ -346,3 +346,28 @@ async fn a_rule_that_is_no_comparison_is_refused() {
         assert_eq!(receiver.count(), 0);
     }
 }
+
+/// While nobody can say whether a row is deleted, its delivery neither goes out nor ends as if it had healed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_the_rule_cannot_judge_waits_and_comes_back() {
+    let pair = Pair::new(Engine::Sqlite).await.unwrap();
+    pair.fill(1..=5).await;
+    let (t, mark) = (pair.src.quote(TABLE), pair.src.quote("IsDelete"));
+    pair.src.run(format!("ALTER TABLE {t} ADD COLUMN {mark} SMALLINT DEFAULT 0")).await;
+    pair.lose(&[3]).await;
+    let receiver = Receiver::answering(500).await;
+    let mut config = config(&pair, &receiver, json!({}));
+    config["src"]["deletedWhen"] = "IsDelete > 0".into();
+    let site = Site::new(&config);
+    let mut daemon = site.start();
+    daemon.until("it is called back", LIMIT, || receiver.count() >= 1).await;
+    pair.src.run(format!("UPDATE {t} SET {mark} = NULL WHERE id = 3")).await;
+    wait_for("it waits for a person", LIMIT, async || {
+        let dead = "SELECT count(*) FROM delivery WHERE state = 'dead' AND note LIKE '%deletedWhen%'";
+        (state::try_number(&site, dead).await? == 1).then_some(())
+    })
+    .await;
+    let called = receiver.count();
+    pair.src.run(format!("UPDATE {t} SET {mark} = 0 WHERE id = 3")).await;
+    daemon.until("the sweep finds it again", LIMIT, || receiver.count() > called).await;
+}

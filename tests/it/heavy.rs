@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use crate::support::config::with;
 use crate::support::daemon::{Site, is_release};
 use crate::support::db::Db;
+use crate::support::dice::Dice;
 use crate::support::pair::{Pair, TABLE, id_of, ids_of};
 use crate::support::receiver::{Answer, Receiver};
 use crate::support::wait::wait_for;
@@ -181,10 +182,10 @@ async fn fifty_kills_lose_nothing() {
     const HITS: usize = 30;
     let seed = std::env::var("CUPID_TEST_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(20_261_121);
     eprintln!("CUPID_TEST_SEED={seed}");
-    let mut random = Random(seed);
+    let mut random = Dice::new(seed);
     let Some(pair) = Pair::new(Engine::MySql).await else { return };
     pair.fill(1..=OLD).await;
-    let receiver = slow_repairer(&pair, random.fork()).await;
+    let receiver = slow_repairer(&pair, Dice::new(random.roll())).await;
     // Most lives are shorter than a second: what is found must be believed within one.
     let mut config = pair.both_feeds(&receiver.url());
     config["confirm"] = "100ms".into();
@@ -198,13 +199,13 @@ async fn fifty_kills_lose_nothing() {
     });
     let mut writers = JoinSet::new();
     for _ in 0..2 {
-        writers.spawn(shop.clone().write(random.fork()));
+        writers.spawn(shop.clone().write(Dice::new(random.roll())));
     }
 
     let (mut with_request, mut with_transaction, mut with_either) = (0, 0, 0);
     for _ in 0..KILLS {
         let mut daemon = site.start();
-        tokio::time::sleep(Duration::from_millis(50 + random.below(700))).await;
+        tokio::time::sleep(Duration::from_millis(50 + random.number(700))).await;
         let (requests, transactions) = (receiver.open(), shop.open.load(Ordering::SeqCst));
         assert!(daemon.running(), "it ended by itself:\n{}", daemon.output());
         daemon.kill();
@@ -257,11 +258,11 @@ async fn fifty_kills_lose_nothing() {
 }
 
 /// Fixes the row it is told about from the source, some while after the call has come.
-async fn slow_repairer(pair: &Pair, random: Random) -> Receiver {
+async fn slow_repairer(pair: &Pair, random: Dice) -> Receiver {
     let (pair, random) = (pair.clone(), Arc::new(Mutex::new(random)));
     Receiver::with(move |call| {
         let pair = pair.clone();
-        let pause = 50 + random.lock().unwrap().below(200);
+        let pause = 50 + random.lock().unwrap().number(200);
         async move {
             tokio::time::sleep(Duration::from_millis(pause)).await;
             bring(&pair, id_of(&call)).await;
@@ -296,7 +297,7 @@ struct Shop {
 
 impl Shop {
     /// Inserts and updates in transactions of some milliseconds, so that ids are committed out of order.
-    async fn write(self: Arc<Self>, mut random: Random) {
+    async fn write(self: Arc<Self>, mut random: Dice) {
         let Db { server, name, .. } = &self.pair.src;
         let options = server.as_ref().expect("a server").mysql_options(name);
         let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
@@ -305,18 +306,18 @@ impl Shop {
             version += 1;
             let mut ids = Vec::new();
             let mut statements = Vec::new();
-            for _ in 0..=random.below(2) {
-                if random.below(2) == 0 {
+            for _ in 0..=random.number(2) {
+                if random.number(2) == 0 {
                     let id = self.next.fetch_add(1, Ordering::SeqCst);
                     statements.push(format!(
                         "INSERT INTO `{TABLE}` (id, number, name, phone) VALUES ({id}, 'n{id}', 'name {id}', NULL)"
                     ));
                     ids.push(id);
                 } else {
-                    let id = 1 + random.below(OLD.unsigned_abs()).cast_signed();
+                    let id = 1 + random.number(OLD.unsigned_abs()).cast_signed();
                     statements.push(format!(
                         "UPDATE `{TABLE}` SET name = 'v{version} {}', update_time = CURRENT_TIMESTAMP WHERE id = {id}",
-                        random.below(1_000_000)
+                        random.number(1_000_000)
                     ));
                     ids.push(id);
                 }
@@ -330,39 +331,18 @@ impl Shop {
                 // Two updates in opposite order may meet as a deadlock: then this one is rolled back.
                 kept = kept && run(&mut connection, sql).await.is_ok();
             }
-            tokio::time::sleep(Duration::from_millis(random.below(60))).await;
-            kept = kept && random.below(10) > 0;
+            tokio::time::sleep(Duration::from_millis(random.number(60))).await;
+            kept = kept && random.number(10) > 0;
             run(&mut connection, if kept { "COMMIT" } else { "ROLLBACK" }.into()).await.unwrap();
             self.open.fetch_sub(1, Ordering::SeqCst);
-            if kept && random.below(3) > 0 {
+            if kept && random.number(3) > 0 {
                 for id in ids {
                     bring(&self.pair, id).await;
                 }
             } else if kept {
                 self.dropped.lock().unwrap().extend(ids.into_iter().filter(|id| *id > OLD));
             }
-            tokio::time::sleep(Duration::from_millis(random.below(20))).await;
+            tokio::time::sleep(Duration::from_millis(random.number(20))).await;
         }
-    }
-}
-
-/// Repeatable chance (splitmix64).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-
-    fn fork(&mut self) -> Self {
-        Self(self.next())
     }
 }

@@ -5,51 +5,17 @@ use std::time::{Duration, Instant};
 
 use cupid::config::Engine;
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, MySqlConnection, PgConnection};
 
 use crate::support::config::{copy, legacy, source, with};
 use crate::support::daemon::Site;
 use crate::support::db::{Db, ENGINES};
+use crate::support::held::Held;
 use crate::support::pair::{Pair, TABLE, id_of, ids_of, now};
 use crate::support::receiver::Receiver;
 use crate::support::servers::{PASSWORD, USER, start_mysql};
 use crate::support::wait::{LIMIT, wait_until};
 
 const SERVERS: [Engine; 2] = [Engine::MySql, Engine::Postgres];
-
-/// A connection of one's own, to hold a transaction open.
-enum Held {
-    MySql(MySqlConnection),
-    Postgres(PgConnection),
-}
-
-impl Held {
-    async fn begin(db: &Db) -> Self {
-        let server = db.server.as_ref().expect("a server");
-        let mut held = match db.engine {
-            Engine::MySql => Self::MySql(server.mysql_options(&db.name).connect().await.unwrap()),
-            _ => Self::Postgres(server.postgres_options(&db.name).connect().await.unwrap()),
-        };
-        held.run("BEGIN").await;
-        held
-    }
-
-    async fn run(&mut self, sql: &str) {
-        let query = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
-        match self {
-            Self::MySql(c) => drop(query.execute(c).await.unwrap()),
-            Self::Postgres(c) => drop(query.execute(c).await.unwrap()),
-        }
-    }
-
-    async fn end(mut self, how: &str) {
-        self.run(how).await;
-        match self {
-            Self::MySql(c) => c.close().await.unwrap(),
-            Self::Postgres(c) => c.close().await.unwrap(),
-        }
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_row_that_commits_late_with_a_small_id_is_found() {

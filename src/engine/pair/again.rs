@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{LONGEST_KEY, Looked, Pair};
-use crate::model::{Key, Row, RowId, SourceRow, Value};
+use crate::model::{Key, Row, RowId, SourceRow, Value, Verdict};
 use crate::outbox::{Asked, Witness};
 use crate::sql::PlaceError;
 
@@ -43,8 +43,9 @@ impl Pair {
             let there = row.as_ref().map_or(Some(false), |row| self.is_there(&self.whole, row));
             let row = row.filter(|_| there == Some(true));
             if row.is_none() && (!known || there.is_none()) {
+                let verdict = there.is_none().then_some(Verdict::NotComparable);
                 let witness = Witness::default();
-                return Looked { verdict: None, row: None, copy: None, fingerprint: [0; 16], witness };
+                return Looked { verdict, row: None, copy: None, fingerprint: [0; 16], witness };
             }
             let found = copies.get(*key);
             let carriers = several.get(*key).copied().unwrap_or(1);

@@ -174,6 +174,16 @@ fn what_was_confirmed_is_confirmed_anew_when_both_sides_have_moved() {
 }
 
 #[test]
+fn a_row_that_nobody_can_judge_is_not_healed() {
+    let dead =
+        |next| matches!(next, Next::Settle { to: Transition { state: State::Dead, .. }, note: Some(_), .. });
+    for state in [State::Main, State::Retry, State::Verify] {
+        assert!(dead(after_look(&delivery(state), Seen::NotComparable, &policy(), NOW)), "{state:?}");
+    }
+    assert!(dead(after_watch(&delivery(State::Suspect), Seen::NotComparable, Step::Confirmed, NOW)));
+}
+
+#[test]
 fn a_suspect_becomes_what_its_look_says() {
     let d = delivery(State::Suspect);
     let to = |seen, step| match after_watch(&d, seen, step, NOW) {

@@ -113,10 +113,29 @@ fn a_replicator_that_stops_is_worked_off() {
     play.run(180, 200, 0, |_| None);
     let waits = play.lost();
     assert!(waits.len() > 100 * 85, "{}", waits.len());
-    assert!(play.learner.has_stopped(play.now));
+    assert!(play.learner.has_stopped());
     assert_eq!(play.learner.usual(play.now), settings().floor);
     let last: Vec<i64> = waits.iter().rev().take(1000).copied().collect();
     assert!(last.iter().all(|waited| *waited < 2 * SECOND), "{last:?}");
+}
+
+#[test]
+fn what_was_lost_at_once_and_is_over_does_not_mean_that_copies_have_stopped() {
+    let mut play = Play::new();
+    play.run(60, 100, 0, |_| Some(500));
+    play.run(2, 100, 100, |_| None);
+    // Nothing happens for a while.
+    play.run(300, 0, 0, |_| None);
+    assert_eq!(play.lost().len(), 100);
+    assert!(!play.learner.has_stopped());
+}
+
+#[test]
+fn copies_that_never_followed_have_not_stopped() {
+    let mut play = Play::new();
+    play.run(300, 40, 40, |_| None);
+    assert!(play.lost().len() > 5000);
+    assert!(!play.learner.has_stopped());
 }
 
 #[test]

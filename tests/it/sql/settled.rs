@@ -9,39 +9,19 @@ use cupid::config::{Dsn, Engine, SourceConfig, Start, UpdateConfig};
 use cupid::model::{Feed, Position, Value};
 use cupid::source::{Coverage, Source};
 use cupid::sql::{Database, Limits};
-use sqlx::{AssertSqlSafe, ConnectOptions, MySqlConnection, PgConnection};
 
+use super::super::support::held::Held;
 use super::super::support::servers;
 use super::super::support::wait::{LIMIT, wait_for, wait_until};
 use super::{Db, SERVERS, dsn, source_config, update_config};
 
 const SETTLE: Duration = Duration::from_secs(2);
 
-/// A transaction of an application.
-enum Held {
-    MySql(MySqlConnection),
-    Postgres(PgConnection),
-}
-
-impl Held {
-    async fn begin(db: &Db, sql: &str) -> Self {
-        let server = db.server.as_ref().unwrap();
-        let mut held = match db.engine {
-            Engine::MySql => Self::MySql(server.mysql_options(&db.name).connect().await.unwrap()),
-            _ => Self::Postgres(server.postgres_options(&db.name).connect().await.unwrap()),
-        };
-        held.run("BEGIN").await;
-        held.run(sql).await;
-        held
-    }
-
-    async fn run(&mut self, sql: &str) {
-        let query = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
-        match self {
-            Self::MySql(c) => drop(query.execute(c).await.unwrap()),
-            Self::Postgres(c) => drop(query.execute(c).await.unwrap()),
-        }
-    }
+/// A transaction of an application that has begun with this statement.
+async fn held(db: &Db, sql: &str) -> Held {
+    let mut held = Held::begin(db).await;
+    held.run(sql).await;
+    held
 }
 
 /// A feed that is walked, and every (id, v) that it returned.
@@ -160,9 +140,9 @@ async fn ids_committed_out_of_order_are_found_and_rolled_back_ones_are_passed() 
             let mut walker = Walker::new(&config(&db), Feed::Insert).await;
             walker.restarts = restarts;
             walker.finds("the first row", 1, 0).await;
-            let mut late = Held::begin(&db, &row(engine, 2, 0)).await;
-            let mut undone = Held::begin(&db, &row(engine, 3, 0)).await;
-            let mut last = Held::begin(&db, &row(engine, 4, 0)).await;
+            let mut late = held(&db, &row(engine, 2, 0)).await;
+            let mut undone = held(&db, &row(engine, 3, 0)).await;
+            let mut last = held(&db, &row(engine, 4, 0)).await;
             db.run(row(engine, 5, 0)).await;
             walker.finds("the overtaker", 5, 0).await;
             last.run("COMMIT").await;
@@ -190,7 +170,7 @@ async fn a_transaction_that_is_open_for_long_is_waited_for() {
             let mut updates = Walker::new(&config(&db), Feed::Update).await;
             (inserts.restarts, updates.restarts) = (restarts, restarts);
             inserts.finds("the first row", 1, 0).await;
-            let mut held = Held::begin(&db, &row(engine, 2, 0)).await;
+            let mut held = held(&db, &row(engine, 2, 0)).await;
             held.run(&write(engine, 1, 7)).await;
             db.run(row(engine, 3, 0)).await;
             let since = Instant::now();
@@ -234,7 +214,7 @@ async fn without_the_right_settle_holds() {
         let mut inserts = Walker::new(&config, Feed::Insert).await;
         let mut updates = Walker::new(&config, Feed::Update).await;
         inserts.finds("the first row", 1, 0).await;
-        let mut held = Held::begin(&db, &row(engine, 2, 0)).await;
+        let mut held = held(&db, &row(engine, 2, 0)).await;
         held.run(&write(engine, 1, 7)).await;
         db.run(row(engine, 3, 0)).await;
         updates.goes_on(Duration::from_millis(3500)).await;
@@ -277,9 +257,9 @@ async fn one_time_many_rows_and_two_writes_within_it() {
                 db.texts(format!("SELECT CAST({} AS CHAR(40))", now(engine))).await[0][0].clone().unwrap();
             let set = |v: i64, ids: &str| format!("UPDATE t SET v = {v}, u = '{time}' WHERE id IN ({ids})");
             db.run(set(1, "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 30, 33, 34, 35, 36, 37, 38, 39, 40")).await;
-            let mut late = Held::begin(&db, &set(1, "11, 12, 13, 14, 15, 16, 17, 18")).await;
+            let mut late = held(&db, &set(1, "11, 12, 13, 14, 15, 16, 17, 18")).await;
             late.run(&set(2, "5, 20, 40")).await;
-            let mut undone = Held::begin(&db, &set(2, "30")).await;
+            let mut undone = held(&db, &set(2, "30")).await;
             walker.finds("the last of the first", 40, 1).await;
             walker.goes_on(SETTLE * 2).await;
             undone.run("ROLLBACK").await;
@@ -350,7 +330,7 @@ async fn wall_is_set(engine: Engine, hours: i64, back: bool) {
     let sets = |id: i64, v: i64| format!("UPDATE t SET v = {v}, u = {now} WHERE id = {id}");
     assert!(utc() < set, "the server started before its clock was set");
     db.run(sets(1, 1)).await;
-    let mut held = Held::begin(&db, &sets(2, 1)).await;
+    let mut held = held(&db, &sets(2, 1)).await;
     for walker in [&mut walker, &mut forgetful] {
         walker.finds("a change before", 1, 1).await;
     }
@@ -387,7 +367,7 @@ async fn few_statements_are_run() {
     db.run("INSERT INTO t SELECT seq, seq, 0, NOW() FROM seq_1_to_30000").await;
     let mut inserts = Walker::new(&config(&db), Feed::Insert).await;
     let mut updates = Walker::new(&config(&db), Feed::Update).await;
-    let _held = Held::begin(&db, "INSERT INTO t VALUES (100000, 0, 0, NOW())").await;
+    let _held = held(&db, "INSERT INTO t VALUES (100000, 0, 0, NOW())").await;
     for round in 0..6 {
         let first = 200_000 + round * 3000;
         db.run(format!("INSERT INTO t SELECT {first} + seq, seq, 0, NOW() FROM seq_1_to_3000")).await;

@@ -20,8 +20,13 @@ impl Dice {
     }
 
     /// A number below `bound`, which is not zero.
+    pub fn number(&mut self, bound: u64) -> u64 {
+        self.roll() % bound
+    }
+
+    /// The same for places.
     pub fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.roll() % bound as u64).unwrap()
+        usize::try_from(self.number(bound as u64)).unwrap()
     }
 }
 
