@@ -129,7 +129,7 @@ fn answered(d: &Delivery, p: &Prepared) -> Settlement {
         revision: p.revision,
         began: NOW,
         took: Duration::from_millis(3),
-        outcome: AttemptOutcome::Accepted { status: 200 },
+        outcome: AttemptOutcome::Accepted { status: 200, answer: None },
     };
     Settlement {
         id: d.id,

@@ -13,6 +13,7 @@ use crate::admin::ControlSocket;
 use crate::base::chain::chain;
 use crate::base::clock::Clock;
 use crate::config::Config;
+use crate::deliver::CallerError;
 use crate::engine::{
     Callback, ControlHandle, Janitor, Manager, Notifier, Places, Scanner, StatusBoard, Stop, Supervisor,
     TaskKind,
@@ -68,7 +69,7 @@ pub enum BuildError {
     Notify(#[from] NotifyError),
     /// The HTTP client cannot be made.
     #[error("the HTTP client cannot be made")]
-    Http(#[from] reqwest::Error),
+    Http(#[from] CallerError),
 }
 
 /// Built, connected as far as possible, and idle.

@@ -43,7 +43,8 @@ impl Outside<'_> {
             Kind::Url => Some("http://unset.invalid/".to_owned()),
             Kind::Smtp => Some("smtp://unset.invalid".to_owned()),
             // In the form of a key for signatures, which is a password as good as any.
-            Kind::Secret => Some(format!("whsec_{}", "A".repeat(32))),
+            Kind::Secret | Kind::Secrets => Some(format!("whsec_{}", "A".repeat(32))),
+            Kind::Headers => Some(UNSET.to_owned()),
             _ if key == "user" => Some(UNSET.to_owned()),
             _ => None,
         }

@@ -106,6 +106,7 @@ fn value(text: &str, node: &Value<'_>, kind: Option<Kind>, ranges: &mut Vec<Rang
                     }
                     Some(Kind::Map(scope)) => Some(Kind::Object(scope)),
                     Some(Kind::Columns) => Some(Kind::Object(Scope::Column)),
+                    Some(Kind::Headers) => Some(Kind::Headers),
                     _ => keys::find_anywhere(name).map(|key| key.kind),
                 };
                 value(text, &property.value, below, ranges);

@@ -7,6 +7,7 @@
 //!              └──────────────── problem, mask ──────────────────────────────► Report
 //! ```
 
+mod answer;
 mod check;
 mod column;
 mod dsn;
@@ -19,9 +20,12 @@ mod lexer;
 mod load;
 mod mask;
 pub(crate) mod nearest;
+mod numbers;
 mod problem;
 mod read;
+mod receiver;
 mod reference;
+mod retry;
 mod rule;
 mod runtime;
 mod schema;
@@ -30,21 +34,23 @@ mod section;
 mod task;
 mod zone;
 
+pub use answer::AnswerRule;
 pub use column::{ColumnConfig, ColumnPolicy, Tolerance, Trim};
 pub(crate) use duration::{parse as parse_duration, show as show_duration};
 pub(crate) use env::UNSET;
 pub use explain::explain;
 pub use load::{Loaded, load, load_names, parse};
 pub use problem::{Problem, Report, Severity};
+pub use receiver::{Auth, BodyForm, CallbackConfig, CallbackTls, ValueForm};
 pub use reference::{Lang, reference};
+pub use retry::{LONGEST_ASKED, RetryPolicy, Then};
 pub use rule::Rule;
 pub use runtime::{
     Config, LogConfig, LogFormat, LogLevel, NotifyConfig, SmtpConfig, SmtpSecurity, StateConfig,
 };
 pub use schema::schema;
 pub use task::{
-    BodyForm, CallbackConfig, Confirm, DestinationConfig, Dsn, Engine, RetryPolicy, SourceConfig, Start,
-    TaskConfig, Then, TimeLayout, Tls, UpdateConfig, ValueForm,
+    Confirm, DestinationConfig, Dsn, Engine, SourceConfig, Start, TaskConfig, TimeLayout, Tls, UpdateConfig,
 };
 
 #[cfg(test)]

@@ -75,7 +75,12 @@ impl Rule {
         if values.clone().any(|(value, _)| matches!(value, Value::TooLarge(_))) {
             return None;
         }
-        match self.work_out(values.map(|(value, class)| cel_value(value, class))) {
+        self.holds_for(values.map(|(value, class)| cel_value(value, class)))
+    }
+
+    /// As [`Rule::holds`], for values in the form of CEL.
+    pub(super) fn holds_for(&self, values: impl Iterator<Item = cel::Value>) -> Option<bool> {
+        match self.work_out(values) {
             Ok(cel::Value::Bool(truth)) => Some(truth),
             Ok(cel::Value::Null) => Some(false),
             _ => None,

@@ -102,6 +102,14 @@ fn kind(kind: Kind) -> Value {
         Kind::Number { most, .. } => json!({ "type": "integer", "minimum": 0, "maximum": most }),
         Kind::DurationOrFalse => json!({ "anyOf": [{ "const": false }, { "type": "string" }] }),
         Kind::Word(words) => json!({ "anyOf": [{ "enum": words }, outside] }),
+        Kind::Secrets => {
+            let list = json!({ "type": "array", "minItems": 1, "items": { "type": "string" } });
+            json!({ "anyOf": [{ "type": "string" }, list] })
+        }
+        Kind::Headers => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
+        Kind::Networks => json!({ "type": "array", "items": { "type": "string" } }),
+        Kind::Words(words) => json!({ "type": "array", "minItems": 1, "items": { "enum": words } }),
+        Kind::Factor => json!({ "type": "number", "minimum": 1, "maximum": 100 }),
         Kind::Addresses => json!({ "type": "array", "minItems": 1, "items": { "type": "string" } }),
         Kind::Columns => {
             let entry = json!({ "anyOf": [{ "type": "string" }, reference(Scope::Column)] });
@@ -121,6 +129,7 @@ fn kind(kind: Kind) -> Value {
         | Kind::Duration
         | Kind::Pause
         | Kind::Then
+        | Kind::Percent
         | Kind::Dsn
         | Kind::Url
         | Kind::Smtp

@@ -8,7 +8,7 @@ use super::keys::Kind;
 pub(crate) fn ranges(kind: Option<Kind>, text: &str) -> Vec<Range<usize>> {
     match kind {
         Some(_) if is_reference(text) => Vec::new(),
-        None | Some(Kind::Secret) => std::iter::once(0..text.len()).collect(),
+        None | Some(Kind::Secret | Kind::Secrets | Kind::Headers) => std::iter::once(0..text.len()).collect(),
         Some(Kind::Dsn | Kind::Smtp) => place(text),
         Some(Kind::Url) => http(text),
         Some(_) => Vec::new(),

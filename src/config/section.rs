@@ -192,6 +192,31 @@ impl Reader<'_> {
         Some(array.elements.iter().filter_map(|element| self.found(kind, name, element)).collect())
     }
 
+    /// A text, or a list of them.
+    pub(crate) fn one_or_more(&mut self, section: &Section<'_>, name: &str) -> Option<Vec<Found<String>>> {
+        match &section.get(name)?.value {
+            Value::Array(_) => self.texts(section, name),
+            node => self.found(section.kind(name), name, node).map(|found| vec![found]),
+        }
+    }
+
+    /// The entries of a key that maps names onto texts, each with the span of its name.
+    pub(crate) fn named_texts<'a>(
+        &mut self,
+        section: &Section<'a>,
+        name: &str,
+    ) -> Option<Vec<(&'a str, Span, Found<String>)>> {
+        let kind = section.kind(name);
+        let (object, _) = self.object(section, name)?;
+        self.no_duplicates(object);
+        let mut texts = Vec::new();
+        for property in &object.properties {
+            let (name, at) = (property.name.as_str(), name_span(property));
+            texts.push((name, at, self.found(kind, name, &property.value)?));
+        }
+        Some(texts)
+    }
+
     /// The entries of `columns`, each with the span of its name.
     pub(crate) fn columns<'a>(
         &mut self,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{ColumnConfig, Rule};
+use super::{CallbackConfig, ColumnConfig, RetryPolicy, Rule};
 use crate::base::secret::Secret;
 use crate::model::{DestinationName, TaskName};
 
@@ -109,85 +109,6 @@ pub struct DestinationConfig {
     pub callbacks: bool,
 }
 
-/// The HTTP endpoint that is told.
-#[derive(Clone)]
-pub struct CallbackConfig {
-    /// Absolute `http` or `https` URL.
-    pub url: url::Url,
-    /// Key of the Standard Webhooks signature (the bytes behind `whsec_`); `None`: unsigned.
-    pub secret: Option<Secret<Vec<u8>>>,
-    /// One deadline from connect to the last byte of the answer.
-    pub timeout: Duration,
-    /// Which body is sent.
-    pub body: BodyForm,
-    /// How values are written in it.
-    pub values: ValueForm,
-    /// Calls open at the same time.
-    pub concurrency: usize,
-}
-
-impl CallbackConfig {
-    /// The URL without account and parameters, both of which may hold secrets: what logs and messages show.
-    pub fn place(&self) -> String {
-        format!("{}{}", self.url.origin().ascii_serialization(), self.url.path())
-    }
-}
-
-/// Shows the URL as [`CallbackConfig::place`] does.
-impl fmt::Debug for CallbackConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CallbackConfig")
-            .field("url", &self.place())
-            .field("secret", &self.secret)
-            .field("timeout", &self.timeout)
-            .field("body", &self.body)
-            .field("values", &self.values)
-            .field("concurrency", &self.concurrency)
-            .finish()
-    }
-}
-
-/// Which body a callback has (`"body"`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BodyForm {
-    /// `{"type", "srcColumn"}`.
-    Full,
-    /// The bare row, as cupid-go's code sent it.
-    Row,
-    /// `{"type", "srcColumn", "changed"}`.
-    Diff,
-}
-
-/// How values are written in a callback (`"values"`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ValueForm {
-    /// Text or null.
-    Text,
-    /// JSON numbers and booleans where they are exact; integers above 2^53 and decimals stay text.
-    Json,
-}
-
-/// When failed attempts are made again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RetryPolicy {
-    /// Pause before each quick try (`failureJobRetrySecond`).
-    pub delay: Duration,
-    /// Quick tries after the first attempt.
-    pub tries: u32,
-    /// What comes when they are used up.
-    pub then: Then,
-}
-
-impl RetryPolicy {
-    /// The longest pause between two attempts.
-    pub fn longest(&self) -> Duration {
-        match self.then {
-            Then::Every(pause) => self.delay.max(pause),
-            Then::Dead => self.delay,
-        }
-    }
-}
-
 /// When a difference is believed (DESIGN section 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Confirm {
@@ -197,15 +118,6 @@ pub struct Confirm {
     pub lag: Duration,
     /// A copy that showed no version seen in this time, while its source moved, is stuck.
     pub hot: Duration,
-}
-
-/// What happens when the quick tries are used up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Then {
-    /// Tried at this interval for ever (state `slow`).
-    Every(Duration),
-    /// Waits for a person (state `dead`).
-    Dead,
 }
 
 /// A database to connect to, whatever notation it was written in.

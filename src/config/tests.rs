@@ -154,8 +154,7 @@ fn the_example_is_the_legacy_file() {
         (destination.callback.concurrency, destination.callback.timeout),
         (4, Duration::from_secs(10))
     );
-    let retry =
-        RetryPolicy { delay: Duration::from_secs(10), tries: 3, then: Then::Every(Duration::from_secs(600)) };
+    let retry = RetryPolicy::fixed(Duration::from_secs(10), 3, Then::Every(Duration::from_secs(600)));
     assert_eq!((&destination.retry, destination.verify), (&retry, Some(Duration::from_secs(30))));
     // State below /tmp is the one thing to say about it.
     assert_eq!(loaded.warnings.len(), 1, "{:?}", loaded.warnings);
@@ -271,13 +270,13 @@ fn the_nearest_policy_wins() {
     assert_eq!((crm.verify, search.verify), (None, seconds(10)));
     assert_eq!((crm.callbacks, search.callbacks), (true, false));
     // The task's `retry` replaces the top level's as a whole; what it leaves open is the default.
-    assert_eq!(crm.retry, RetryPolicy { delay: Duration::from_secs(10), tries: 5, then: Then::Dead });
+    assert_eq!(crm.retry, RetryPolicy::fixed(Duration::from_secs(10), 5, Then::Dead));
     let hourly = Then::Every(Duration::from_secs(3600));
-    assert_eq!(search.retry, RetryPolicy { delay: Duration::from_secs(60), tries: 3, then: hourly });
+    assert_eq!(search.retry, RetryPolicy::fixed(Duration::from_secs(60), 3, hourly));
     assert_eq!(orders.destinations[0].retry.delay, Duration::from_secs(5));
     assert_eq!((users.source.zone, orders.source.zone), (Some(chrono_tz::UTC), Some(chrono_tz::UTC)));
     assert_eq!(crm.dsn.password.as_ref().unwrap().expose(), "can ary");
-    assert_eq!(crm.callback.secret.as_ref().unwrap().expose().len(), 24);
+    assert_eq!(crm.callback.secrets[0].expose().len(), 24);
     let names: Vec<&str> = orders.destinations.iter().map(|destination| destination.name.as_str()).collect();
     assert_eq!(names, ["crm.order", "crm.order-2"]);
 }

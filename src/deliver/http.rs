@@ -1,13 +1,15 @@
-//! The call itself: one POST under one deadline. Redirects are not followed, proxies of the environment not used, and
-//! at most 64 KiB of the answer are read.
+//! The call itself: one POST under one deadline; at most 64 KiB of the answer are read.
 
 use std::error::Error as _;
 use std::io;
 use std::time::{Duration, Instant};
 
-use reqwest::{Client, Response, StatusCode, redirect};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::{Client, Response, StatusCode};
 
-use super::sign::signature;
+use super::address::{Addresses, Blocked};
+use super::client::{self, CallerError};
+use super::sign::signatures;
 use crate::base::chain::chain;
 use crate::base::clock::Clock;
 use crate::config::CallbackConfig;
@@ -15,11 +17,14 @@ use crate::model::{AttemptOutcome, DeliveryId, ErrorClass, TaskName};
 
 /// Most bytes of an answer that are read.
 const ANSWER_LIMIT: usize = 64 * 1024;
+/// Most bytes of an answer that are kept.
+const ANSWER_KEPT: usize = 4 * 1024;
 
 /// Calls one receiver.
 #[derive(Clone, Debug)]
 pub struct Caller {
     client: Client,
+    addresses: Addresses,
     receiver: CallbackConfig,
     clock: Clock,
 }
@@ -43,26 +48,23 @@ impl Caller {
     /// Prepares calls to `receiver`; nothing is connected yet.
     ///
     /// # Errors
-    /// If the TLS set-up of this machine cannot be read.
-    pub fn new(receiver: CallbackConfig, clock: Clock) -> Result<Self, reqwest::Error> {
-        let client = Client::builder()
-            .user_agent(concat!("cupid/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .tcp_nodelay(true)
-            .pool_max_idle_per_host(receiver.concurrency)
-            .pool_idle_timeout(Duration::from_secs(30))
-            .timeout(receiver.timeout)
-            .build()?;
-        Ok(Self { client, receiver, clock })
+    /// If a certificate cannot be used, or the TLS set-up of this machine cannot be read.
+    pub fn new(receiver: CallbackConfig, clock: Clock) -> Result<Self, CallerError> {
+        let addresses = Addresses::new(&receiver.allow);
+        let client = client::client(&receiver, addresses.clone())?;
+        Ok(Self { client, addresses, receiver, clock })
     }
 
     /// Makes the call. Whatever happens is an outcome, not an error.
     pub async fn call(&self, message: &Message) -> (AttemptOutcome, Duration) {
         let began = Instant::now();
-        let outcome = match self.post(message).await {
-            Ok(response) => self.judge(response).await,
-            Err(e) => failed(&e),
+        let outcome = match self.addresses.vet_host(&self.receiver.url) {
+            // The proxy connects, and is asked to.
+            Err(e) if self.receiver.proxy.is_none() => refused(ErrorClass::BlockedAddress, e.to_string()),
+            _ => match self.post(message).await {
+                Ok(response) => self.judge(response).await,
+                Err(e) => failed(&e),
+            },
         };
         (outcome, began.elapsed())
     }
@@ -73,43 +75,100 @@ impl Caller {
         let mut request = self
             .client
             .post(self.receiver.url.clone())
-            .header("content-type", "application/json")
+            .header(CONTENT_TYPE, "application/json")
             .header("webhook-timestamp", timestamp)
             .header("cupid-task", header_text(message.task.as_str()))
             .header("cupid-delivery", message.delivery.to_string())
             .header("cupid-revision", message.revision)
             .header("cupid-attempt", message.attempt);
-        if let Some(secret) = &self.receiver.secret {
-            request = request
-                .header("webhook-signature", signature(secret.expose(), &id, timestamp, &message.body));
+        if !self.receiver.secrets.is_empty() {
+            let signatures = signatures(&self.receiver.secrets, &id, timestamp, &message.body);
+            request = request.header("webhook-signature", signatures);
         }
-        request.header("webhook-id", id).body(message.body.to_vec()).send().await
+        let packed = if self.receiver.gzip { client::gzip(&message.body).ok() } else { None };
+        let body = match packed {
+            Some(packed) => {
+                request = request.header(CONTENT_ENCODING, "gzip");
+                packed
+            }
+            None => message.body.to_vec(),
+        };
+        request.header("webhook-id", id).body(body).send().await
     }
 
     async fn judge(&self, mut response: Response) -> AttemptOutcome {
         let status = response.status();
+        let retry_after = retry_after(&response, self.clock.now());
         // The answer is part of the call: a receiver that hangs in its body has not taken the message.
-        let mut read = 0;
-        while read < ANSWER_LIMIT {
+        let mut answer = Vec::new();
+        while answer.len() < ANSWER_LIMIT {
             match response.chunk().await {
-                Ok(Some(chunk)) => read += chunk.len(),
+                Ok(Some(chunk)) => {
+                    answer.extend_from_slice(&chunk[..chunk.len().min(ANSWER_LIMIT - answer.len())]);
+                }
                 Ok(None) => break,
                 Err(e) => return failed(&e),
             }
         }
-        if status.is_success() {
-            return AttemptOutcome::Accepted { status: status.as_u16() };
-        }
-        let class = match status {
-            StatusCode::TOO_MANY_REQUESTS => ErrorClass::Http429,
-            s if s.is_redirection() => ErrorClass::Http3xx,
-            s if s.is_client_error() => ErrorClass::Http4xx,
-            s if s.is_server_error() => ErrorClass::Http5xx,
-            _ => ErrorClass::Protocol,
+        let said = head(&answer);
+        let (class, detail) = match status {
+            s if s.is_success() => {
+                match self.receiver.success.as_ref().map(|rule| (rule, rule.holds(&answer))) {
+                    None | Some((_, Ok(true))) => {
+                        return AttemptOutcome::Accepted { status: status.as_u16(), answer: said };
+                    }
+                    Some((rule, Ok(false))) => {
+                        let detail =
+                            format!("the receiver answered {status}, and `{}` does not hold", rule.as_str());
+                        (ErrorClass::BodyRule, detail)
+                    }
+                    Some((rule, Err(why))) => {
+                        let rule = rule.as_str();
+                        let detail = format!(
+                            "the receiver answered {status}, and its answer cannot be judged by `{rule}`: {why}"
+                        );
+                        (ErrorClass::BodyRule, detail)
+                    }
+                }
+            }
+            StatusCode::TOO_MANY_REQUESTS => (ErrorClass::Http429, answered(status)),
+            s if s.is_redirection() => {
+                (ErrorClass::Http3xx, format!("{}; redirects are not followed", answered(status)))
+            }
+            s if s.is_client_error() => (ErrorClass::Http4xx, answered(status)),
+            s if s.is_server_error() => (ErrorClass::Http5xx, answered(status)),
+            _ => (ErrorClass::Protocol, answered(status)),
         };
-        let detail = format!("the receiver answered {status}");
-        AttemptOutcome::Failed { class, status: Some(status.as_u16()), detail }
+        AttemptOutcome::Failed { class, status: Some(status.as_u16()), detail, answer: said, retry_after }
     }
+}
+
+fn answered(status: StatusCode) -> String {
+    format!("the receiver answered {status}")
+}
+
+/// What is kept of an answer: a text of one piece, cut at a character.
+fn head(answer: &[u8]) -> Option<Box<str>> {
+    let text = String::from_utf8_lossy(&answer[..answer.len().min(ANSWER_KEPT)]);
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.into())
+}
+
+/// Seconds or a date, as far as it can be read; what lies in the past says nothing.
+fn retry_after(response: &Response, now: i64) -> Option<Duration> {
+    let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let seconds = match value.parse::<u64>() {
+        Ok(seconds) => seconds,
+        Err(_) => {
+            let at = chrono::DateTime::parse_from_rfc2822(value).ok()?.timestamp();
+            u64::try_from(at.checked_sub(now / 1000)?).ok()?
+        }
+    };
+    (seconds > 0).then(|| Duration::from_secs(seconds))
+}
+
+fn refused(class: ErrorClass, detail: String) -> AttemptOutcome {
+    AttemptOutcome::Failed { class, status: None, detail, answer: None, retry_after: None }
 }
 
 /// Header values are ASCII; anything else in a task's name is percent-encoded, as receivers can decode it.
@@ -132,7 +191,7 @@ fn failed(error: &reqwest::Error) -> AttemptOutcome {
             _ => chain(error).to_string(),
         };
     }
-    AttemptOutcome::Failed { class, status: None, detail }
+    refused(class, detail)
 }
 
 fn classify(error: &reqwest::Error) -> ErrorClass {
@@ -143,14 +202,16 @@ fn classify(error: &reqwest::Error) -> ErrorClass {
         return ErrorClass::InvalidRequest;
     }
     let mut cause = error.source();
+    let mut dns = false;
     while let Some(e) = cause {
+        if e.is::<Blocked>() {
+            return ErrorClass::BlockedAddress;
+        }
         if e.is::<rustls::Error>() {
             return ErrorClass::Tls;
         }
         // hyper-util says which step failed only in words.
-        if e.to_string().starts_with("dns error") {
-            return ErrorClass::Dns;
-        }
+        dns |= e.to_string().starts_with("dns error");
         if let Some(io) = e.downcast_ref::<io::Error>() {
             if io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
                 return ErrorClass::Tls;
@@ -161,7 +222,9 @@ fn classify(error: &reqwest::Error) -> ErrorClass {
         }
         cause = e.source();
     }
-    if error.is_connect() {
+    if dns {
+        ErrorClass::Dns
+    } else if error.is_connect() {
         ErrorClass::Connect
     } else if error.is_request() || error.is_body() {
         ErrorClass::Reset

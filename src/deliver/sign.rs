@@ -4,8 +4,16 @@ use base64::Engine as _;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// The value of `webhook-signature`.
-pub(super) fn signature(secret: &[u8], id: &str, timestamp: i64, body: &[u8]) -> String {
+use crate::base::secret::Secret;
+
+/// The value of `webhook-signature`: one signature by each key.
+pub(super) fn signatures(secrets: &[Secret<Vec<u8>>], id: &str, timestamp: i64, body: &[u8]) -> String {
+    let each = secrets.iter().map(|secret| signature(secret.expose(), id, timestamp, body));
+    each.collect::<Vec<_>>().join(" ")
+}
+
+/// One signature: `v1,` and the base64 of the code.
+pub fn signature(secret: &[u8], id: &str, timestamp: i64, body: &[u8]) -> String {
     let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(secret).expect("HMAC takes keys of any length");
     mac.update(id.as_bytes());
     mac.update(format!(".{timestamp}.").as_bytes());

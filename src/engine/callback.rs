@@ -14,7 +14,7 @@ use super::lane::Lane;
 use super::watcher::{Waits, Watcher};
 use super::{Places, StatusBoard, Stop};
 use crate::base::clock::Clock;
-use crate::deliver::Caller;
+use crate::deliver::{Caller, CallerError};
 use crate::notify::Alert;
 use crate::outbox::{Learner, Policy};
 use crate::store::Store;
@@ -49,14 +49,14 @@ impl Callback {
     /// Lanes for every destination of every task.
     ///
     /// # Errors
-    /// If an HTTP client cannot be made.
+    /// If a receiver cannot be called as it is configured.
     pub fn new(
         store: &Arc<dyn Store>,
         places: &Places,
         clock: &Clock,
         alerts: &mpsc::Sender<Alert>,
         status: &StatusBoard,
-    ) -> Result<Self, reqwest::Error> {
+    ) -> Result<Self, CallerError> {
         let (mut lanes, mut watchers) = (Vec::new(), Vec::new());
         let mut wakes = Vec::new();
         for task in &places.tasks {

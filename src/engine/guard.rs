@@ -12,6 +12,7 @@ use crate::store::{Store, StoreError};
 /// Names of the notes.
 const PAUSED: &str = "paused";
 const AGREED: &str = "agreed";
+const PARKED: &str = "parked";
 /// What the note says once a person has let a storm pass.
 const ACCEPTED: &str = "accepted";
 
@@ -21,6 +22,8 @@ pub(super) struct Guard {
     pub(super) task: TaskName,
     pub(super) destination: DestinationName,
     paused: AtomicBool,
+    /// The receiver said that it is gone.
+    parked: AtomicBool,
     accepted: AtomicBool,
     storm: Mutex<Storm>,
     agreed: Mutex<(Agreed, bool)>,
@@ -38,6 +41,7 @@ impl Guard {
             destination,
             // Until it is known: what was paused before a restart is paused after it.
             paused: AtomicBool::new(true),
+            parked: AtomicBool::new(false),
             accepted: AtomicBool::new(false),
             storm: Mutex::default(),
             agreed: Mutex::default(),
@@ -55,12 +59,24 @@ impl Guard {
         self.accepted.store(accepted, Ordering::Relaxed);
         let why = note.filter(|_| !accepted);
         self.paused.store(why.is_some(), Ordering::Relaxed);
-        Ok(why)
+        let parked = self.store.recall(task, destination, PARKED).await?;
+        self.parked.store(parked.is_some(), Ordering::Relaxed);
+        Ok(why.or(parked))
+    }
+
+    /// The receiver says that it is gone for good: what waits for it is kept, and nothing is sent until a person says
+    /// so. Returns whether that is new.
+    pub(super) async fn park(&self, why: &str) -> Result<bool, StoreError> {
+        if self.parked.swap(true, Ordering::Relaxed) {
+            return Ok(false);
+        }
+        self.store.remember(&self.task, &self.destination, PARKED, Some(why.to_owned())).await?;
+        Ok(true)
     }
 
     /// Whether nothing may be sent now.
     pub(super) fn is_paused(&self) -> bool {
-        self.paused.load(Ordering::Relaxed)
+        self.paused.load(Ordering::Relaxed) || self.parked.load(Ordering::Relaxed)
     }
 
     /// Rows that agreed.
@@ -99,7 +115,7 @@ impl Guard {
     /// Takes in what asking showed. Returns why nothing may be sent any more, if that is so.
     pub(super) async fn asked(&self, asked: Asked) -> Result<Option<String>, StoreError> {
         lock(&self.storm).passed();
-        let goes_on = if self.is_paused() { asked.is_over() } else { !asked.is_storm() };
+        let goes_on = if self.paused.load(Ordering::Relaxed) { asked.is_over() } else { !asked.is_storm() };
         if goes_on {
             if self.paused.swap(false, Ordering::Relaxed) | self.accepted.swap(false, Ordering::Relaxed) {
                 self.store.remember(&self.task, &self.destination, PAUSED, None).await?;
@@ -121,8 +137,12 @@ impl Guard {
 
     /// A person lets it pass. Returns whether it was paused.
     pub(super) async fn resume(&self) -> Result<bool, StoreError> {
-        if !self.is_paused() {
-            return Ok(false);
+        let parked = self.parked.swap(false, Ordering::Relaxed);
+        if parked {
+            self.store.remember(&self.task, &self.destination, PARKED, None).await?;
+        }
+        if !self.paused.load(Ordering::Relaxed) {
+            return Ok(parked);
         }
         self.store.remember(&self.task, &self.destination, PAUSED, Some(ACCEPTED.to_owned())).await?;
         self.accepted.store(true, Ordering::Relaxed);

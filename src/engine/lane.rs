@@ -261,6 +261,9 @@ impl Lane {
         };
         let now = self.clock.now();
         let answered = after_attempt(&delivery, &outcome, &self.policy, now);
+        if answered.parks {
+            self.park().await;
+        }
         let next_s = f64::from(u32::try_from(answered.due.saturating_sub(now)).unwrap_or(0)) / 1000.0;
         self.log(&delivery, prepared.attempt, &outcome, took, answered.to.state, next_s);
         if let (true, AttemptOutcome::Failed { class, detail, .. }) = (answered.entered_slow, &outcome) {
@@ -290,6 +293,23 @@ impl Lane {
             now,
         };
         self.settle(settlement, stop).await;
+    }
+
+    /// The receiver answered 410.
+    async fn park(&self) {
+        let config = &self.places.config;
+        let receiver = config.destinations[self.destination].callback.place();
+        let why = format!(
+            "the receiver {receiver} answered 410 Gone; what waits for it is kept, and nothing is sent until `cupid resume` \
+             says that it is there again"
+        );
+        match self.guard.park(&why).await {
+            Ok(_) => {
+                let destination = &config.destinations[self.destination].name;
+                self.status.paused(&config.name, destination, Some(&why));
+            }
+            Err(e) => self.status.store_failed(&e),
+        }
     }
 
     /// Repeats until the result is durable: an answer that was given must not be forgotten because a disk is full.
@@ -322,7 +342,7 @@ impl Lane {
         let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let (task, destination, delivery, state) = (&d.task, &d.destination, d.id, to.as_str());
         match outcome {
-            AttemptOutcome::Accepted { status } => {
+            AttemptOutcome::Accepted { status, .. } => {
                 self.status.called(true);
                 info!(%task, %destination, %delivery, kind = d.kind.as_str(), attempt, status, took_ms, state,
                     "callback accepted");

@@ -185,10 +185,12 @@ pub struct Attempt {
 /// What came of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AttemptOutcome {
-    /// Answered 2xx.
+    /// Answered 2xx, and with `success` what the rule wants.
     Accepted {
         /// HTTP status.
         status: u16,
+        /// The beginning of the answer, for the history; `None`: it was empty.
+        answer: Option<Box<str>>,
     },
     /// Answered something else, or not at all.
     Failed {
@@ -198,6 +200,10 @@ pub enum AttemptOutcome {
         status: Option<u16>,
         /// One line for people: what was met; never the body sent.
         detail: String,
+        /// The beginning of the answer, for the history; `None`: there was none, or it was empty.
+        answer: Option<Box<str>>,
+        /// How long the receiver asks us to stay away (`retry-after`), as it says.
+        retry_after: Option<Duration>,
     },
     /// We stopped or crashed while the call was open; spends no try.
     Unknown,
@@ -224,13 +230,76 @@ pub enum ErrorClass {
     Http429,
     /// The receiver failed.
     Http5xx,
+    /// Answered 2xx, and the answer does not say what `success` wants.
+    BodyRule,
     /// Any other answer that is not HTTP as we know it.
     Protocol,
+    /// The receiver's name leads to an address that is not called (link-local, a cloud's metadata).
+    BlockedAddress,
     /// The request could not be built.
     InvalidRequest,
 }
 
+/// Where a failure belongs when people count them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ErrorGroup {
+    /// The other side could not be reached, or the connection broke.
+    Connection,
+    /// What was to be sent or read cannot be.
+    Data,
+    /// The other side is there and does not work.
+    System,
+    /// The other side works and says no.
+    Business,
+}
+
+impl ErrorGroup {
+    /// The word used in logs, in the API and as a metric label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connection => "connection",
+            Self::Data => "data",
+            Self::System => "system",
+            Self::Business => "business",
+        }
+    }
+}
+
 impl ErrorClass {
+    /// Every class.
+    pub const ALL: [Self; 13] = [
+        Self::Dns,
+        Self::Connect,
+        Self::Tls,
+        Self::Timeout,
+        Self::Reset,
+        Self::Http3xx,
+        Self::Http4xx,
+        Self::Http429,
+        Self::Http5xx,
+        Self::BodyRule,
+        Self::Protocol,
+        Self::BlockedAddress,
+        Self::InvalidRequest,
+    ];
+
+    /// The inverse of [`ErrorClass::as_str`].
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.as_str() == word)
+    }
+
+    /// Where it belongs.
+    pub fn group(self) -> ErrorGroup {
+        match self {
+            Self::Dns | Self::Connect | Self::Tls | Self::Timeout | Self::Reset => ErrorGroup::Connection,
+            Self::InvalidRequest => ErrorGroup::Data,
+            Self::Http3xx | Self::Http429 | Self::Http5xx | Self::Protocol | Self::BlockedAddress => {
+                ErrorGroup::System
+            }
+            Self::Http4xx | Self::BodyRule => ErrorGroup::Business,
+        }
+    }
+
     /// The word used in the state, in logs and as a metric label.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -243,7 +312,9 @@ impl ErrorClass {
             Self::Http4xx => "http_4xx",
             Self::Http429 => "http_429",
             Self::Http5xx => "http_5xx",
+            Self::BodyRule => "body_rule",
             Self::Protocol => "protocol",
+            Self::BlockedAddress => "blocked_address",
             Self::InvalidRequest => "invalid_request",
         }
     }

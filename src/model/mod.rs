@@ -11,7 +11,7 @@ mod row;
 mod value;
 
 pub use column::{Class, Column};
-pub use delivery::{Attempt, AttemptOutcome, Delivery, DeliveryKind, ErrorClass, Sent, State};
+pub use delivery::{Attempt, AttemptOutcome, Delivery, DeliveryKind, ErrorClass, ErrorGroup, Sent, State};
 pub use finding::{Finding, Verdict};
 pub use id::{DeliveryId, DestinationName, Feed, Position, RowId, RunId, TaskName};
 pub use row::{Key, Row, SourceRow, row_size};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Step;
+use super::schedule::{asked, jittered, quick_pause};
 use crate::base::clock::{UnixMs, ms};
 use crate::config::{Confirm, RetryPolicy, Then};
 use crate::model::{AttemptOutcome, Delivery, DeliveryKind, Sent, State};
@@ -82,6 +83,8 @@ pub struct Answered {
     pub due: UnixMs,
     /// Whether it entered the slow lane just now: people are told.
     pub entered_slow: bool,
+    /// Whether nothing may be sent to the receiver any more until a person says so.
+    pub parks: bool,
 }
 
 fn keep(d: &Delivery) -> Transition {
@@ -175,7 +178,7 @@ fn still_different(d: &Delivery, verify: Duration, policy: &Policy, now: UnixMs)
 
 /// Decides after an attempt.
 pub fn after_attempt(d: &Delivery, outcome: &AttemptOutcome, policy: &Policy, now: UnixMs) -> Answered {
-    let open = |to, due| Answered { to, due, entered_slow: false };
+    let open = |to, due| Answered { to, due, entered_slow: false, parks: false };
     match outcome {
         // Interrupted by our own end: spends no try, comes again with the same id.
         AttemptOutcome::Unknown => {
@@ -192,21 +195,35 @@ pub fn after_attempt(d: &Delivery, outcome: &AttemptOutcome, policy: &Policy, no
                 ),
             }
         }
-        AttemptOutcome::Failed { .. } => {
+        // The receiver says that it is gone for good: nothing is sent to it until a person says so.
+        AttemptOutcome::Failed { status: Some(410), .. } => {
+            let state = if d.state == State::Verify { State::Main } else { d.state };
+            let to = Transition { state, renew: false, acked_at: None, ..keep(d) };
+            Answered { parks: true, ..open(to, now) }
+        }
+        AttemptOutcome::Failed { class, retry_after, .. } => {
             let tries = d.tries + 1;
             // That an older message was acknowledged says nothing about this one.
             let to = Transition { tries, renew: false, acked_at: None, ..keep(d) };
+            if !policy.retry.repeats(*class) {
+                return open(Transition { state: State::Dead, ..to }, now);
+            }
+            let seed = xxhash_rust::xxh3::xxh3_64(d.id.0.as_bytes()).wrapping_add(u64::from(d.attempts));
             if tries <= policy.retry.tries {
-                let due = now.saturating_add(ms(policy.retry.delay));
-                return open(Transition { state: State::Retry, ..to }, due);
+                let pause = asked(quick_pause(&policy.retry, tries, seed), *retry_after);
+                return open(Transition { state: State::Retry, ..to }, now.saturating_add(ms(pause)));
             }
             match policy.retry.then {
                 Then::Dead => open(Transition { state: State::Dead, ..to }, now),
-                Then::Every(pause) => Answered {
-                    to: Transition { state: State::Slow, ..to },
-                    due: now.saturating_add(ms(pause)),
-                    entered_slow: d.state != State::Slow,
-                },
+                Then::Every(pause) => {
+                    let pause = asked(jittered(pause, policy.retry.jitter, seed), *retry_after);
+                    Answered {
+                        to: Transition { state: State::Slow, ..to },
+                        due: now.saturating_add(ms(pause)),
+                        entered_slow: d.state != State::Slow,
+                        parks: false,
+                    }
+                }
             }
         }
     }

@@ -3,6 +3,7 @@
 
 mod confirm;
 mod lifecycle;
+mod schedule;
 mod storm;
 mod wait;
 

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-
-use super::{line, shown};
-use crate::base::secret::Secret;
+use super::{line, receiver, shown};
 use crate::config::problem::Problem;
 use crate::config::read::{Found, Reader, json};
 use crate::config::section::Section;
@@ -21,8 +18,8 @@ pub(super) fn check(r: &mut Reader<'_>, destination: &Section<'_>, workers: usiz
     }
     let section = r.below(destination, "callbackNotification")?;
     r.out.open(Some("callbackNotification"));
-    let url = url(r, &section);
-    let secret = secret(r, &section);
+    let url = url(r, &section, "url");
+    let access = receiver::check(r, &section, url.as_ref());
     let timeout = r.duration(&section, "timeout");
     let timeout = shown(r, "timeout", timeout, TIMEOUT, |value| json(&duration::show(*value)));
     let body = r.word(&section, "body");
@@ -42,20 +39,35 @@ pub(super) fn check(r: &mut Reader<'_>, destination: &Section<'_>, workers: usiz
     });
     let concurrency = shown(r, "concurrency", concurrency, workers.max(LEAST_CONCURRENCY), usize::to_string);
     r.out.close();
-    Some(CallbackConfig { url: url?, secret: secret.ok()?, timeout, body, values, concurrency })
+    let access = access?;
+    Some(CallbackConfig {
+        url: url?,
+        secrets: access.secrets,
+        headers: access.headers,
+        auth: access.auth,
+        tls: access.tls,
+        proxy: access.proxy,
+        gzip: access.gzip,
+        success: access.success,
+        allow: access.allow,
+        timeout,
+        body,
+        values,
+        concurrency,
+    })
 }
 
-fn url(r: &mut Reader<'_>, section: &Section<'_>) -> Option<url::Url> {
-    let found = r.required(section, "url")?;
+pub(super) fn url(r: &mut Reader<'_>, section: &Section<'_>, name: &str) -> Option<url::Url> {
+    let found = r.required(section, name)?;
     match http_url(&found.value) {
         Ok(url) => {
             let origin = line(r, found.span);
             let shown = if found.value.contains("://") { found.json } else { with_scheme(&found) };
-            r.out.leaf("url", shown, origin);
+            r.out.leaf(name, shown, origin);
             Some(url)
         }
         Err(reason) => {
-            let problem = Problem::error(found.span, format!("`url` cannot be used: {reason}"));
+            let problem = Problem::error(found.span, format!("`{name}` cannot be used: {reason}"));
             r.report(
                 problem.help("write \"http://host:port/path\" or \"https://…\"; `http://` may be left out"),
             );
@@ -88,31 +100,6 @@ pub(super) fn http_url(text: &str) -> Result<url::Url, String> {
         return Err("it names no host".to_owned());
     }
     Ok(url)
-}
-
-fn secret(r: &mut Reader<'_>, section: &Section<'_>) -> Result<Option<Secret<Vec<u8>>>, ()> {
-    if !section.has("secret") {
-        return Ok(None);
-    }
-    // An empty one must not quietly mean "unsigned".
-    let found = r.required(section, "secret").ok_or(())?;
-    let bytes = found.value.strip_prefix("whsec_").and_then(|rest| {
-        let rest = rest.trim_end_matches('=');
-        base64::engine::general_purpose::STANDARD_NO_PAD.decode(rest).ok()
-    });
-    match bytes {
-        Some(bytes) if (24..=64).contains(&bytes.len()) => {
-            let origin = line(r, found.span);
-            r.out.leaf("secret", found.json, origin);
-            Ok(Some(Secret::new(bytes)))
-        }
-        _ => {
-            let problem =
-                Problem::error(found.span, "`secret` must be `whsec_` and the base64 of 24 to 64 bytes");
-            r.report(problem.help("make one: echo whsec_$(openssl rand -base64 32)"));
-            Err(())
-        }
-    }
 }
 
 #[cfg(test)]

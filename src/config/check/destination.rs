@@ -7,6 +7,7 @@ use super::column::columns;
 use super::line;
 use super::place::Connections;
 use super::policy::{self, Layers};
+use super::retry;
 use super::source::text;
 use crate::config::problem::{Problem, Span};
 use crate::config::read::{Reader, json};
@@ -95,7 +96,7 @@ pub(super) fn check<'a>(
     let callback = callback::check(r, section, workers);
     policy::check_all(r, section);
     let layers = layers.around(*section, connection, top);
-    let retry = policy::retry(r, &layers, top);
+    let retry = retry::retry(r, &layers, top);
     let confirm = policy::confirm(r, &layers);
     let verify = policy::verify(r, &layers);
     let sweep = policy::sweep(r, &layers);

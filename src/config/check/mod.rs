@@ -8,6 +8,9 @@ mod notify;
 mod place;
 mod policy;
 mod process;
+mod receiver;
+mod retry;
+mod rule;
 mod source;
 
 pub(crate) use file::{File, check};

@@ -3,17 +3,15 @@
 use std::time::Duration;
 
 use super::place::origin;
+use super::retry;
 use crate::config::keys::{self, Scope};
 use crate::config::nearest::nearest;
 use crate::config::problem::Problem;
 use crate::config::read::{Found, Reader, json};
 use crate::config::section::Section;
-use crate::config::{Confirm, RetryPolicy, Then, duration, zone};
+use crate::config::{Confirm, duration, zone};
 
-const TRIES: u32 = 3;
-const THEN: Duration = Duration::from_secs(600);
 const VERIFY: Duration = Duration::from_secs(30);
-const DELAY: Duration = Duration::from_secs(10);
 const CONFIRM: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -47,7 +45,7 @@ impl<'a> Layers<'a> {
     }
 
     /// What the nearest layer with this key says, and where that is.
-    fn nearest<T>(
+    pub(super) fn nearest<T>(
         &self,
         r: &mut Reader<'_>,
         key: &str,
@@ -68,7 +66,7 @@ pub(super) fn check_all(r: &mut Reader<'_>, section: &Section<'_>) {
         r.number(section, "failureJobRetrySecond");
     }
     if can("retry") {
-        read_retry(r, section, DELAY);
+        retry::read(r, section, retry::DELAY);
     }
     for key in ["confirm", "lag", "hot", "settle"] {
         if can(key) {
@@ -163,50 +161,4 @@ pub(super) fn read_zone(r: &mut Reader<'_>, section: &Section<'_>) -> Option<Fou
             None
         }
     }
-}
-
-/// `retry`, with `failureJobRetrySecond` for what it leaves open.
-pub(super) fn retry(r: &mut Reader<'_>, layers: &Layers<'_>, top: &Section<'_>) -> RetryPolicy {
-    let legacy = r.number(top, "failureJobRetrySecond");
-    let delay = legacy.as_ref().map_or(DELAY, |found| Duration::from_secs(found.value));
-    let legacy_origin = legacy.map(|found| format!("failureJobRetrySecond (line {})", r.line(found.span)));
-    let found = layers.nearest(r, "retry", |r, section| read_retry(r, section, delay));
-    let (policy, origin) = match found {
-        Some((policy, origin)) => (policy, origin),
-        None => (RetryPolicy { delay, tries: TRIES, then: Then::Every(THEN) }, "default".to_owned()),
-    };
-    let delay_origin = match legacy_origin {
-        Some(legacy) if origin == "default" => legacy,
-        _ => origin.clone(),
-    };
-    r.out.open(Some("retry"));
-    r.out.leaf("delay", json(&duration::show(policy.delay)), delay_origin);
-    r.out.leaf("tries", policy.tries.to_string(), origin.as_str());
-    let then = match &policy.then {
-        Then::Dead => "dead".to_owned(),
-        Then::Every(pause) => format!("every {}", duration::show(*pause)),
-    };
-    r.out.leaf("then", json(&then), origin);
-    r.out.close();
-    policy
-}
-
-fn read_retry(r: &mut Reader<'_>, section: &Section<'_>, delay: Duration) -> Option<RetryPolicy> {
-    let retry = r.below(section, "retry")?;
-    let delay = r.duration(&retry, "delay").map_or(delay, |found| found.value);
-    let tries = r.number(&retry, "tries").map_or(TRIES, |found| u32::try_from(found.value).unwrap_or(TRIES));
-    let then = r.text(&retry, "then").and_then(|found| {
-        let every = found.value.strip_prefix("every ").map(str::trim).map(duration::parse);
-        match every {
-            Some(Ok(pause)) if !pause.is_zero() => Some(Then::Every(pause)),
-            None if found.value == "dead" => Some(Then::Dead),
-            _ => {
-                let expected =
-                    keys::find(Scope::Retry, "then").map_or_else(String::new, |key| key.kind.expected());
-                r.report(Problem::error(found.span, format!("`then` must be {expected}")));
-                None
-            }
-        }
-    });
-    Some(RetryPolicy { delay, tries, then: then.unwrap_or(Then::Every(THEN)) })
 }

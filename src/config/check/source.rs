@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::place::Connections;
 use super::policy::{self, Layers};
-use super::{line, shown};
-use crate::config::problem::{Problem, Span};
+use super::{line, rule, shown};
+use crate::config::problem::Problem;
 use crate::config::read::{Reader, json};
 use crate::config::section::Section;
 use crate::config::{Rule, SourceConfig, Start, TimeLayout, UpdateConfig, layout, zone};
@@ -142,16 +142,8 @@ fn deleted_when(r: &mut Reader<'_>, section: &Section<'_>) -> Result<Option<Rule
             Ok(Some(rule))
         }
         Err(problem) => {
-            // Only a text that stands in the file as it is has its characters where the file has them.
-            let start = found.span.start + 1 + problem.at;
-            let as_written = !found.outside && found.value.len() + 2 == found.span.end - found.span.start;
-            let place = if as_written { Span { start, end: start + 1 } } else { found.span };
-            // The message may quote the rule.
-            let message = if found.outside { "it is no rule".to_owned() } else { problem.message };
-            let report = Problem::error(place, format!("`deletedWhen` cannot be used: {message}"));
-            r.report(
-                report.help("write a CEL rule over columns of the source, for example \"IsDelete == 1\""),
-            );
+            let help = "write a CEL rule over columns of the source, for example \"IsDelete == 1\"";
+            rule::report(r, "deletedWhen", &found, &problem, help);
             Err(())
         }
     }

@@ -80,6 +80,12 @@ pub(crate) enum Kind {
     DurationOrFalse,
     /// One of a few words.
     Word(&'static [&'static str]),
+    /// Some of a few words.
+    Words(&'static [&'static str]),
+    /// A number from 1 to 100, which need not be whole.
+    Factor,
+    /// A percentage from `"0%"` to `"100%"`.
+    Percent,
     /// `"every <duration>"` or `"dead"`.
     Then,
     /// A data source name; its password is secret.
@@ -94,6 +100,12 @@ pub(crate) enum Kind {
     Addresses,
     /// Text that must never be shown.
     Secret,
+    /// One such text, or a list of them.
+    Secrets,
+    /// Names of HTTP headers onto such texts.
+    Headers,
+    /// A list of addresses or networks.
+    Networks,
     /// A time layout.
     Layout,
     /// A time zone.
@@ -124,6 +136,11 @@ impl Kind {
         match self {
             Self::Text | Self::Secret => "a text in double quotes".to_owned(),
             Self::Name => "a name of letters, digits, `.`, `_` and `-`, in double quotes".to_owned(),
+            Self::Secrets => "a text in double quotes, or a list of them, the newest first".to_owned(),
+            Self::Headers => {
+                "an object of header names, for example {\"x-api-key\": \"${API_KEY}\"}".to_owned()
+            }
+            Self::Networks => "a list of addresses or networks, for example [\"169.254.10.0/24\"]".to_owned(),
             Self::Path => "a path in double quotes".to_owned(),
             Self::Bool => "true or false".to_owned(),
             Self::Switch => "\"on\" or \"off\"".to_owned(),
@@ -141,6 +158,12 @@ impl Kind {
                     _ => quoted.concat(),
                 }
             }
+            Self::Words(words) => {
+                let quoted: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+                format!("a list of some of {}", quoted.join(", "))
+            }
+            Self::Factor => "a number from 1 to 100, without quotes".to_owned(),
+            Self::Percent => "a percentage from \"0%\" to \"100%\"".to_owned(),
             Self::Then => "\"dead\", or \"every\" and a duration, for example \"every 10m\"".to_owned(),
             Self::Dsn => "a data source name in double quotes".to_owned(),
             Self::Url => {
@@ -169,7 +192,7 @@ impl Kind {
 
     /// Whether no part of the value may be shown.
     pub(crate) fn is_secret(self) -> bool {
-        matches!(self, Self::Secret)
+        matches!(self, Self::Secret | Self::Secrets | Self::Headers)
     }
 
     /// Whether a part of the value may be a password.

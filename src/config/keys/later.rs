@@ -22,7 +22,7 @@ pub(super) const KEYS: &[Key] = &[
     later("where", &[Source, Destination, Task]),
     later("write", &[Destination]),
     later("deletedWhen", &[Destination]),
-    later("success", &[Callback]),
+    later("batch", &[Callback]),
     later("http", PLACE),
     later("file", PLACE),
     later("sftp", PLACE),

@@ -3,6 +3,23 @@
 use super::Scope::{Connection, Destination, Retry, Source, Task, Top};
 use super::{Key, Kind, REQUIRED, Status};
 
+/// The words of [`crate::model::ErrorClass`].
+const CLASSES: &[&str] = &[
+    "dns",
+    "connect",
+    "tls",
+    "timeout",
+    "reset",
+    "http_3xx",
+    "http_4xx",
+    "http_429",
+    "http_5xx",
+    "body_rule",
+    "protocol",
+    "blocked_address",
+    "invalid_request",
+];
+
 pub(super) const KEYS: &[Key] = &[
     Key::new(
         "connections",
@@ -65,8 +82,40 @@ pub(super) const KEYS: &[Key] = &[
         &[Retry],
         Kind::Duration,
         "",
-        "Pause before each quick try. Without it: `failureJobRetrySecond`.",
-        "每次快速重试前的等待时间。不写时取 `failureJobRetrySecond`。",
+        "Pause before the first quick try, and without `factor` before each. Without it: `failureJobRetrySecond`.",
+        "首次快速重试前的等待时间（不写 `factor` 时每次都是）。不写时取 `failureJobRetrySecond`。",
+    ),
+    Key::new(
+        "factor",
+        &[Retry],
+        Kind::Factor,
+        "1",
+        "By how much each further pause is longer: 2 doubles it.",
+        "之后每次等待时间的倍数：2 表示逐次加倍。",
+    ),
+    Key::new(
+        "max",
+        &[Retry],
+        Kind::Duration,
+        "\"1h\"",
+        "The longest pause that `factor` leads to.",
+        "`factor` 所能达到的最长等待时间。",
+    ),
+    Key::new(
+        "jitter",
+        &[Retry],
+        Kind::Percent,
+        "\"0%\"",
+        "By which part of itself each pause may be shorter or longer, so that many do not come at once.",
+        "每次等待时间随机增减的比例，避免同时重试。",
+    ),
+    Key::new(
+        "on",
+        &[Retry],
+        Kind::Words(CLASSES),
+        "",
+        "Classes of failures that are tried again; after any other a person decides (`dead`). Without it: all but `invalid_request` and `blocked_address`. A 410 pauses the receiver instead, until `cupid resume`.",
+        "哪些类别的失败会重试；其余的等待人工处理（`dead`）。不写时为除 `invalid_request` 和 `blocked_address` 之外的全部。410 则暂停该接收方，直到 `cupid resume`。",
     ),
     Key::new(
         "tries",

@@ -46,11 +46,7 @@ fn acknowledged() -> Delivery {
 
 fn policy() -> Policy {
     Policy {
-        retry: RetryPolicy {
-            delay: Duration::from_secs(10),
-            tries: 3,
-            then: Then::Every(Duration::from_secs(600)),
-        },
+        retry: RetryPolicy::fixed(Duration::from_secs(10), 3, Then::Every(Duration::from_secs(600))),
         confirm: Confirm {
             floor: Duration::from_secs(1),
             lag: Duration::from_secs(60),
@@ -65,8 +61,13 @@ const SENT: Sent = Sent { kind: DeliveryKind::Missing, row: ROW };
 const DIFFERS: Seen = Seen::Disagrees(SENT);
 const MOVED: Seen = Seen::Disagrees(Sent { kind: DeliveryKind::Missing, row: OTHER });
 const HALF_MENDED: Seen = Seen::Disagrees(Sent { kind: DeliveryKind::Differs, row: ROW });
-const REFUSED: AttemptOutcome =
-    AttemptOutcome::Failed { class: ErrorClass::Connect, status: None, detail: String::new() };
+const REFUSED: AttemptOutcome = AttemptOutcome::Failed {
+    class: ErrorClass::Connect,
+    status: None,
+    detail: String::new(),
+    answer: None,
+    retry_after: None,
+};
 
 #[test]
 fn an_equal_look_heals_whatever_the_state() {
@@ -217,8 +218,12 @@ fn retries_of_an_unchanged_row_keep_their_revision() {
 #[test]
 fn without_verify_a_2xx_is_the_end() {
     let policy = Policy { verify: None, ..policy() };
-    let answered =
-        after_attempt(&delivery(State::Main), &AttemptOutcome::Accepted { status: 204 }, &policy, NOW);
+    let answered = after_attempt(
+        &delivery(State::Main),
+        &AttemptOutcome::Accepted { status: 204, answer: None },
+        &policy,
+        NOW,
+    );
     assert_eq!(answered.to.state, State::Delivered);
     // A difference that arrived meanwhile, but turned out to be the row just sent, is not sent again.
     let reopened = Delivery { state: State::Main, ..acknowledged() };

@@ -103,9 +103,10 @@ pub(super) static SETTLE: LazyLock<ForRows> = LazyLock::new(|| {
 /// their claims on, so the claim says whose attempt it was.
 pub(super) static LOG: LazyLock<ForRows> = LazyLock::new(|| {
     ForRows::new(
-        &["of", "claim", "number", "revision", "began", "took_ms", "outcome", "status", "detail"],
-        "INSERT OR REPLACE INTO attempt (delivery, number, revision, began, took_ms, outcome, status, detail)
-         SELECT seq, v.number, v.revision, v.began, v.took_ms, v.outcome, v.status, v.detail
+        &["of", "claim", "number", "revision", "began", "took_ms", "outcome", "status", "detail", "answer"],
+        "INSERT OR REPLACE INTO attempt
+             (delivery, number, revision, began, took_ms, outcome, status, detail, answer)
+         SELECT seq, v.number, v.revision, v.began, v.took_ms, v.outcome, v.status, v.detail, v.answer
          FROM v CROSS JOIN delivery AS d ON seq = (
              SELECT min(seq) FROM delivery INDEXED BY delivery_id WHERE id = v.of AND claims >= v.claim)",
     )
@@ -277,12 +278,14 @@ pub(super) async fn settle(
     for (text, piece) in LOG.pieces(&attempts) {
         let mut query = sqlx::query(text);
         for (s, attempt) in piece {
-            let (outcome, status, detail) = match &attempt.outcome {
-                AttemptOutcome::Accepted { status } => ("accepted", Some(*status), None),
-                AttemptOutcome::Failed { class, status, detail } => {
-                    (class.as_str(), *status, Some(detail.as_str()))
+            let (outcome, status, detail, answer) = match &attempt.outcome {
+                AttemptOutcome::Accepted { status, answer } => {
+                    ("accepted", Some(*status), None, answer.as_deref())
                 }
-                AttemptOutcome::Unknown => ("unknown", None, None),
+                AttemptOutcome::Failed { class, status, detail, answer, .. } => {
+                    (class.as_str(), *status, Some(detail.as_str()), answer.as_deref())
+                }
+                AttemptOutcome::Unknown => ("unknown", None, None, None),
             };
             query = query
                 .bind(s.id.0.as_bytes().as_slice())
@@ -293,7 +296,8 @@ pub(super) async fn settle(
                 .bind(i64::try_from(attempt.took.as_millis()).unwrap_or(i64::MAX))
                 .bind(outcome)
                 .bind(status)
-                .bind(detail);
+                .bind(detail)
+                .bind(answer);
         }
         query.execute(&mut *connection).await?;
     }

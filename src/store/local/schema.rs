@@ -4,7 +4,7 @@
 pub(super) const APPLICATION_ID: i64 = 0x6375_7064;
 
 /// Each entry lifts the schema by one version, in one transaction.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V5];
 
 /// Times are Unix milliseconds. `claimed_until` NULL: nobody works on it; `claims` is the number of the current or last
 /// claim. `found`: digest of the difference found last since the claim began. `calling`: when the open call began, or 0.
@@ -108,4 +108,9 @@ CREATE TABLE note (
     value TEXT NOT NULL,
     PRIMARY KEY (task, destination, name)
 ) WITHOUT ROWID;
+";
+
+/// Attempts: the beginning of what the receiver answered.
+const V5: &str = "
+ALTER TABLE attempt ADD COLUMN answer TEXT;
 ";

@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use cupid::base::secret::Secret;
 use cupid::config::{
-    BodyForm, CallbackConfig, ColumnConfig, ColumnPolicy, DestinationConfig, Dsn, Engine, RetryPolicy,
-    SourceConfig, Start, Then, Tls, UpdateConfig, ValueForm,
+    BodyForm, CallbackConfig, CallbackTls, ColumnConfig, ColumnPolicy, DestinationConfig, Dsn, Engine,
+    RetryPolicy, SourceConfig, Start, Then, Tls, UpdateConfig, ValueForm,
 };
 use cupid::destination::Destination;
 use cupid::model::{DestinationName, Feed, Position, Row, RowId, SourceRow, Value};
@@ -93,17 +93,20 @@ pub fn destination_config(db: &Db, table: &str, by: &str, columns: &[&str]) -> D
             .collect(),
         callback: CallbackConfig {
             url: "http://127.0.0.1:1/".parse().unwrap(),
-            secret: None,
+            secrets: Vec::new(),
+            headers: Vec::new(),
+            auth: None,
+            tls: CallbackTls::default(),
+            proxy: None,
+            gzip: false,
+            success: None,
+            allow: Vec::new(),
             timeout: Duration::from_secs(1),
             body: BodyForm::Full,
             values: ValueForm::Text,
             concurrency: 1,
         },
-        retry: RetryPolicy {
-            delay: Duration::from_secs(1),
-            tries: 3,
-            then: Then::Every(Duration::from_secs(600)),
-        },
+        retry: RetryPolicy::fixed(Duration::from_secs(1), 3, Then::Every(Duration::from_secs(600))),
         confirm: cupid::config::Confirm {
             floor: Duration::ZERO,
             lag: Duration::from_secs(60),

@@ -163,7 +163,13 @@ pub fn attempt(p: &Prepared, outcome: AttemptOutcome) -> Attempt {
 }
 
 pub fn refused() -> AttemptOutcome {
-    AttemptOutcome::Failed { class: ErrorClass::Http5xx, status: Some(500), detail: "busy".to_owned() }
+    AttemptOutcome::Failed {
+        class: ErrorClass::Http5xx,
+        status: Some(500),
+        detail: "busy".to_owned(),
+        answer: Some("later, please".into()),
+        retry_after: None,
+    }
 }
 
 /// Opens one delivery per difference of key 1 … n and claims them.

@@ -270,7 +270,7 @@ impl Pair {
                 let mut s = settlement(&d, to, self.now);
                 (s.due, s.seen) = (self.now + pause, seen.map(|f| [f; 16]));
                 if let Some(p) = self.prepared.get(&n) {
-                    s.attempt = Some(attempt(p, AttemptOutcome::Accepted { status: 200 }));
+                    s.attempt = Some(attempt(p, AttemptOutcome::Accepted { status: 200, answer: None }));
                     // One that ran out is already counted.
                     self.model.attempts += u64::from(self.model.held(key, n).is_some_and(|o| o.calling));
                 }

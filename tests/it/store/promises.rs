@@ -86,7 +86,7 @@ pub async fn what_was_handed_over_is_not_said_again_unless_it_changed(bed: &dyn 
         let p = message(&d, 1, 100 + state as u8, now);
         prepare(&*store, p.clone()).await;
         let done = Settlement {
-            attempt: Some(attempt(&p, AttemptOutcome::Accepted { status: 200 })),
+            attempt: Some(attempt(&p, AttemptOutcome::Accepted { status: 200, answer: None })),
             ..settlement(&d, state, now)
         };
         settle(&*store, done).await;
@@ -344,7 +344,7 @@ pub async fn an_expired_claim_can_do_no_more_harm(bed: &dyn Bed) {
     assert_eq!(store.expire_claims(i64::MAX - 1).await.unwrap(), 1);
 
     let accepted = |state| Settlement {
-        attempt: Some(attempt(&p, AttemptOutcome::Accepted { status: 200 })),
+        attempt: Some(attempt(&p, AttemptOutcome::Accepted { status: 200, answer: None })),
         ..settlement(&late, state, T0)
     };
     settle(&*store, accepted(State::Delivered)).await;
