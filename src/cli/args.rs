@@ -33,6 +33,12 @@ Example:
 Exit codes: 0 no problem (sample rows may differ), 2 a problem in the file, with a folder or, with --connect, at a \
 database; one that cannot be reached is a problem too, although the daemon would wait for it.";
 
+const SIGNATURE: &str = "\
+Example:
+  CUPID_SECRET=whsec_… cupid verify-signature --id 01J…-1 --timestamp 1760000000 --signature 'v1,…' body.json
+
+Exit codes: 0 valid, 1 not valid, 2 no secret, or the body cannot be read.";
+
 /// Finds every row on which a copy disagrees with its source, calls your webhook, and stays at it until the copy
 /// agrees.
 ///
@@ -109,6 +115,11 @@ pub(super) enum Command {
     /// Print the effective configuration with the origin of each value, secrets masked
     #[command(after_help = "Example:\n  cupid explain -c config.json")]
     Explain,
+    /// Tell whether a callback that arrived was signed by cupid, for those who write receivers
+    ///
+    /// The secret is that of the configuration, or the variable CUPID_SECRET.
+    #[command(after_help = SIGNATURE)]
+    VerifySignature(super::signature::Received),
     /// Print the JSON Schema of the configuration
     #[command(after_help = "Example:\n  cupid schema > cupid.schema.json")]
     Schema,

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use super::args::{self, Args, Command};
-use super::{check, demo, exit, resume, run, status, stop};
-use crate::config::{self, Loaded};
+use super::{check, demo, exit, resume, run, signature, status, stop};
+use crate::config::{self, Config, Loaded};
 
 /// The whole program.
 pub fn main() -> ExitCode {
@@ -43,6 +43,9 @@ async fn dispatch(args: Args) -> ExitCode {
     if args.parent.is_some_and(|parent| !demo::end_with(parent)) {
         return ExitCode::SUCCESS;
     }
+    if let (Some(Command::VerifySignature(received)), None) = (&args.command, &args.config) {
+        return verify_signature(received, None);
+    }
     let Some(path) = args.config.clone() else {
         return args::help();
     };
@@ -65,7 +68,18 @@ async fn dispatch(args: Args) -> ExitCode {
         Some(Command::Resume { task, destination }) => {
             resume::resume(&loaded.config, task.as_deref(), destination.as_deref()).await
         }
+        Some(Command::VerifySignature(received)) => verify_signature(&received, Some(&loaded.config)),
         Some(Command::Schema | Command::Demo { .. }) => ExitCode::SUCCESS,
+    }
+}
+
+fn verify_signature(received: &signature::Received, config: Option<&Config>) -> ExitCode {
+    match signature::keys(config) {
+        Ok(keys) => signature::verify(received, &keys),
+        Err(e) => {
+            eprintln!("error: {e}");
+            ExitCode::from(exit::CONFIG)
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod demo;
 mod dispatch;
 mod resume;
 mod run;
+mod signature;
 mod status;
 mod stop;
 

@@ -9,6 +9,7 @@
 mod alerts;
 mod bad_input;
 mod blocked;
+mod calls;
 mod canal;
 mod cli;
 mod compare;
