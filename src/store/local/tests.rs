@@ -3,7 +3,7 @@
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row};
 
-use super::{history, outbox, scan, schema};
+use super::{history, memory, outbox, scan, schema};
 
 #[tokio::test]
 async fn statements_use_their_indexes() {
@@ -40,7 +40,14 @@ async fn statements_use_their_indexes() {
         ("last", scan::LAST, vec!["INDEX delivery_key (task=? AND destination=? AND key=?)"]),
         ("begin", scan::BEGIN, vec!["INDEX delivery_key (task=? AND destination=? AND key=?)"]),
         ("counts", history::COUNTS, vec!["SCAN delivery USING COVERING INDEX delivery_state"]),
-        ("prune", history::ENDED_BEFORE, vec!["COVERING INDEX delivery_ended (ended_at<?)"]),
+        ("prune", history::ENDED_BEFORE, vec!["INDEX delivery_ended (ended_at<?)"]),
+        ("prune the unseen", history::UNSEEN_SINCE, vec!["INDEX delivery_told (seen_at<?)"]),
+        ("lighten", history::LIGHTEN, vec!["INDEX delivery_heavy (ended_at<?)"]),
+        ("remembers", memory::ANY, vec!["INDEX delivery_stands (task=? AND destination=?)"]),
+        ("remembered", memory::OF_KEYS, vec!["INDEX delivery_stands (task=? AND destination=? AND key=?)"]),
+        ("heal", memory::HEAL, vec!["(task=? AND destination=? AND key=?)"]),
+        ("forget", memory::FORGET, vec!["INDEX delivery_stands (task=? AND destination=? AND key=?)"]),
+        ("gone", memory::GONE, vec!["INDEX delivery_stands (task=? AND destination=?)"]),
         (
             "attempts",
             history::ATTEMPTS_BEFORE,
