@@ -236,3 +236,76 @@ fn write(
     let named = columns.iter().map(|c| &*c.name).zip(row);
     body(kind, named, &changed, receiver.body, receiver.values)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{DeliveryId, DestinationName, Key, RowId, TaskName};
+    use crate::outbox::Witness;
+
+    fn suspect() -> Delivery {
+        Delivery {
+            id: DeliveryId(uuid::Uuid::nil()),
+            task: TaskName::new("t"),
+            destination: DestinationName::new("d"),
+            key: Key::new([1_u8]),
+            row: RowId(1),
+            kind: DeliveryKind::Differs,
+            state: State::Suspect,
+            revision: 0,
+            tries: 0,
+            attempts: 0,
+            body: None,
+            sent: None,
+            fingerprint: [1; 16],
+            renew: true,
+            looks: 0,
+            unhealed: 0,
+            found_at: 1000,
+            acked_at: None,
+            watch: None,
+            shown: false,
+            claim: 1,
+        }
+    }
+
+    /// Only what says something about how copies follow; and it is handed on, so that it counts when it is settled.
+    #[test]
+    fn a_look_teaches_how_long_copies_need_and_when_they_do_not_come() {
+        let watch = Watch::begin(&Witness::default(), 2000);
+        let sent = Sent { kind: DeliveryKind::Differs, row: [1; 16] };
+        let disagrees = Seen::Disagrees(sent);
+        let taught = |d: &Delivery, seen, step| lesson(d, seen, step, Some(&watch), 5000);
+        let (d, wait) = (suspect(), Step::Wait(6000));
+        let healed = Lesson::Healed { found: 1000, stood: 2000, looked: 2000, now: 5000 };
+        assert_eq!(taught(&d, Seen::Agrees, wait), Some(healed));
+        assert_eq!(taught(&d, disagrees, Step::Confirmed), Some(Lesson::InVain(5000)));
+        assert_eq!(taught(&d, disagrees, wait), None);
+        assert_eq!(taught(&d, Seen::Gone, wait), None);
+        for never in [Seen::Ambiguous, Seen::TooLarge, Seen::NotComparable] {
+            assert_eq!(taught(&d, never, Step::Confirmed), None, "{never:?} is not waited for");
+        }
+        let called = Delivery { sent: Some(sent), ..suspect() };
+        assert_eq!(taught(&called, Seen::Agrees, wait), None, "a receiver has mended it");
+    }
+
+    #[test]
+    fn an_ambiguous_key_is_shown_once() {
+        let evidence_of = |d: &Delivery, to| {
+            let mut looked = Looked {
+                verdict: Some(Verdict::Ambiguous(2)),
+                row: None,
+                copy: None,
+                fingerprint: [7; 16],
+                witness: Witness::default(),
+                evidence: Some(Box::default()),
+            };
+            evidence(d, to, &mut looked).is_some()
+        };
+        assert!(evidence_of(&suspect(), State::Dead));
+        assert!(!evidence_of(&suspect(), State::Suspect), "not yet believed");
+        let shown = Delivery { shown: true, fingerprint: [7; 16], ..suspect() };
+        assert!(!evidence_of(&shown, State::Dead));
+        assert!(evidence_of(&Delivery { fingerprint: [6; 16], ..shown }, State::Dead), "other rows");
+    }
+}

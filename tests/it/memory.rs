@@ -49,7 +49,7 @@ impl Scene {
             None => {
                 // The update feed reads its window again and again.
                 let looks = self.looks();
-                self.daemon.until("it is looked at", LIMIT, || self.looks() >= looks + 3).await;
+                wait_for("it is looked at", LIMIT, async || (self.looks() >= looks + 3).then_some(())).await;
             }
         }
     }

@@ -15,8 +15,7 @@ pub(super) const ANY: &str = "SELECT EXISTS (SELECT 1 FROM delivery
     WHERE task = ?1 AND destination = ?2 AND forgotten = 0 AND state IN ('dead', 'delivered', 'closed'))";
 
 /// Keys come as one JSON list of their bytes in hexadecimal: one statement for any number of them.
-pub(super) const OF_KEYS: &str =
-    "SELECT d.key, d.kind FROM (SELECT DISTINCT unhex(value) AS asked FROM json_each(?3))
+pub(super) const OF_KEYS: &str = "SELECT d.key, d.kind FROM (SELECT unhex(value) AS asked FROM json_each(?3))
     CROSS JOIN delivery AS d ON d.task = ?1 AND d.destination = ?2 AND d.key = asked
     WHERE d.forgotten = 0 AND d.state IN ('dead', 'delivered', 'closed')";
 

@@ -179,7 +179,7 @@ async fn lost_flips(pair: Pair) {
 async fn a_copy_that_rests_has_not_stopped_following() {
     let pair = Pair::new(Engine::Sqlite).await.unwrap();
     pair.fill(21..=60).await;
-    let mut scene = Scene::new(pair, json!({ "confirm": "1s", "lag": "2s" })).await;
+    let scene = Scene::new(pair, json!({ "confirm": "1s", "lag": "2s" })).await;
     scene.pair.update(&[1, 2, 3, 4, 5], "Y").await;
     scene.until(5, "state = 'suspect'").await;
     scene.follow(&[1, 2, 3, 4, 5], "Y").await;
