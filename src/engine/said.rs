@@ -56,6 +56,8 @@ struct Kind<D> {
     pause: usize,
     unsaid: u64,
     total: u64,
+    /// How often it happened since something has worked.
+    streak: u64,
     /// Something has worked since it happened last.
     works: bool,
     /// The last line said that it is over.
@@ -89,7 +91,7 @@ impl<D: Clone> Said<D> {
         let kind = if full { OTHERS } else { kind };
         if let Some(known) = self.kinds.get_mut(kind) {
             (known.unsaid, known.total) = (known.unsaid + 1, known.total + 1);
-            (known.last, known.detail, known.works) = (now, detail, false);
+            (known.last, known.detail, known.works, known.streak) = (now, detail, false, known.streak + 1);
             return false;
         }
         let new = Kind {
@@ -100,6 +102,7 @@ impl<D: Clone> Said<D> {
             pause: 0,
             unsaid: 0,
             total: 1,
+            streak: 1,
             works: false,
             over: false,
         };
@@ -107,13 +110,13 @@ impl<D: Clone> Said<D> {
         true
     }
 
-    /// What these kinds are about has worked. Returns what is to be said at once: where both happen in turns, it is not
-    /// said again before the next count.
+    /// What these kinds are about has worked. Returns what is to be said at once: that it is over, where it happened more
+    /// than once in a row. Where both happen in turns it is over when it has not happened for a whole pause.
     pub(super) fn works(&mut self, of: impl Fn(&str) -> bool, now: Instant) -> Vec<Line<D>> {
         let mut lines = Vec::new();
         for (kind, known) in self.kinds.iter_mut().filter(|(kind, known)| !known.works && of(kind)) {
             known.works = true;
-            if !known.over {
+            if std::mem::take(&mut known.streak) > 1 && !known.over {
                 lines.push(known.over(kind, now));
             }
         }
@@ -191,8 +194,8 @@ mod tests {
         }
         assert!((3..10).contains(&lines), "{lines}");
         // It stays over.
-        assert_eq!(said.due(began + S * 2000).len(), 1);
-        assert_eq!(said.due(began + S * 3000), []);
+        assert_eq!(said.due(began + S * 2000).len(), 1, "the rest");
+        assert!(matches!(said.due(began + S * 3000)[..], [Line::Over { total: 6000, .. }]));
         assert!(said.kinds.is_empty());
         assert!(said.happened("503", 1, began + S * 3001), "and is new when it comes again");
     }

@@ -46,7 +46,7 @@ async fn statements_use_their_indexes() {
         ("remembers", memory::ANY, vec!["INDEX delivery_stands (task=? AND destination=?)"]),
         ("remembered", memory::OF_KEYS, vec!["INDEX delivery_stands (task=? AND destination=? AND key=?)"]),
         ("heal", memory::HEAL, vec!["(task=? AND destination=? AND key=?)"]),
-        ("forget", memory::FORGET, vec!["INDEX delivery_stands (task=? AND destination=? AND key=?)"]),
+        ("forget", memory::FORGET, vec!["(task=? AND destination=? AND key=?)"]),
         ("gone", memory::GONE, vec!["INDEX delivery_stands (task=? AND destination=?)"]),
         (
             "attempts",
