@@ -138,9 +138,12 @@ impl<D: Clone> Said<D> {
                     return false;
                 }
                 // Quiet, and nobody knows whether it is over.
-                (false, false) => (known.line, known.pause) = (now, 0),
+                (false, false) => {
+                    (known.line, known.pause) = (now, 0);
+                    return now - known.last < FORGOTTEN;
+                }
             }
-            now - known.last < FORGOTTEN
+            true
         });
         lines
     }
