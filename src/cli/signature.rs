@@ -37,10 +37,15 @@ pub(super) fn keys(config: Option<&Config>) -> Result<Vec<Vec<u8>>, String> {
         let receivers = config.tasks.iter().flat_map(|task| &task.destinations);
         let keys: Vec<Vec<u8>> =
             receivers.flat_map(|d| &d.callback.secrets).map(|secret| secret.expose().clone()).collect();
-        return if keys.is_empty() { Err("no `callbackNotification` has a `secret`".to_owned()) } else { Ok(keys) };
+        return if keys.is_empty() {
+            Err("no `callbackNotification` has a `secret`".to_owned())
+        } else {
+            Ok(keys)
+        };
     }
     let text = std::env::var("CUPID_SECRET").map_err(|_| {
-        "no secret: name a configuration with -c FILE, or put the secret into the variable CUPID_SECRET".to_owned()
+        "no secret: name a configuration with -c FILE, or put the secret into the variable CUPID_SECRET"
+            .to_owned()
     })?;
     let base64 = text.trim().strip_prefix("whsec_").unwrap_or(text.trim()).trim_end_matches('=');
     let key = base64::engine::general_purpose::STANDARD_NO_PAD.decode(base64);
@@ -57,12 +62,14 @@ pub(super) fn verify(received: &Received, keys: &[Vec<u8>]) -> ExitCode {
         }
     };
     let given: Vec<&str> = received.signature.split_whitespace().collect();
-    let good = keys.iter().any(|key| {
-        given.contains(&signature(key, &received.id, received.timestamp, &body).as_str())
-    });
+    let good = keys
+        .iter()
+        .any(|key| given.contains(&signature(key, &received.id, received.timestamp, &body).as_str()));
     if !good {
         println!("not valid: none of {} signatures was made with this secret over these bytes", given.len());
-        println!("check that the body is the exact bytes received, before any parsing, and that id and timestamp are of the same call");
+        println!(
+            "check that the body is the exact bytes received, before any parsing, and that id and timestamp are of the same call"
+        );
         return ExitCode::from(exit::DIFFERENCES);
     }
     let age = Clock::system().now() / 1000 - received.timestamp;

@@ -46,7 +46,8 @@ fn answering(status: u16, body: &str) -> Answer {
 async fn old_and_new_secret_are_both_accepted_by_an_independent_implementation() {
     let receiver = Receiver::answering(200).await;
     let (_pair, site, mut daemon) =
-        one_lost(&receiver.url(), json!({ "secret": [NEW, OLD], "gzip": true }), json!({ "verify": false })).await;
+        one_lost(&receiver.url(), json!({ "secret": [NEW, OLD], "gzip": true }), json!({ "verify": false }))
+            .await;
     daemon.until("it is called back", LIMIT, || receiver.count() == 1).await;
     let call = receiver.calls().remove(0);
     let mut body = Vec::new();
@@ -71,7 +72,16 @@ async fn old_and_new_secret_are_both_accepted_by_an_independent_implementation()
         let config = site.config.display().to_string();
         let (stamp, signature) = (call.header("webhook-timestamp"), call.header("webhook-signature"));
         site.run(&[
-            "verify-signature", "-c", &config, "--id", id, "--timestamp", stamp, "--signature", signature, &file,
+            "verify-signature",
+            "-c",
+            &config,
+            "--id",
+            id,
+            "--timestamp",
+            stamp,
+            "--signature",
+            signature,
+            &file,
         ])
     };
     let good = verify(call.id());
@@ -82,9 +92,10 @@ async fn old_and_new_secret_are_both_accepted_by_an_independent_implementation()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn headers_and_tokens_arrive_and_are_shown_nowhere() {
-    for (key, value, wanted) in
-        [("bearer", "canary-token", "Bearer canary-token"), ("basic", "robot:canary-pw", "Basic cm9ib3Q6Y2FuYXJ5LXB3")]
-    {
+    for (key, value, wanted) in [
+        ("bearer", "canary-token", "Bearer canary-token"),
+        ("basic", "robot:canary-pw", "Basic cm9ib3Q6Y2FuYXJ5LXB3"),
+    ] {
         let receiver = Receiver::answering(500).await;
         let settings = json!({ key: value, "headers": { "X-Api-Key": "canary-key" } });
         let (_pair, site, mut daemon) = one_lost(&receiver.url(), settings, json!({})).await;
@@ -104,7 +115,8 @@ async fn headers_and_tokens_arrive_and_are_shown_nowhere() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_200_that_says_no_is_a_failure_and_its_answer_is_kept() {
     let no = answering(200, r#"{"code":"7","msg":"row is locked"}"#);
-    let receiver = Receiver::scripted(vec![no, answering(200, "fine"), answering(200, r#"{"code":"0"}"#)]).await;
+    let receiver =
+        Receiver::scripted(vec![no, answering(200, "fine"), answering(200, r#"{"code":"0"}"#)]).await;
     let (_pair, site, mut daemon) =
         one_lost(&receiver.url(), json!({ "success": "code == \"0\"" }), json!({ "verify": false })).await;
     daemon.until("the third is believed", LIMIT, || receiver.answered() == 3).await;
@@ -160,7 +172,8 @@ async fn only_the_classes_that_are_named_are_tried_again() {
     let retry = json!({ "retry": { "delay": "1s", "on": ["connect", "timeout", "http_5xx"] } });
     let (_pair, site, _daemon) = one_lost(&receiver.url(), json!({}), retry).await;
     let dead = "SELECT count(*) FROM delivery WHERE state = 'dead' AND note LIKE 'http_4xx%'";
-    wait_for("a person decides", LIMIT, async || (state::try_number(&site, dead).await? == 1).then_some(())).await;
+    wait_for("a person decides", LIMIT, async || (state::try_number(&site, dead).await? == 1).then_some(()))
+        .await;
     assert_eq!(receiver.count(), 1);
 }
 
@@ -176,27 +189,35 @@ async fn pauses_grow_by_the_factor() {
         assert!(pause >= Duration::from_millis(least), "pause {i}: {pause:?}");
     }
     let dead = "SELECT count(*) FROM delivery WHERE state = 'dead'";
-    wait_for("then a person decides", LIMIT, async || (state::try_number(&site, dead).await? == 1).then_some(()))
-        .await;
+    wait_for("then a person decides", LIMIT, async || {
+        (state::try_number(&site, dead).await? == 1).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_metadata_address_is_never_called() {
     let (_pair, site, _daemon) = one_lost("http://0xa9fea9fe/latest/meta-data", json!({}), json!({})).await;
     let dead = "SELECT count(*) FROM attempt WHERE outcome = 'blocked_address' AND took_ms < 1000";
-    wait_for("it is refused at once", LIMIT, async || (state::try_number(&site, dead).await? == 1).then_some(()))
-        .await;
+    wait_for("it is refused at once", LIMIT, async || {
+        (state::try_number(&site, dead).await? == 1).then_some(())
+    })
+    .await;
     let waits = "SELECT count(*) FROM delivery WHERE state = 'dead'";
-    wait_for("a person decides", LIMIT, async || (state::try_number(&site, waits).await? == 1).then_some(())).await;
+    wait_for("a person decides", LIMIT, async || (state::try_number(&site, waits).await? == 1).then_some(()))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_proxy_is_used_if_it_is_configured_and_only_then() {
     let proxy = Receiver::answering(200).await;
     let nowhere = "http://receiver.invalid/fix";
-    let (_pair, _site, mut daemon) =
-        one_lost(nowhere, json!({ "proxy": proxy.url().trim_end_matches("/callback") }), json!({ "verify": false }))
-            .await;
+    let (_pair, _site, mut daemon) = one_lost(
+        nowhere,
+        json!({ "proxy": proxy.url().trim_end_matches("/callback") }),
+        json!({ "verify": false }),
+    )
+    .await;
     daemon.until("the proxy is asked", LIMIT, || proxy.count() == 1).await;
     assert_eq!(proxy.calls()[0].path, nowhere);
 
@@ -209,8 +230,10 @@ async fn a_proxy_is_used_if_it_is_configured_and_only_then() {
     }
     let _daemon = site.start();
     let dns = "SELECT count(*) FROM attempt WHERE outcome = 'dns'";
-    wait_for("the name leads nowhere", LIMIT, async || (state::try_number(&site, dns).await? >= 1).then_some(()))
-        .await;
+    wait_for("the name leads nowhere", LIMIT, async || {
+        (state::try_number(&site, dns).await? >= 1).then_some(())
+    })
+    .await;
     assert_eq!(proxy.count(), 1);
 }
 
@@ -259,7 +282,8 @@ async fn tls_receiver() -> u16 {
 async fn certificates_of_both_sides_are_checked() {
     let url = format!("https://localhost:{}/fix", tls_receiver().await);
     let ca = fixture("ca.pem").display().to_string();
-    let (cert, key) = (fixture("client.pem").display().to_string(), fixture("client.key").display().to_string());
+    let (cert, key) =
+        (fixture("client.pem").display().to_string(), fixture("client.key").display().to_string());
     let wanted = [
         (json!({ "ca": ca, "cert": cert, "key": key }), "accepted"),
         (json!({ "cert": cert, "key": key }), "tls"),
@@ -281,7 +305,8 @@ async fn certificates_of_both_sides_are_checked() {
 async fn what_cannot_work_is_told_at_the_start_all_at_once() {
     let pair = Pair::new(Engine::Sqlite).await.unwrap();
     let mut config = pair.inserts("https://example.com/fix");
-    config["retry"] = json!({ "factor": 0.5, "max": "1s", "delay": "5s", "jitter": "200%", "on": ["http_6xx"] });
+    config["retry"] =
+        json!({ "factor": 0.5, "max": "1s", "delay": "5s", "jitter": "200%", "on": ["http_6xx"] });
     let callback = &mut config["des"][0]["callbackNotification"];
     *callback = with(
         callback.clone(),
