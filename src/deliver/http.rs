@@ -194,6 +194,18 @@ fn failed(error: &reqwest::Error) -> AttemptOutcome {
     refused(class, detail)
 }
 
+/// Errors of TLS come wrapped, some more than once.
+fn is_tls(mut io: &io::Error) -> bool {
+    loop {
+        let Some(inner) = io.get_ref() else { return false };
+        if inner.is::<rustls::Error>() {
+            return true;
+        }
+        let Some(deeper) = inner.downcast_ref::<io::Error>() else { return false };
+        io = deeper;
+    }
+}
+
 fn classify(error: &reqwest::Error) -> ErrorClass {
     if error.is_timeout() {
         return ErrorClass::Timeout;
@@ -213,7 +225,7 @@ fn classify(error: &reqwest::Error) -> ErrorClass {
         // hyper-util says which step failed only in words.
         dns |= e.to_string().starts_with("dns error");
         if let Some(io) = e.downcast_ref::<io::Error>() {
-            if io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
+            if is_tls(io) {
                 return ErrorClass::Tls;
             }
             if io.kind() == io::ErrorKind::TimedOut {

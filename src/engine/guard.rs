@@ -79,6 +79,11 @@ impl Guard {
         self.paused.load(Ordering::Relaxed) || self.parked.load(Ordering::Relaxed)
     }
 
+    /// Whether nothing may be sent because the copy seems to be emptied.
+    pub(super) fn is_emptied(&self) -> bool {
+        self.paused.load(Ordering::Relaxed)
+    }
+
     /// Rows that agreed.
     pub(super) fn agreed(&self) -> Vec<RowId> {
         lock(&self.agreed).0.rows()

@@ -79,7 +79,7 @@ impl Watcher {
         let mut since = UnixMs::MIN;
         loop {
             since = steps.last(&self.clock).max(since);
-            if self.guard.is_paused() {
+            if self.guard.is_emptied() {
                 // Nobody looks meanwhile: what is found then must stand anew.
                 since = self.clock.now();
             }
@@ -105,7 +105,7 @@ impl Watcher {
 
     /// Looks at what is due; returns how long nothing else will be.
     async fn step(&self, since: UnixMs) -> Result<Duration, StoreError> {
-        if self.guard.is_paused() && self.storms().await? {
+        if self.guard.is_emptied() && self.storms().await? {
             return Ok(ASK);
         }
         let (task, destination) = (&self.places.config, &self.places.config.destinations[self.destination]);
@@ -194,15 +194,17 @@ impl Watcher {
                 asked
             }
             // The next look says what is wrong with the place.
-            Err(_) => return Ok(self.guard.is_paused()),
+            Err(_) => return Ok(self.guard.is_emptied()),
         };
-        let was_paused = self.guard.is_paused();
+        let was_paused = self.guard.is_emptied();
         let why = self.guard.asked(asked).await?;
         let (task, destination) = (&self.guard.task, &self.guard.destination);
         if let (Some(_), false) = (&why, was_paused) {
             self.tell_people(What::Emptied { looked: asked.looked, missing: asked.missing }, 1);
         }
-        self.status.paused(task, destination, why.as_deref());
+        if why.is_some() || was_paused {
+            self.status.paused(task, destination, why.as_deref());
+        }
         Ok(why.is_some())
     }
 

@@ -323,7 +323,7 @@ async fn what_cannot_work_is_told_at_the_start_all_at_once() {
         "`factor` must be a number from 1 to 100",
         "`max` is shorter than `delay`",
         "`jitter` must be a percentage",
-        "did you mean \"http_5xx\"?",
+        "did you mean \"http_3xx\"?",
         "`secret` is an empty list",
         "`bearer` and `basic` are both given",
         "cupid writes this header itself",

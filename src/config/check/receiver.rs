@@ -172,7 +172,6 @@ fn headers(r: &mut Reader<'_>, section: &Section<'_>) -> Option<Vec<(String, Sec
 
 fn tls(r: &mut Reader<'_>, section: &Section<'_>, url: Option<&url::Url>) -> Option<CallbackTls> {
     let (ca, cert, key) = (pem(r, section, "ca"), pem(r, section, "cert"), pem(r, section, "key"));
-    let (ca, cert, key) = (ca?, cert?, key?);
     let plain = url.is_some_and(|url| url.scheme() == "http");
     if let Some(at) = ["ca", "cert", "key"].iter().find_map(|name| section.key_span(name))
         && plain
@@ -180,17 +179,15 @@ fn tls(r: &mut Reader<'_>, section: &Section<'_>, url: Option<&url::Url>) -> Opt
         let problem = Problem::warning(at, "certificates are of no use with an `http://` URL");
         r.report(problem.help("write `https://` if the call is to be encrypted"));
     }
-    let identity = match (cert, key) {
-        (Some(cert), Some(key)) => Some((cert, key)),
-        (None, None) => None,
-        (cert, _) => {
-            let (given, missing) = if cert.is_some() { ("cert", "key") } else { ("key", "cert") };
-            let at = section.key_span(given).unwrap_or(section.at);
-            let problem = Problem::error(at, format!("`{given}` is given and `{missing}` is not"));
-            r.report(problem.help("give both files; they may be the same one"));
-            return None;
-        }
-    };
+    let (given, missing) = if section.has("cert") { ("cert", "key") } else { ("key", "cert") };
+    if section.has(given) && !section.has(missing) {
+        let at = section.key_span(given).unwrap_or(section.at);
+        let problem = Problem::error(at, format!("`{given}` is given and `{missing}` is not"));
+        r.report(problem.help("give both files; they may be the same one"));
+        return None;
+    }
+    let identity = cert?.zip(key?);
+    let ca = ca?;
     Some(CallbackTls { ca, identity })
 }
 
