@@ -78,6 +78,10 @@ fn secrets(r: &mut Reader<'_>, section: &Section<'_>) -> Option<Vec<Secret<Vec<u
 
 /// An empty one must not quietly mean "unsigned".
 fn secret(r: &mut Reader<'_>, found: &Found<String>) -> Option<Secret<Vec<u8>>> {
+    if found.value.trim().is_empty() {
+        r.report(Problem::error(found.span, "`secret` is empty"));
+        return None;
+    }
     let bytes = found.value.strip_prefix("whsec_").and_then(|rest| {
         base64::engine::general_purpose::STANDARD_NO_PAD.decode(rest.trim_end_matches('=')).ok()
     });
