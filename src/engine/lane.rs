@@ -16,7 +16,7 @@ use super::look::{Ready, Sorted, look};
 use super::places::TaskPlaces;
 use super::status::StatusBoard;
 use crate::base::chain::chain;
-use crate::base::clock::Clock;
+use crate::base::clock::{Clock, UnixMs};
 use crate::deliver::Caller;
 use crate::model::{Attempt, AttemptOutcome, Delivery, DeliveryId, State};
 use crate::notify::{Alert, What};
@@ -167,6 +167,7 @@ impl Lane {
                     sorted.settled.iter().for_each(|s| self.tell(s));
                     self.looks.notify_one();
                 }
+                self.give_back_due(sorted.left, UnixMs::MIN, None).await;
                 Ok(Refill::Ready(read_at, sorted.ready))
             }
             Err((error, pause)) => {
@@ -223,10 +224,14 @@ impl Lane {
     }
 
     async fn give_back(&self, claims: Vec<(DeliveryId, i64)>, pause: Duration, note: Option<String>) {
+        let due = self.clock.now().saturating_add(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX));
+        self.give_back_due(claims, due, note).await;
+    }
+
+    async fn give_back_due(&self, claims: Vec<(DeliveryId, i64)>, due: UnixMs, note: Option<String>) {
         if claims.is_empty() {
             return;
         }
-        let due = self.clock.now().saturating_add(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX));
         if let Err(e) = self.store.release(claims, due, note).await {
             // The lease gives them back by itself.
             self.status.store_failed(&e);

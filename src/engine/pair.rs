@@ -224,14 +224,12 @@ impl Pair {
         let keys: Vec<Option<Key>> =
             rows.iter().map(|row| self.key_form.key(&row.values[self.read.key])).collect();
         let heavy = |row: &SourceRow| row.values[self.read.key].weight() > LONGEST_KEY;
-        let asked = rows.iter().zip(&keys).filter(|(row, key)| key.is_some() && !heavy(row));
-        let copies = self.look_up(asked.map(|(row, _)| &row.values[self.read.key])).await?;
         let carried = rows.iter().zip(&keys).filter_map(|(row, key)| Some((row.id, key.as_ref()?)));
         let several = several(carried);
         if let Some(e) = rows.iter().take(10).find_map(|row| self.no_rule(&row.values)) {
             return Err(e);
         }
-        let judged = rows.iter().zip(&keys).map(|(row, key)| {
+        let judge = |row: &SourceRow, key: &Option<Key>, copies: &HashMap<Key, Vec<Row>>| {
             let (mut verdict, mut fingerprint, mut witness) =
                 (Verdict::NotComparable, [0; 16], Witness::default());
             if heavy(row) || is_too_large(&row.values) {
@@ -251,8 +249,23 @@ impl Pair {
                 }
             }
             Judged { row: row.id, key: key.clone(), verdict, fingerprint, witness }
-        });
-        Ok(judged.collect())
+        };
+        // Copies may weigh more than is held at once: each row is judged when its copies are there.
+        let has_key = |at: &usize| keys[*at].is_some() && !heavy(&rows[*at]);
+        let mut asked: Vec<usize> = (0..rows.len()).filter(has_key).collect();
+        let mut judged: Vec<Option<Judged>> = vec![None; rows.len()];
+        loop {
+            let copies = self.look_up(asked.iter().map(|at| &rows[*at].values[self.read.key])).await?;
+            asked = lookup::again(&asked, &copies.rest);
+            for (at, place) in judged.iter_mut().enumerate() {
+                if place.is_none() && asked.binary_search(&at).is_err() {
+                    *place = Some(judge(&rows[at], &keys[at], &copies.rows));
+                }
+            }
+            if asked.is_empty() {
+                return Ok(judged.into_iter().flatten().collect());
+            }
+        }
     }
 
     /// Whether a row counts as being at the source; `None`: `deletedWhen` cannot be worked out for it.

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 
 use super::Stop;
 use super::guard::Guard;
-use super::look::watch;
+use super::look::{Claim, watch};
 use super::places::TaskPlaces;
 use super::status::StatusBoard;
 use crate::base::chain::chain;
@@ -123,7 +123,7 @@ impl Watcher {
         }
         let claims: Vec<_> = claimed.iter().map(|d| (d.id, d.claim)).collect();
         match self.look(claimed, since).await {
-            Ok(settled) => {
+            Ok((settled, left)) => {
                 let confirmed = settled.iter().filter(|s| s.to.state == State::Main).count();
                 let now = self.clock.now();
                 if self.guard.asks(confirmed, now) && self.storms().await? {
@@ -138,6 +138,9 @@ impl Watcher {
                 settled.iter().for_each(|s| self.tell(s));
                 self.alert(&settled);
                 self.calls.notify_one();
+                if !left.is_empty() {
+                    self.store.release(left, UnixMs::MIN, None).await?;
+                }
                 Ok(Duration::ZERO)
             }
             Err((error, pause)) => {
@@ -152,22 +155,22 @@ impl Watcher {
         &self,
         claimed: Vec<Delivery>,
         since: UnixMs,
-    ) -> Result<Vec<Settlement>, (String, Duration)> {
+    ) -> Result<(Vec<Settlement>, Vec<Claim>), (String, Duration)> {
         let config = &self.places.config;
         let destination = &config.destinations[self.destination].name;
         let looked = async {
             let pair = self.places.pair(self.destination).await?;
-            let settled =
+            let (settled, left) =
                 watch(&pair, claimed, &self.policy, &self.waits, since, || self.clock.now()).await?;
             if settled.iter().any(|s| s.to.state == State::Main) {
                 self.places.recheck(self.destination, FRESH).await?;
             }
-            Ok(settled)
+            Ok((settled, left))
         };
         match looked.await {
-            Ok(settled) => {
+            Ok(looked) => {
                 self.status.place_works(&config.name, "suspects", destination);
-                Ok(settled)
+                Ok(looked)
             }
             Err(e) => {
                 let pause = self.status.place_failed(&config.name, "suspects", destination, &e);

@@ -1,4 +1,5 @@
-//! Rows by their key, at the copy and at the source.
+//! Rows by their key, at the copy and at the source. What comes back at once is bounded in bytes; the rest is asked for
+//! again.
 
 use std::collections::HashMap;
 
@@ -6,27 +7,38 @@ use futures_util::future::try_join_all;
 
 use super::{Pair, several};
 use crate::model::{Key, Row, RowId, Value};
-use crate::sql::PlaceError;
+use crate::sql::{Found, PlaceError};
 
 /// Look-ups of one batch that a destination answers at the same time.
 const SIDE_BY_SIDE: usize = 2;
 /// Keys below which splitting a batch gains nothing.
 const LEAST_LIST: usize = 1000;
 
+/// The copy's rows of some keys.
+pub(super) struct Copies {
+    /// By key; those of the keys in `rest` may be incomplete.
+    pub(super) rows: HashMap<Key, Vec<Row>>,
+    /// Places of the keys to be asked for again, once these rows are done with. Never the first.
+    pub(super) rest: Vec<usize>,
+}
+
 impl Pair {
+    /// Looks keys up at the copy, as many as there is room for.
     pub(super) async fn look_up<'a>(
         &self,
         keys: impl Iterator<Item = &'a Value>,
-    ) -> Result<HashMap<Key, Vec<Row>>, PlaceError> {
+    ) -> Result<Copies, PlaceError> {
         let keys: Vec<Value> = keys.map(|key| self.key_form.asked(key).into_owned()).collect();
         if keys.is_empty() {
-            return Ok(HashMap::new());
+            return Ok(Copies { rows: HashMap::new(), rest: Vec::new() });
         }
-        let lists = keys.chunks(keys.len().div_ceil(SIDE_BY_SIDE).max(LEAST_LIST));
-        let answers = try_join_all(lists.map(|list| self.destination.lookup(list))).await?;
+        let size = keys.len().div_ceil(SIDE_BY_SIDE).max(LEAST_LIST);
+        let answers = try_join_all(keys.chunks(size).map(|list| self.destination.lookup(list))).await?;
         let mut copies: HashMap<Key, (usize, Vec<Row>)> = HashMap::with_capacity(keys.len());
-        for (list, rows) in answers.into_iter().enumerate() {
-            for row in rows {
+        let mut rest = Vec::new();
+        for (list, found) in answers.into_iter().enumerate() {
+            rest.extend(found.rest.into_iter().map(|at| list * size + at));
+            for row in found.rows {
                 // Matched by exact key: what a case-insensitive collation added falls out here. It may also have
                 // added the same row to both lists; either has all rows of a key, so the first one counts.
                 let Some(key) = self.key_form.key(&row[0]) else { continue };
@@ -36,19 +48,32 @@ impl Pair {
                 }
             }
         }
-        Ok(copies.into_iter().map(|(key, (_, rows))| (key, rows)).collect())
+        Ok(Copies { rows: copies.into_iter().map(|(key, (_, rows))| (key, rows)).collect(), rest })
     }
 
-    /// How many rows of the source carry one of these keys, for those that several do.
-    pub(super) async fn several_at_source(&self, keys: &[&Value]) -> Result<HashMap<Key, usize>, PlaceError> {
-        if keys.is_empty() {
+    /// How many rows of the source carry one of these keys, counted up to 100, for those that several do.
+    pub(super) async fn several_at_source(
+        &self,
+        keys: &[&Value],
+    ) -> Result<HashMap<Key, usize>, PlaceError> {
+        if !self.source.shares_keys() {
             return Ok(HashMap::new());
         }
-        let keys: Vec<Value> = keys.iter().map(|key| (*key).clone()).collect();
-        let holders = self.source.holders(&keys).await?;
-        let carried: Vec<(RowId, Key)> =
-            holders.into_iter().filter_map(|(id, key)| Some((id, self.key_form.key(&key)?))).collect();
-        let several = several(carried.iter().map(|(id, key)| (*id, key)));
-        Ok(several.into_iter().map(|(key, rows)| (key.clone(), rows)).collect())
+        let mut several_at_source = HashMap::new();
+        let mut keys: Vec<Value> = keys.iter().map(|key| (*key).clone()).collect();
+        while !keys.is_empty() {
+            let Found { rows, rest } = self.source.holders(&keys).await?;
+            let carried: Vec<(RowId, Key)> =
+                rows.into_iter().filter_map(|(id, key)| Some((id, self.key_form.key(&key)?))).collect();
+            let several = several(carried.iter().map(|(id, key)| (*id, key)));
+            several_at_source.extend(several.into_iter().map(|(key, rows)| (key.clone(), rows)));
+            keys = again(&keys, &rest);
+        }
+        Ok(several_at_source)
     }
+}
+
+/// The keys that are to be asked for again.
+pub(super) fn again<T: Clone>(keys: &[T], rest: &[usize]) -> Vec<T> {
+    rest.iter().map(|at| keys[*at].clone()).collect()
 }

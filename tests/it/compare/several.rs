@@ -96,7 +96,7 @@ async fn several_rows_of_one_key_at_the_source_are_ambiguous() {
             .map(|j| (j.row, j.key.unwrap()))
             .collect();
         let looked = found.look(&[(two[0].0, &two[0].1)]).await.unwrap();
-        assert_eq!(looked[0].verdict, Some(Verdict::Ambiguous(2)), "{pair:?}");
+        assert_eq!(looked[0].as_ref().unwrap().verdict, Some(Verdict::Ambiguous(2)), "{pair:?}");
     }
 }
 
