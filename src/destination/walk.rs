@@ -98,7 +98,8 @@ impl KeyWalk {
         let mut found = answer.rows;
         let last = found.last().map(|row| row[0].clone());
         if let (true, Some(last)) = (more, &last) {
-            let equal = database.fetch_within(BUDGET, &self.equal, &[bound(last)?, Param::Int(EQUAL)]).await?;
+            let equal =
+                database.fetch_within(BUDGET, &self.equal, &[bound(last)?, Param::Int(EQUAL)]).await?;
             found.extend(equal.rows);
         }
         let next = match last.as_ref().map(|last| write(last).ok_or_else(|| foreign(database))) {

@@ -212,13 +212,7 @@ struct Gathered {
 }
 
 impl<'a> Gather<'a> {
-    fn new(
-        wanted: &'a Wanted,
-        list: &'a [usize],
-        room: usize,
-        place: usize,
-        exact: Exact<'a>,
-    ) -> Self {
+    fn new(wanted: &'a Wanted, list: &'a [usize], room: usize, place: usize, exact: Exact<'a>) -> Self {
         let (counts, rows) = (vec![None; wanted.forms.len()], Vec::with_capacity(list.len()));
         let strays = HashMap::new();
         Self { wanted, list, exact, place, room, left: room, counts, strays, rows, surplus: 0 }

@@ -9,6 +9,7 @@
 mod alerts;
 mod bad_input;
 mod blocked;
+mod bounds;
 mod canal;
 mod cli;
 mod compare;

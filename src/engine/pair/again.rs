@@ -106,8 +106,7 @@ impl Pair {
         sources: &mut [Option<Row>],
         later: &mut [bool],
     ) -> Result<(), PlaceError> {
-        let gone: Vec<usize> =
-            (0..wanted.len()).filter(|at| sources[*at].is_none() && !later[*at]).collect();
+        let gone: Vec<usize> = (0..wanted.len()).filter(|at| sources[*at].is_none() && !later[*at]).collect();
         let places: HashMap<&Key, usize> = gone.iter().rev().map(|at| (wanted[*at].1, *at)).collect();
         let mut asked: Vec<Value> = gone.iter().flat_map(|at| self.key_form.values(wanted[*at].1)).collect();
         // By the place of the key, so that the first is the first again.

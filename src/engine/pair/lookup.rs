@@ -52,10 +52,7 @@ impl Pair {
     }
 
     /// How many rows of the source carry one of these keys, counted up to 100, for those that several do.
-    pub(super) async fn several_at_source(
-        &self,
-        keys: &[&Value],
-    ) -> Result<HashMap<Key, usize>, PlaceError> {
+    pub(super) async fn several_at_source(&self, keys: &[&Value]) -> Result<HashMap<Key, usize>, PlaceError> {
         if !self.source.shares_keys() {
             return Ok(HashMap::new());
         }

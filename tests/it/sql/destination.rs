@@ -31,7 +31,8 @@ async fn lists_of_every_size_find_each_row_once() {
             assert!(rows.iter().all(|row| row[1] == text(&format!("v{}", row[0].as_int().unwrap()))));
         }
         // Asked twice, absent, NULL.
-        let rows = copy.lookup(&[Value::Int(7), Value::Int(7), Value::Null, Value::Int(-1)]).await.unwrap().rows;
+        let rows =
+            copy.lookup(&[Value::Int(7), Value::Int(7), Value::Null, Value::Int(-1)]).await.unwrap().rows;
         assert_eq!(rows.len(), 1, "{engine}");
     }
 }

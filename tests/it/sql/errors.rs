@@ -371,7 +371,11 @@ async fn a_restarted_server_is_found_again() {
         assert_eq!(source.fetch_some(&[RowId(1)]).await.unwrap().rows.len(), 1);
         server.stop().await;
         server.start().await;
-        assert_eq!(source.fetch_some(&[RowId(1)]).await.unwrap().rows.len(), 1, "the first call after a restart");
+        assert_eq!(
+            source.fetch_some(&[RowId(1)]).await.unwrap().rows.len(),
+            1,
+            "the first call after a restart"
+        );
     }
 }
 

@@ -1,5 +1,6 @@
 //! The database side against real servers: sources, destinations, and what both read.
 
+mod bounds;
 mod decode;
 mod destination;
 mod errors;
