@@ -11,8 +11,8 @@ use crate::sql::{Found, PlaceError};
 
 /// Look-ups of one batch that a destination answers at the same time.
 const SIDE_BY_SIDE: usize = 2;
-/// Keys below which splitting a batch gains nothing.
-const LEAST_LIST: usize = 1000;
+/// Keys of one statement: a batch is split between them.
+const LIST: usize = 1000;
 
 /// The copy's rows of some keys.
 pub(super) struct Copies {
@@ -32,7 +32,7 @@ impl Pair {
         if keys.is_empty() {
             return Ok(Copies { rows: HashMap::new(), rest: Vec::new() });
         }
-        let size = keys.len().div_ceil(SIDE_BY_SIDE).max(LEAST_LIST);
+        let size = keys.len().div_ceil(SIDE_BY_SIDE).next_multiple_of(LIST);
         let answers = try_join_all(keys.chunks(size).map(|list| self.destination.lookup(list))).await?;
         let mut copies: HashMap<Key, (usize, Vec<Row>)> = HashMap::with_capacity(keys.len());
         let mut rest = Vec::new();
