@@ -51,7 +51,7 @@ impl Pair {
         let asked: Vec<(usize, Value)> = asked.collect();
         let copies = self.look_up(asked.iter().map(|(_, key)| key)).await?;
         copies.rest.iter().for_each(|place| later[asked[*place].0] = true);
-        let looked = wanted.iter().zip(sources).zip(later).map(|(((_, key), row), later)| {
+        let looked = wanted.iter().zip(sources).zip(later).map(|(((id, key), row), later)| {
             if later {
                 return None;
             }
@@ -61,24 +61,37 @@ impl Pair {
             if row.is_none() && (!known || there.is_none()) {
                 let verdict = there.is_none().then_some(Verdict::NotComparable);
                 let witness = Witness::default();
-                return Some(Looked { verdict, row: None, copy: None, fingerprint: [0; 16], witness });
+                return Some(Looked {
+                    verdict,
+                    row: None,
+                    copy: None,
+                    fingerprint: [0; 16],
+                    witness,
+                    evidence: None,
+                });
             }
             let found = copies.rows.get(*key);
-            let carriers = several.get(*key).copied().unwrap_or(1);
+            let carriers = several.get(*key).map_or(&[][..], Vec::as_slice);
             let (verdict, fingerprint) = Self::judge(&self.whole, row.as_deref(), found, carriers);
             let witness = Self::witness(&self.whole, row.as_deref(), found, &verdict);
             let copy = found.filter(|rows| rows.len() == 1).map(|rows| rows[0].clone());
-            Some(Looked { verdict: Some(verdict), row, copy, fingerprint, witness })
+            let evidence = matches!(verdict, Verdict::Ambiguous(_)).then(|| {
+                let copies = found.map_or(&[][..], Vec::as_slice);
+                Box::new(self.evidence((*id, row.as_deref()), carriers, copies))
+            });
+            Some(Looked { verdict: Some(verdict), row, copy, fingerprint, witness, evidence })
         });
         Ok(looked.collect())
     }
 
-    /// Looks for rows that agreed before.
-    pub(in crate::engine) async fn ask(&self, ids: &[RowId]) -> Result<Asked, PlaceError> {
+    /// Looks for rows that agreed before. Returns also which of them the source no longer has.
+    pub(in crate::engine) async fn ask(&self, ids: &[RowId]) -> Result<(Asked, Vec<RowId>), PlaceError> {
+        let mut held = HashSet::new();
         let (mut looked, mut missing) = (0, 0);
-        let mut ids = ids.to_vec();
-        while !ids.is_empty() {
-            let fetched = self.source.fetch_some(&ids).await?;
+        let mut wanted = ids.to_vec();
+        while !wanted.is_empty() {
+            let fetched = self.source.fetch_some(&wanted).await?;
+            held.extend(fetched.rows.iter().map(|row| row.id));
             let there =
                 fetched.rows.into_iter().filter(|row| self.is_there(&self.whole, &row.values) == Some(true));
             let mut present: Vec<Value> =
@@ -94,9 +107,10 @@ impl Pair {
                 }
                 present = again(&present, &copies.rest);
             }
-            ids = fetched.rest;
+            wanted = fetched.rest;
         }
-        Ok(Asked { looked, missing })
+        let gone = ids.iter().copied().filter(|id| !held.contains(id)).collect();
+        Ok((Asked { looked, missing }, gone))
     }
 
     /// Rows that are not where they were: their keys may have come back, or moved to other rows.

@@ -61,7 +61,7 @@ impl Pair {
             let later: HashSet<&Key> = rest.iter().map(|(key, _)| key).collect();
             let answered = asked.iter().map(|(key, _)| key).filter(|key| !later.contains(key));
             for (key, found) in answered.filter_map(|key| Some((key, copies.rows.get(key)?))) {
-                let (verdict, fingerprint) = Self::judge(&self.read, None, Some(found), 0);
+                let (verdict, fingerprint) = Self::judge(&self.read, None, Some(found), &[]);
                 let kind = match verdict {
                     Verdict::Extra => DeliveryKind::Extra,
                     Verdict::Ambiguous(_) => DeliveryKind::Ambiguous,

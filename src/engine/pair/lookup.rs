@@ -1,13 +1,13 @@
-//! Rows by their key, at the copy and at the source. What comes back at once is bounded in bytes; the rest is asked for
+//! Rows by their key, at the copy. What comes back at once is bounded in bytes; the rest is asked for
 //! again.
 
 use std::collections::HashMap;
 
 use futures_util::future::try_join_all;
 
-use super::{Pair, several};
-use crate::model::{Key, Row, RowId, Value};
-use crate::sql::{Found, PlaceError};
+use super::Pair;
+use crate::model::{Key, Row, Value};
+use crate::sql::PlaceError;
 
 /// Look-ups of one batch that a destination answers at the same time.
 const SIDE_BY_SIDE: usize = 2;
@@ -49,24 +49,6 @@ impl Pair {
             }
         }
         Ok(Copies { rows: copies.into_iter().map(|(key, (_, rows))| (key, rows)).collect(), rest })
-    }
-
-    /// How many rows of the source carry one of these keys, counted up to 100, for those that several do.
-    pub(super) async fn several_at_source(&self, keys: &[&Value]) -> Result<HashMap<Key, usize>, PlaceError> {
-        if !self.source.shares_keys() {
-            return Ok(HashMap::new());
-        }
-        let mut several_at_source = HashMap::new();
-        let mut keys: Vec<Value> = keys.iter().map(|key| (*key).clone()).collect();
-        while !keys.is_empty() {
-            let Found { rows, rest } = self.source.holders(&keys).await?;
-            let carried: Vec<(RowId, Key)> =
-                rows.into_iter().filter_map(|(id, key)| Some((id, self.key_form.key(&key)?))).collect();
-            let several = several(carried.iter().map(|(id, key)| (*id, key)));
-            several_at_source.extend(several.into_iter().map(|(key, rows)| (key.clone(), rows)));
-            keys = again(&keys, &rest);
-        }
-        Ok(several_at_source)
     }
 }
 
