@@ -8,7 +8,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use tracing::Level;
-use tracing_appender::non_blocking::WorkerGuard;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
@@ -44,13 +44,18 @@ where
     if json { layer.json().flatten_event(true).boxed() } else { layer.fmt_fields(fields::Fields).boxed() }
 }
 
+/// Lines on their way. The library's own bound is 128 000, for which it sets 4 MiB aside.
+fn queue() -> NonBlockingBuilder {
+    NonBlockingBuilder::default().buffered_lines_limit(10_000)
+}
+
 /// Starts logging.
 ///
 /// # Errors
 /// If the folder cannot be made or written.
 pub fn start(settings: &Settings) -> Result<Guards, std::io::Error> {
     let mut guards = Vec::new();
-    let (out, guard) = tracing_appender::non_blocking(std::io::stdout());
+    let (out, guard) = queue().finish(std::io::stdout());
     guards.push(guard);
     let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let mut layers = vec![layer(settings.json, colours, out)];
@@ -63,7 +68,7 @@ pub fn start(settings: &Settings) -> Result<Guards, std::io::Error> {
             .max_log_files(settings.days.max(1))
             .build(dir)
             .map_err(std::io::Error::other)?;
-        let (file, guard) = tracing_appender::non_blocking(file);
+        let (file, guard) = queue().finish(file);
         guards.push(guard);
         layers.push(layer(settings.json, false, file));
     }

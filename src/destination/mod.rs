@@ -12,6 +12,7 @@ pub use probe::probe;
 pub use walk::Keys;
 
 use crate::model::{Column, Position, Row, Value};
+pub use crate::sql::Found;
 use crate::sql::PlaceError;
 
 /// A destination that can be asked for rows by key.
@@ -27,10 +28,10 @@ pub trait Destination: Send + Sync {
     fn columns(&self) -> &[Column];
 
     /// Rows whose key column equals one of `keys` under the database's own rules (a case-insensitive collation
-    /// may answer with more than was asked; the caller matches exactly). Each row is the key followed by
-    /// [`Destination::columns`]. NULL keys are not asked for; a key that the column cannot hold finds nothing.
-    /// No row is returned twice.
-    async fn lookup(&self, keys: &[Value]) -> Result<Vec<Row>, PlaceError>;
+    /// may answer with more than was asked; the caller matches exactly), no more than take about 16 MiB. Each row is the
+    /// key followed by [`Destination::columns`]. NULL keys are not asked for; a key that the column cannot hold finds
+    /// nothing. No row is returned twice.
+    async fn lookup(&self, keys: &[Value]) -> Result<Found<Row>, PlaceError>;
 
     /// Why the keys cannot be walked in the order of an index; `None`: they can.
     fn unwalkable(&self) -> Option<&str>;

@@ -14,7 +14,7 @@ use crate::model::{Class, Position, Row, Value};
 use crate::sql::catalog::Table;
 use crate::sql::select::{self, Bound};
 use crate::sql::statement::{Param, Statement};
-use crate::sql::{Database, PlaceError, PlaceErrorKind, bind};
+use crate::sql::{BUDGET, Database, PlaceError, PlaceErrorKind, bind};
 
 /// Most rows that are read for one place of the order beside the page itself.
 const EQUAL: i64 = 10_000;
@@ -71,7 +71,7 @@ impl KeyWalk {
         })
     }
 
-    /// The page behind `from`, of `limit` rows and those equal to the last one.
+    /// The page behind `from`, of `limit` rows or as many as there is room for, and those equal to the last one.
     pub(super) async fn page(
         &self,
         database: &Database,
@@ -87,17 +87,20 @@ impl KeyWalk {
             })
         };
         let rows = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut found = match from {
-            None => database.fetch(&self.first, &[Param::Int(rows)]).await?,
+        let answer = match from {
+            None => database.fetch_within(BUDGET, &self.first, &[Param::Int(rows)]).await?,
             Some(from) => {
                 let last = read(from).ok_or_else(|| foreign(database))?;
-                database.fetch(&self.after, &[bound(&last)?, Param::Int(rows)]).await?
+                database.fetch_within(BUDGET, &self.after, &[bound(&last)?, Param::Int(rows)]).await?
             }
         };
-        let more = found.len() >= limit;
+        let more = answer.is_full(limit);
+        let mut found = answer.rows;
         let last = found.last().map(|row| row[0].clone());
         if let (true, Some(last)) = (more, &last) {
-            found.extend(database.fetch(&self.equal, &[bound(last)?, Param::Int(EQUAL)]).await?);
+            let equal =
+                database.fetch_within(BUDGET, &self.equal, &[bound(last)?, Param::Int(EQUAL)]).await?;
+            found.extend(equal.rows);
         }
         let next = match last.as_ref().map(|last| write(last).ok_or_else(|| foreign(database))) {
             Some(next) => next?,

@@ -17,7 +17,7 @@ use super::places::TaskPlaces;
 use super::status::StatusBoard;
 use super::voice::{Before, Voice};
 use crate::base::chain::chain;
-use crate::base::clock::Clock;
+use crate::base::clock::{Clock, UnixMs};
 use crate::deliver::Caller;
 use crate::model::{Attempt, AttemptOutcome, Delivery, DeliveryId};
 use crate::notify::{Alert, What};
@@ -175,6 +175,8 @@ impl Lane {
                     self.voice.ambiguous(&sorted.settled).map(|alert| self.alerts.try_send(alert));
                     self.looks.notify_one();
                 }
+                let rows = rows - sorted.left.len();
+                self.give_back_due(sorted.left, UnixMs::MIN, None).await;
                 let took = began.elapsed();
                 // A single row cannot be read any sooner before it is sent than right before that.
                 let read_at = if rows == 1 { Instant::now() } else { began };
@@ -218,10 +220,14 @@ impl Lane {
     }
 
     async fn give_back(&self, claims: Vec<(DeliveryId, i64)>, pause: Duration, note: Option<String>) {
+        let due = self.clock.now().saturating_add(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX));
+        self.give_back_due(claims, due, note).await;
+    }
+
+    async fn give_back_due(&self, claims: Vec<(DeliveryId, i64)>, due: UnixMs, note: Option<String>) {
         if claims.is_empty() {
             return;
         }
-        let due = self.clock.now().saturating_add(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX));
         if let Err(e) = self.store.release(claims, due, note).await {
             // The lease gives them back by itself.
             self.status.store_failed(&e);

@@ -7,7 +7,7 @@ use crate::base::clock::UnixMs;
 use crate::config::CallbackConfig;
 use crate::deliver::{Changed, Message, body, extra_body};
 use crate::diff::digest;
-use crate::model::{Delivery, DeliveryKind, Evidence, Row, Sent, State, Verdict};
+use crate::model::{Delivery, DeliveryId, DeliveryKind, Evidence, Row, Sent, State, Verdict};
 use crate::outbox::{Learner, Lesson, Next, Policy, Seen, Step, Watch, after_look, after_watch};
 use crate::sql::PlaceError;
 use crate::store::{Prepared, Settlement};
@@ -20,12 +20,30 @@ pub(super) struct Ready {
     pub(super) message: Message,
 }
 
+/// A delivery and the claim under which it is worked on.
+pub(super) type Claim = (DeliveryId, i64);
+
 /// What a look made of claimed deliveries.
 #[derive(Debug, Default)]
 pub(super) struct Sorted {
     pub(super) ready: Vec<Ready>,
     pub(super) settled: Vec<Settlement>,
+    /// What there was no room to look at, to be given back as it was; never the first.
+    pub(super) left: Vec<Claim>,
 }
+
+/// What a look made of what must not be called yet.
+#[derive(Debug)]
+pub(super) struct Watched {
+    pub(super) settled: Vec<Settlement>,
+    /// To be learned once it is settled.
+    pub(super) lessons: Vec<Lesson>,
+    /// What there was no room to look at, to be given back as it was; never the first.
+    pub(super) left: Vec<Claim>,
+}
+
+/// Bytes of messages made by one look; those behind them wait for the next.
+const MESSAGES: usize = 8 << 20;
 
 /// Reads both sides once for all of `claimed`, suspects and acknowledged ones, and decides; nothing is sent from here.
 pub(super) async fn watch(
@@ -35,12 +53,15 @@ pub(super) async fn watch(
     learner: &Mutex<Learner>,
     since: UnixMs,
     now: impl Fn() -> UnixMs,
-) -> Result<(Vec<Settlement>, Vec<Lesson>), PlaceError> {
+) -> Result<Watched, PlaceError> {
     let wanted: Vec<_> = claimed.iter().map(|d| (d.row, &d.key)).collect();
     let looked = pair.look(&wanted).await?;
+    let left = claimed.iter().zip(&looked).filter(|(_, looked)| looked.is_none());
+    let left = left.map(|(d, _)| (d.id, d.claim)).collect();
     let learner = learner.lock().unwrap_or_else(PoisonError::into_inner);
     let mut lessons = Vec::new();
-    let settled = claimed.iter().zip(looked).map(|(d, mut looked)| {
+    let looked = claimed.iter().zip(looked).filter_map(|(d, looked)| Some((d, looked?)));
+    let settled = looked.map(|(d, mut looked)| {
         let (now, seen) = (now(), seen(&looked));
         let mut watch = d.watch.as_deref().and_then(Watch::read);
         let next = if d.state == State::Suspect {
@@ -67,7 +88,7 @@ pub(super) async fn watch(
         }
     });
     let settled = settled.collect();
-    Ok((settled, lessons))
+    Ok(Watched { settled, lessons, left })
 }
 
 /// The digest of the difference, if there is one.
@@ -122,7 +143,12 @@ pub(super) async fn look(
     let wanted: Vec<_> = claimed.iter().map(|d| (d.row, &d.key)).collect();
     let looked = pair.look(&wanted).await?;
     let mut sorted = Sorted::default();
-    for (delivery, mut looked) in claimed.into_iter().zip(looked) {
+    let mut weighs = 0;
+    for (delivery, looked) in claimed.into_iter().zip(looked) {
+        let Some(mut looked) = looked.filter(|_| weighs < MESSAGES) else {
+            sorted.left.push((delivery.id, delivery.claim));
+            continue;
+        };
         let now = now();
         let seen = match seen(&looked) {
             Seen::Disagrees(_) if is_past(&delivery, &looked, policy) => Seen::Moved,
@@ -130,7 +156,9 @@ pub(super) async fn look(
         };
         match (after_look(&delivery, seen, policy, now), seen) {
             (Next::Send { revision }, Seen::Disagrees(sent)) => {
-                sorted.ready.push(ready(pair, delivery, looked, revision, sent, receiver, now));
+                let ready = ready(pair, delivery, looked, revision, sent, receiver, now);
+                weighs += ready.message.body.len();
+                sorted.ready.push(ready);
             }
             (Next::Settle { to, due, note }, _) => {
                 let note = note.map(str::to_owned);
@@ -181,7 +209,7 @@ fn seen(looked: &Looked) -> Seen {
 
 fn ready(
     pair: &Pair,
-    delivery: Delivery,
+    mut delivery: Delivery,
     looked: Looked,
     revision: i64,
     sent: Sent,
@@ -190,7 +218,7 @@ fn ready(
 ) -> Ready {
     let row = looked.row.unwrap_or_default();
     // A revision that was sent before goes out byte for byte as it was.
-    let stored = delivery.body.clone().filter(|_| revision == delivery.revision);
+    let stored = delivery.body.take().filter(|_| revision == delivery.revision);
     let bytes = stored.unwrap_or_else(|| {
         write(pair, &row, looked.copy.as_ref(), looked.verdict.as_ref(), sent.kind, receiver)
     });

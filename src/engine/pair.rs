@@ -3,10 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use futures_util::future::try_join_all;
-
 mod again;
 mod extra;
+mod lookup;
 mod several;
 
 use several::several;
@@ -24,13 +23,9 @@ use crate::outbox::{Watch, Witness};
 use crate::source::Source;
 use crate::sql::{PlaceError, PlaceErrorKind};
 
-/// Look-ups of one batch that a destination answers at the same time.
-const SIDE_BY_SIDE: usize = 2;
 /// Bytes of a key that is still looked up: no index holds longer ones, and servers refuse statements that weigh more
 /// than their packets may.
 const LONGEST_KEY: usize = 1 << 16;
-/// Keys below which splitting a batch gains nothing.
-const LEAST_LIST: usize = 1000;
 
 /// See the module's documentation.
 pub struct Pair {
@@ -235,14 +230,12 @@ impl Pair {
         let keys: Vec<Option<Key>> =
             rows.iter().map(|row| self.key_form.key(&row.values[self.read.key])).collect();
         let heavy = |row: &SourceRow| row.values[self.read.key].weight() > LONGEST_KEY;
-        let asked = rows.iter().zip(&keys).filter(|(row, key)| key.is_some() && !heavy(row));
-        let copies = self.look_up(asked.map(|(row, _)| &row.values[self.read.key])).await?;
         let carried = rows.iter().zip(&keys).filter_map(|(row, key)| Some((row.id, key.as_ref()?)));
         let several = several(carried);
         if let Some(e) = rows.iter().take(10).find_map(|row| self.no_rule(&row.values)) {
             return Err(e);
         }
-        let judged = rows.iter().zip(&keys).map(|(row, key)| {
+        let judge = |row: &SourceRow, key: &Option<Key>, copies: &HashMap<Key, Vec<Row>>| {
             let (mut verdict, mut fingerprint, mut witness) =
                 (Verdict::NotComparable, [0; 16], Witness::default());
             if heavy(row) || is_too_large(&row.values) {
@@ -262,8 +255,23 @@ impl Pair {
                 }
             }
             Judged { row: row.id, key: key.clone(), verdict, fingerprint, witness }
-        });
-        Ok(judged.collect())
+        };
+        // Copies may weigh more than is held at once: each row is judged when its copies are there.
+        let has_key = |at: &usize| keys[*at].is_some() && !heavy(&rows[*at]);
+        let mut asked: Vec<usize> = (0..rows.len()).filter(has_key).collect();
+        let mut judged: Vec<Option<Judged>> = vec![None; rows.len()];
+        loop {
+            let copies = self.look_up(asked.iter().map(|at| &rows[*at].values[self.read.key])).await?;
+            asked = lookup::again(&asked, &copies.rest);
+            for (at, place) in judged.iter_mut().enumerate() {
+                if place.is_none() && asked.binary_search(&at).is_err() {
+                    *place = Some(judge(&rows[at], &keys[at], &copies.rows));
+                }
+            }
+            if asked.is_empty() {
+                return Ok(judged.into_iter().flatten().collect());
+            }
+        }
     }
 
     /// Whether a row counts as being at the source; `None`: `deletedWhen` cannot be worked out for it.
@@ -284,31 +292,6 @@ impl Pair {
             rule.columns().first().map_or("IsDelete", String::as_str)
         );
         Some(PlaceError::new(PlaceErrorKind::Missing, self.source.identity(), message))
-    }
-
-    async fn look_up<'a>(
-        &self,
-        keys: impl Iterator<Item = &'a Value>,
-    ) -> Result<HashMap<Key, Vec<Row>>, PlaceError> {
-        let keys: Vec<Value> = keys.map(|key| self.key_form.asked(key).into_owned()).collect();
-        if keys.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let lists = keys.chunks(keys.len().div_ceil(SIDE_BY_SIDE).max(LEAST_LIST));
-        let answers = try_join_all(lists.map(|list| self.destination.lookup(list))).await?;
-        let mut copies: HashMap<Key, (usize, Vec<Row>)> = HashMap::with_capacity(keys.len());
-        for (list, rows) in answers.into_iter().enumerate() {
-            for row in rows {
-                // Matched by exact key: what a case-insensitive collation added falls out here. It may also have
-                // added the same row to both lists; either has all rows of a key, so the first one counts.
-                let Some(key) = self.key_form.key(&row[0]) else { continue };
-                let (from, found) = copies.entry(key).or_insert_with(|| (list, Vec::new()));
-                if *from == list {
-                    found.push(row);
-                }
-            }
-        }
-        Ok(copies.into_iter().map(|(key, (_, rows))| (key, rows)).collect())
     }
 
     /// What confirming needs of a row, if there is one, and what was found for it.

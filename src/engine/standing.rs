@@ -42,24 +42,32 @@ pub(super) async fn seen_to_agree(
     if ambiguous.is_empty() {
         return Ok(agreed);
     }
-    let wanted: Vec<(RowId, &Key)> = ambiguous.iter().map(|key| (rows[key], key)).collect();
-    let looked = pair.look(&wanted).await?;
     compared.findings.retain(|f| !ambiguous.contains(&f.key));
     compared.agreed.retain(|(key, _)| !ambiguous.contains(key));
-    for ((row, key), looked) in wanted.into_iter().zip(looked) {
-        match finding(&looked) {
-            Some(kind) => compared.findings.push(Finding {
-                task: task.clone(),
-                destination: destination.clone(),
-                key: key.clone(),
-                row,
-                kind,
-                fingerprint: looked.fingerprint,
-                watch: Watch::begin(&looked.witness, now).bytes(),
-            }),
-            None if looked.verdict == Some(Verdict::Same) => agreed.push(key.clone()),
-            None => {}
+    let mut wanted: Vec<(RowId, &Key)> = ambiguous.iter().map(|key| (rows[key], key)).collect();
+    while !wanted.is_empty() {
+        let looked = pair.look(&wanted).await?;
+        let mut rest = Vec::new();
+        for ((row, key), looked) in wanted.into_iter().zip(looked) {
+            let Some(looked) = looked else {
+                rest.push((row, key));
+                continue;
+            };
+            match finding(&looked) {
+                Some(kind) => compared.findings.push(Finding {
+                    task: task.clone(),
+                    destination: destination.clone(),
+                    key: key.clone(),
+                    row,
+                    kind,
+                    fingerprint: looked.fingerprint,
+                    watch: Watch::begin(&looked.witness, now).bytes(),
+                }),
+                None if looked.verdict == Some(Verdict::Same) => agreed.push(key.clone()),
+                None => {}
+            }
         }
+        wanted = rest;
     }
     Ok(agreed)
 }

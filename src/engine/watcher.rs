@@ -10,7 +10,7 @@ use tracing::warn;
 
 use super::Stop;
 use super::guard::Guard;
-use super::look::watch;
+use super::look::{Watched, watch};
 use super::places::TaskPlaces;
 use super::status::StatusBoard;
 use super::voice::{Before, Voice};
@@ -18,7 +18,7 @@ use crate::base::chain::chain;
 use crate::base::clock::{Clock, ClockSteps, UnixMs, ms};
 use crate::model::{Delivery, State};
 use crate::notify::{Alert, What};
-use crate::outbox::{Learner, Lesson, Policy};
+use crate::outbox::{Learner, Policy};
 use crate::store::{ClaimRequest, Settlement, Store, StoreError, Work};
 
 /// A claim outlives its look.
@@ -127,7 +127,7 @@ impl Watcher {
         }
         let claims: Vec<_> = claimed.iter().map(|d| (d.id, d.claim)).collect();
         match self.look(&claimed, since).await {
-            Ok((settled, lessons)) => {
+            Ok(Watched { settled, lessons, left }) => {
                 let confirmed = settled.iter().filter(|s| s.to.state == State::Main).count();
                 let now = self.clock.now();
                 if self.guard.asks(confirmed, now) && self.storms().await? {
@@ -143,6 +143,9 @@ impl Watcher {
                 self.voice.settled(&settled, &Before::of(&claimed));
                 self.alert(&settled);
                 self.calls.notify_one();
+                if !left.is_empty() {
+                    self.store.release(left, UnixMs::MIN, None).await?;
+                }
                 Ok(Duration::ZERO)
             }
             Err((error, pause)) => {
@@ -153,21 +156,17 @@ impl Watcher {
         }
     }
 
-    async fn look(
-        &self,
-        claimed: &[Delivery],
-        since: UnixMs,
-    ) -> Result<(Vec<Settlement>, Vec<Lesson>), (String, Duration)> {
+    async fn look(&self, claimed: &[Delivery], since: UnixMs) -> Result<Watched, (String, Duration)> {
         let config = &self.places.config;
         let destination = &config.destinations[self.destination].name;
         let looked = async {
             let pair = self.places.pair(self.destination).await?;
-            let (settled, lessons) =
+            let watched =
                 watch(&pair, claimed, &self.policy, &self.waits, since, || self.clock.now()).await?;
-            if settled.iter().any(|s| s.to.state == State::Main) {
+            if watched.settled.iter().any(|s| s.to.state == State::Main) {
                 self.places.recheck(self.destination, FRESH).await?;
             }
-            Ok((settled, lessons))
+            Ok(watched)
         };
         match looked.await {
             Ok(looked) => {

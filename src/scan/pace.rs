@@ -45,12 +45,12 @@ impl Pace {
         if full {
             let factor = GOAL.as_secs_f64() / read.took.as_secs_f64().max(0.001);
             let wish = self.rows as f64 * factor.clamp(0.5, 2.0);
-            self.rows = (wish as usize).clamp(LEAST, MOST);
+            self.rows = whole_lists(wish as usize).clamp(LEAST, MOST);
         }
         if full || read.more {
             let width = read.bytes as f64 / read.rows.max(1) as f64;
             let fit = (GOAL_BYTES / width.max(1.0)) as usize;
-            self.rows = self.rows.min(fit).max(1);
+            self.rows = whole_lists(self.rows.min(fit)).max(1);
         }
     }
 
@@ -58,6 +58,12 @@ impl Pace {
     pub fn halve(&mut self) {
         self.rows = (self.rows / 2).max(self.rows.min(LEAST));
     }
+}
+
+/// Keys are looked up a thousand to a statement: many rows are as many as fill their last one.
+fn whole_lists(rows: usize) -> usize {
+    const LIST: usize = 1000;
+    if rows < LIST { rows } else { (rows + LIST / 2) / LIST * LIST }
 }
 
 #[cfg(test)]
@@ -91,6 +97,15 @@ mod tests {
             pace.learn(full(pace, 100, Duration::ZERO));
         }
         assert_eq!(pace.rows(), MOST);
+    }
+
+    #[test]
+    fn many_rows_fill_whole_statements() {
+        let mut pace = Pace::default();
+        for millis in [300, 150, 190, 110, 90, 170, 400, 130] {
+            pace.learn(full(pace, 100, Duration::from_millis(millis)));
+            assert!(pace.rows() < 1000 || pace.rows() % 1000 == 0, "{}", pace.rows());
+        }
     }
 
     #[test]

@@ -3,7 +3,6 @@
 mod ground;
 mod insert;
 mod keys;
-mod lookup;
 mod open;
 mod probe;
 mod sample;
@@ -20,6 +19,7 @@ pub use open::open;
 pub use probe::{key_folds, probe};
 
 use crate::model::{Column, Feed, Position, RowId, SourceRow, Value};
+pub use crate::sql::Found;
 use crate::sql::PlaceError;
 
 /// A source that can be walked by feeds and asked for single rows.
@@ -49,29 +49,20 @@ pub trait Source: Send + Sync {
     /// A position that lies no further ahead than either, so that destinations that are nearly equal share one read.
     fn earlier(&self, feed: Feed, a: &Position, b: &Position) -> Position;
 
-    /// Whole rows by their integer key, no more than take about 16 MiB, but at least one if there is any.
+    /// Whole rows by their integer key, no more than take about 16 MiB, but always that of the first id, if there is any.
     async fn fetch_some(&self, ids: &[RowId]) -> Result<Fetched, PlaceError>;
 
-    /// Whole rows by their integer key, however wide; rows that are gone are left out. Order is free.
-    async fn fetch(&self, ids: &[RowId]) -> Result<Vec<SourceRow>, PlaceError> {
-        let mut rows = Vec::new();
-        let mut rest = ids.to_vec();
-        while !rest.is_empty() {
-            let fetched = self.fetch_some(&rest).await?;
-            rows.extend(fetched.rows);
-            rest = fetched.rest;
-        }
-        Ok(rows)
-    }
+    /// Whether several rows may share a key, and an index finds them.
+    fn shares_keys(&self) -> bool;
 
-    /// Ids of all rows that carry one of `keys` (values of `byColumn`), with the key as it stands there, so that several
-    /// rows of one key are noticed. A case-insensitive collation may add rows: the caller
-    /// matches exactly. Nothing where no two rows can share a key, and where no index finds rows by it.
-    async fn holders(&self, keys: &[Value]) -> Result<Vec<(RowId, Value)>, PlaceError>;
+    /// Ids of the rows that carry one of `keys` (values of `byColumn`), with the key as it stands there: 100 of one key
+    /// at most, so that several rows of one key are noticed. A case-insensitive collation may add rows: the caller
+    /// matches exactly.
+    async fn holders(&self, keys: &[Value]) -> Result<Found<(RowId, Value)>, PlaceError>;
 
     /// Rows whose `byColumn` equals one of `keys` under the database's own rules, each once, with the values of
-    /// [`Source::read_columns`]. A key that the column cannot hold finds nothing. Order is free.
-    async fn lookup(&self, keys: &[Value]) -> Result<Vec<SourceRow>, PlaceError>;
+    /// [`Source::read_columns`], no more than take about 16 MiB. A key that the column cannot hold finds nothing.
+    async fn lookup(&self, keys: &[Value]) -> Result<Found<SourceRow>, PlaceError>;
 
     /// Why rows cannot be found by `byColumn` without reading the whole table; `None`: they can.
     fn unfindable(&self) -> Option<String>;

@@ -8,17 +8,17 @@ use async_trait::async_trait;
 use super::ground::{SqlGround, Statements};
 use super::insert;
 use super::keys::{by_ids, list_statements};
-use super::lookup::Lookup;
 use super::sample::Sampler;
 use super::shape::Shape;
 use super::sweep::{self, SweepFeed};
 use super::update::UpdateFeed;
-use super::{Batch, Coverage, Fetched, Source};
+use super::{Batch, Coverage, Fetched, Found, Source};
 use crate::config::SourceConfig;
+use crate::diff::KeyForm;
 use crate::model::{Column, Feed, Position, Row, RowId, SourceRow, Value};
 use crate::sql::catalog::Table;
 use crate::sql::statement::Statement;
-use crate::sql::{BUDGET, Database, PlaceError, PlaceErrorKind};
+use crate::sql::{BUDGET, Database, Lookup, PlaceError, PlaceErrorKind};
 
 /// Bytes of ids remembered; as much again is for the update feed.
 const INSERT_MEMORY: usize = 8 << 20;
@@ -36,7 +36,12 @@ pub(super) struct SqlSource {
     /// Several rows may carry one key, and an index finds them.
     shared_keys: bool,
     sweep: SweepFeed,
+    /// What a feed reads, by key.
     lookup: Lookup,
+    /// The id and the key, by key.
+    holders: Lookup,
+    /// Tells keys of this column apart.
+    form: KeyForm,
     /// Whole rows by id, one statement per list size.
     fetch: Vec<Statement>,
 }
@@ -64,7 +69,9 @@ impl SqlSource {
             sampler: Sampler::new(&table, &shape),
             update,
             sweep: SweepFeed::new(&table, &shape),
-            lookup: Lookup::new(&table, &shape),
+            lookup: Lookup::new(&table, &shape.selected, shape.by),
+            holders: Lookup::new(&table, &[shape.id, shape.by], shape.by),
+            form: KeyForm::new(&table.columns[shape.by], &table.columns[shape.by]),
             fetch: list_statements(&table, &all, shape.id),
             config: config.clone(),
             mapped: mapped.to_vec(),
@@ -77,6 +84,10 @@ impl SqlSource {
     fn ground(&self, zone: Option<chrono_tz::Tz>) -> SqlGround<'_> {
         let settle = self.config.settle;
         SqlGround { database: &self.database, shape: &self.shape, statements: &self.statements, zone, settle }
+    }
+
+    async fn look_up(&self, lookup: &Lookup, keys: &[Value]) -> Result<Found<Row>, PlaceError> {
+        lookup.some(&self.database, &self.table, &|value| self.form.key(value), keys).await
     }
 
     fn missing(&self, message: String) -> PlaceError {
@@ -179,22 +190,30 @@ impl Source for SqlSource {
     }
 
     async fn fetch_some(&self, ids: &[RowId]) -> Result<Fetched, PlaceError> {
-        let found = by_ids(&self.database, &self.fetch, self.shape.id, ids, BUDGET).await?;
+        let by_ids = |ids, budget| by_ids(&self.database, &self.fetch, self.shape.id, ids, budget);
+        let mut found = by_ids(ids, BUDGET).await?;
+        // Whoever has waited longest must not be passed by others for ever.
+        if let Some(first) = ids.first().filter(|first| found.rest.contains(*first)) {
+            found.rows.extend(by_ids(std::slice::from_ref(first), 1).await?.rows);
+            found.rest.retain(|id| id != first);
+        }
         let keyed = |row: Row| Some(SourceRow { id: RowId(row[self.shape.id].as_int()?), values: row });
         Ok(Fetched { rows: found.rows.into_iter().filter_map(keyed).collect(), rest: found.rest })
     }
 
-    async fn holders(&self, keys: &[Value]) -> Result<Vec<(RowId, Value)>, PlaceError> {
-        if !self.shared_keys {
-            return Ok(Vec::new());
-        }
-        let rows = self.lookup(keys).await?;
-        // What a feed returns begins with `byColumn`.
-        Ok(rows.into_iter().filter_map(|row| Some((row.id, row.values.into_iter().next()?))).collect())
+    fn shares_keys(&self) -> bool {
+        self.shared_keys
     }
 
-    async fn lookup(&self, keys: &[Value]) -> Result<Vec<SourceRow>, PlaceError> {
-        self.lookup.lookup(&self.database, &self.table, &self.shape, keys).await
+    async fn holders(&self, keys: &[Value]) -> Result<Found<(RowId, Value)>, PlaceError> {
+        let found = self.look_up(&self.holders, keys).await?;
+        let holder = |row: Row| Some((RowId(row[0].as_int()?), row.into_iter().next_back()?));
+        Ok(Found { rows: found.rows.into_iter().filter_map(holder).collect(), rest: found.rest })
+    }
+
+    async fn lookup(&self, keys: &[Value]) -> Result<Found<SourceRow>, PlaceError> {
+        let found = self.look_up(&self.lookup, keys).await?;
+        Ok(Found { rows: self.shape.rows(found.rows), rest: found.rest })
     }
 
     fn unfindable(&self) -> Option<String> {

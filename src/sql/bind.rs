@@ -221,29 +221,24 @@ fn dynamic(column: &Column, value: &Value) -> Forms {
 /// What the keys of one statement may weigh together: servers refuse packets beyond a size, down to one MiB.
 const HEAVIEST: usize = 1 << 19;
 
-/// Groups of keys (of forms of keys) that must be asked for together, in lists that one statement can take.
-pub(crate) fn groups(groups: impl IntoIterator<Item = Vec<Value>>) -> Vec<Vec<Value>> {
-    let mut lists: Vec<Vec<Value>> = Vec::new();
-    let mut weighs = 0;
-    for group in groups {
+/// Places of groups of keys (of forms of a key), in lists that one statement can take. A group stays together.
+pub(crate) fn lists(groups: &[Vec<Value>]) -> Vec<Vec<usize>> {
+    let mut lists: Vec<Vec<usize>> = Vec::new();
+    let (mut holds, mut weighs) = (0, 0);
+    for (at, group) in groups.iter().enumerate() {
         let weight: usize = group.iter().map(weight).sum();
         match lists.last_mut() {
-            Some(list) if list.len() + group.len() <= LIST && weighs + weight <= HEAVIEST => {
-                list.extend(group);
-                weighs += weight;
+            Some(list) if holds + group.len() <= LIST && weighs + weight <= HEAVIEST => {
+                list.push(at);
+                (holds, weighs) = (holds + group.len(), weighs + weight);
             }
             _ => {
-                lists.push(group);
-                weighs = weight;
+                lists.push(vec![at]);
+                (holds, weighs) = (group.len(), weight);
             }
         }
     }
     lists
-}
-
-/// As [`groups`], for keys that may stand anywhere.
-pub(crate) fn lists(keys: &[Value]) -> Vec<Vec<Value>> {
-    groups(keys.iter().map(|key| vec![key.clone()]))
 }
 
 fn weight(value: &Value) -> usize {

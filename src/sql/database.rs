@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::connect::{self, Connection};
-use super::run::{self, Answer};
+use super::run::{self, Answer, Take};
 use super::statement::{Param, Read, Statement};
 use super::{PlaceError, PlaceErrorKind, classify, horizon};
 use crate::config::{Dsn, Engine};
@@ -142,18 +142,30 @@ impl Database {
         statement: &Statement,
         params: &[Param],
     ) -> Result<Answer, PlaceError> {
+        let mut rows = run::Within::new(budget);
+        self.fetch_into(&mut rows, statement, params).await?;
+        Ok(rows.answer)
+    }
+
+    /// Runs a statement and gives its rows away one by one until no more are taken. Returns whether there may be more.
+    pub(super) async fn fetch_into(
+        &self,
+        rows: &mut dyn Take,
+        statement: &Statement,
+        params: &[Param],
+    ) -> Result<bool, PlaceError> {
         let mut lease = self.lease().await?;
         loop {
             let connection =
                 lease.connection.as_mut().expect("a lease holds its connection until it is released");
             let limit = self.limits.statement;
-            let fetch = run::fetch(connection, statement, params, limit, budget);
+            let fetch = run::fetch(connection, statement, params, limit, rows);
             let error = match timeout(limit + GRACE, fetch).await {
-                Ok(Ok(answer)) => {
-                    if !answer.cut {
+                Ok(Ok(cut)) => {
+                    if !cut {
                         self.release(lease);
                     }
-                    return Ok(answer);
+                    return Ok(cut);
                 }
                 Ok(Err(run::Failure::Driver(error))) => error,
                 Ok(Err(run::Failure::Shape(message))) => {

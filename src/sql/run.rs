@@ -27,7 +27,7 @@ impl From<sqlx::Error> for Failure {
     }
 }
 
-/// Bytes of rows that one read of a feed holds; those behind it come with the next.
+/// Bytes of rows that one read of a feed, and one look-up, holds; those behind it come with the next.
 pub(crate) const BUDGET: usize = 16 << 20;
 
 /// The rows of a statement, or the first of them.
@@ -51,66 +51,82 @@ impl Answer {
     }
 }
 
+/// Whoever takes the rows of a statement as they come.
+pub(super) trait Take: Send {
+    /// The first row comes next; what was taken before does not count.
+    fn begin(&mut self);
+
+    /// Takes a row; `false`: no more.
+    fn take(&mut self, row: Row) -> bool;
+}
+
 /// Takes rows until their budget is used up.
-struct Taken {
-    answer: Answer,
+pub(super) struct Within {
+    pub(super) answer: Answer,
+    budget: usize,
     left: usize,
 }
 
-impl Taken {
-    fn take(&mut self, row: Row) {
+impl Within {
+    pub(super) fn new(budget: usize) -> Self {
+        Self { answer: Answer::default(), budget, left: budget }
+    }
+}
+
+impl Take for Within {
+    fn begin(&mut self) {
+        *self = Self::new(self.budget);
+    }
+
+    fn take(&mut self, row: Row) -> bool {
         self.left = self.left.saturating_sub(row_size(&row));
         self.answer.rows.push(row);
         self.answer.cut = self.left == 0;
-    }
-
-    fn is_empty(&self) -> bool {
-        self.answer.rows.is_empty()
-    }
-
-    fn wants_more(&self) -> bool {
         !self.answer.cut
     }
 }
 
-/// Runs `statement` with `params` and returns its rows: all of them, or as many as use up `budget` bytes.
+/// Runs `statement` with `params` and gives its rows away, until no more are taken. Returns whether that was so.
 ///
-/// After an answer that was cut, the connection is in the middle of the others: it can only be closed.
+/// The connection is then in the middle of the others: it can only be closed.
 pub(super) async fn fetch(
     connection: &mut Connection,
     statement: &Statement,
     params: &[Param],
     limit: Duration,
-    budget: usize,
-) -> Result<Answer, Failure> {
+    rows: &mut dyn Take,
+) -> Result<bool, Failure> {
     let reads = &*statement.reads;
     let sql = AssertSqlSafe(statement.sql.clone());
-    let mut rows = Taken { answer: Answer::default(), left: budget };
+    rows.begin();
+    let mut first = true;
     match connection {
         Connection::MySql(connection) => {
             let mut arguments = MySqlArguments::default();
             params.iter().try_for_each(|param| bind_mysql(&mut arguments, param)).map_err(encode_error)?;
             let mut stream = sqlx::query_with(sql, arguments).fetch(&mut **connection);
-            while rows.wants_more()
-                && let Some(row) = stream.try_next().await?
-            {
-                if rows.is_empty() {
+            while let Some(row) = stream.try_next().await? {
+                if first {
                     decode::mysql::check(&row, reads).map_err(Failure::Shape)?;
+                    first = false;
                 }
-                rows.take(decode::mysql::row(&row, reads)?);
+                if !rows.take(decode::mysql::row(&row, reads)?) {
+                    return Ok(true);
+                }
             }
         }
         Connection::Postgres(connection) => {
             let mut arguments = PgArguments::default();
             params.iter().try_for_each(|param| bind_postgres(&mut arguments, param)).map_err(encode_error)?;
             let mut stream = sqlx::query_with(sql, arguments).fetch(&mut **connection);
-            while rows.wants_more()
-                && let Some(row) = stream.try_next().await?
-            {
-                if rows.is_empty() {
+            while let Some(row) = stream.try_next().await? {
+                if first {
                     decode::postgres::check(&row, reads).map_err(Failure::Shape)?;
+                    first = false;
                 }
-                rows.take(decode::postgres::row(&row, reads)?);
+                if !rows.take(decode::postgres::row(&row, reads)?) {
+                    return Ok(true);
+                }
             }
         }
         Connection::Sqlite(connection, deadline) => {
@@ -118,14 +134,14 @@ pub(super) async fn fetch(
             let mut arguments = SqliteArguments::default();
             params.iter().try_for_each(|param| bind_sqlite(&mut arguments, param)).map_err(encode_error)?;
             let mut stream = sqlx::query_with(sql, arguments).fetch(&mut **connection);
-            while rows.wants_more()
-                && let Some(row) = stream.try_next().await?
-            {
-                rows.take(decode::sqlite::row(&row, reads)?);
+            while let Some(row) = stream.try_next().await? {
+                if !rows.take(decode::sqlite::row(&row, reads)?) {
+                    return Ok(true);
+                }
             }
         }
     }
-    Ok(rows.answer)
+    Ok(false)
 }
 
 /// Runs several statements in the text protocol; the values of the last row.

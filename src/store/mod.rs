@@ -211,7 +211,8 @@ pub trait Store: Send + Sync {
     /// Makes findings and cursors durable as one.
     async fn commit_scan(&self, commit: ScanCommit) -> Result<Committed, StoreError>;
 
-    /// Hands out due deliveries of one lane, oldest due first.
+    /// Hands out due deliveries of one lane, oldest due first: no more than hold about 16 MiB of messages and keys, but at
+    /// least one.
     async fn claim(&self, request: ClaimRequest) -> Result<Vec<Delivery>, StoreError>;
 
     /// Makes messages durable that are about to be sent; from then on they count as not acknowledged. Returns whose

@@ -9,6 +9,7 @@
 mod alerts;
 mod bad_input;
 mod blocked;
+mod bounds;
 mod calls;
 mod canal;
 mod cli;

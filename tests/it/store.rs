@@ -34,6 +34,7 @@ kept_by_local! {
     several_rows_for_a_key_are_confirmed_like_anything_else
     a_key_that_moved_to_another_row_is_looked_at_there
     claims_are_exclusive_in_order_and_only_of_what_is_due
+    a_claim_ends_with_the_message_that_fills_it
     next_due_sees_what_waits_and_nothing_else
     a_difference_found_between_claim_and_prepare_is_not_lost
     a_difference_found_between_prepare_and_settle_is_not_lost

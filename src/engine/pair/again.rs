@@ -1,21 +1,29 @@
 //! Both sides of single keys once more: before each step of a delivery's life.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::lookup::again;
 use super::{LONGEST_KEY, Looked, Pair};
-use crate::model::{Key, Row, RowId, SourceRow, Value, Verdict};
+use crate::model::{Key, Row, RowId, Value, Verdict};
 use crate::outbox::{Asked, Witness};
 use crate::sql::PlaceError;
 
 impl Pair {
-    /// Reads both sides again for single keys, in the order given: whole rows, as before an attempt.
+    /// Reads both sides again for single keys, in the order given: whole rows, as before an attempt. `None`: there was
+    /// no room for it, and it is to be asked for again; never the first.
     ///
     /// # Errors
     /// Either side cannot be asked.
-    pub async fn look(&self, wanted: &[(RowId, &Key)]) -> Result<Vec<Looked>, PlaceError> {
+    pub async fn look(&self, wanted: &[(RowId, &Key)]) -> Result<Vec<Option<Looked>>, PlaceError> {
         let ids: Vec<RowId> = wanted.iter().map(|(id, _)| *id).filter(|id| *id != RowId::NONE).collect();
-        let rows = if ids.is_empty() { Vec::new() } else { self.source.fetch(&ids).await? };
-        let mut rows: HashMap<RowId, Row> = rows.into_iter().map(|row| (row.id, row.values)).collect();
+        let mut later = vec![false; wanted.len()];
+        let mut rows: HashMap<RowId, Row> = HashMap::new();
+        if !ids.is_empty() {
+            let fetched = self.source.fetch_some(&ids).await?;
+            let rest: HashSet<RowId> = fetched.rest.into_iter().collect();
+            later = wanted.iter().map(|(id, _)| rest.contains(id)).collect();
+            rows = fetched.rows.into_iter().map(|row| (row.id, row.values)).collect();
+        }
         // Two deliveries may name one row: by the key it had, and by the key it has. Only the latter takes it.
         let mut sources: Vec<Option<Row>> = wanted
             .iter()
@@ -26,35 +34,43 @@ impl Pair {
             .collect();
         let whole = self.delete && self.key_form.goes_back();
         if whole {
-            let gone = gone(wanted, &sources);
-            self.find_elsewhere(wanted, &mut sources, &gone).await?;
+            self.find_elsewhere(wanted, &mut sources, &mut later).await?;
         }
         let keys = sources.iter().flatten().map(|row| &row[self.whole.key]);
         let keys: Vec<&Value> = keys.filter(|key| key.weight() <= LONGEST_KEY).collect();
         let several = self.several_at_source(&keys).await?;
-        let mut asked: Vec<Value> = keys.into_iter().cloned().collect();
-        if whole {
-            // Whether the copy still has them is all that is left to ask.
-            asked.extend(gone(wanted, &sources).into_iter().flat_map(|key| self.key_form.values(key)));
-        }
-        let copies = self.look_up(asked.iter()).await?;
-        let looked = wanted.iter().zip(sources).map(|((id, key), row)| {
+        // Of what is gone, whether the copy still has it is all that is left to ask.
+        let asked = (0..wanted.len()).filter(|at| !later[*at]).flat_map(|at| match &sources[at] {
+            Some(row) => {
+                let key = Some(&row[self.whole.key]).filter(|key| key.weight() <= LONGEST_KEY);
+                key.map(|key| (at, key.clone())).into_iter().collect()
+            }
+            None if whole => self.key_form.values(wanted[at].1).into_iter().map(|key| (at, key)).collect(),
+            None => Vec::new(),
+        });
+        let asked: Vec<(usize, Value)> = asked.collect();
+        let copies = self.look_up(asked.iter().map(|(_, key)| key)).await?;
+        copies.rest.iter().for_each(|place| later[asked[*place].0] = true);
+        let looked = wanted.iter().zip(sources).zip(later).map(|(((id, key), row), later)| {
+            if later {
+                return None;
+            }
             let known = if row.is_some() { self.delete } else { whole };
             let there = row.as_ref().map_or(Some(false), |row| self.is_there(&self.whole, row));
             let row = row.filter(|_| there == Some(true));
             if row.is_none() && (!known || there.is_none()) {
                 let verdict = there.is_none().then_some(Verdict::NotComparable);
                 let witness = Witness::default();
-                return Looked {
+                return Some(Looked {
                     verdict,
                     row: None,
                     copy: None,
                     fingerprint: [0; 16],
                     witness,
                     evidence: None,
-                };
+                });
             }
-            let found = copies.get(*key);
+            let found = copies.rows.get(*key);
             let carriers = several.get(*key).map_or(&[][..], Vec::as_slice);
             let (verdict, fingerprint) = Self::judge(&self.whole, row.as_deref(), found, carriers);
             let witness = Self::witness(&self.whole, row.as_deref(), found, &verdict);
@@ -63,34 +79,37 @@ impl Pair {
                 let copies = found.map_or(&[][..], Vec::as_slice);
                 Box::new(self.evidence((*id, row.as_deref()), carriers, copies))
             });
-            Looked { verdict: Some(verdict), row, copy, fingerprint, witness, evidence }
+            Some(Looked { verdict: Some(verdict), row, copy, fingerprint, witness, evidence })
         });
         Ok(looked.collect())
     }
 
     /// Looks for rows that agreed before. Returns also which of them the source no longer has.
     pub(in crate::engine) async fn ask(&self, ids: &[RowId]) -> Result<(Asked, Vec<RowId>), PlaceError> {
-        let (mut held, mut present, mut rest) = (HashSet::new(), Vec::new(), ids.to_vec());
-        // Their keys are all that is wanted of them; they need not be held all at once.
-        while !rest.is_empty() {
-            let fetched = self.source.fetch_some(&rest).await?;
-            for mut row in fetched.rows {
-                held.insert(row.id);
-                if self.is_there(&self.whole, &row.values) == Some(true) {
-                    present.push(row.values.swap_remove(self.whole.key));
+        let mut held = HashSet::new();
+        let (mut looked, mut missing) = (0, 0);
+        let mut wanted = ids.to_vec();
+        while !wanted.is_empty() {
+            let fetched = self.source.fetch_some(&wanted).await?;
+            held.extend(fetched.rows.iter().map(|row| row.id));
+            let there =
+                fetched.rows.into_iter().filter(|row| self.is_there(&self.whole, &row.values) == Some(true));
+            let mut present: Vec<Value> =
+                there.map(|mut row| row.values.swap_remove(self.whole.key)).collect();
+            present.retain(|value| !value.is_null());
+            while !present.is_empty() {
+                let copies = self.look_up(present.iter()).await?;
+                let later: HashSet<usize> = copies.rest.iter().copied().collect();
+                let answered = present.iter().enumerate().filter(|(at, _)| !later.contains(at));
+                for key in answered.filter_map(|(_, value)| self.key_form.key(value)) {
+                    looked += 1;
+                    missing += usize::from(!copies.rows.contains_key(&key));
                 }
+                present = again(&present, &copies.rest);
             }
-            rest = fetched.rest;
+            wanted = fetched.rest;
         }
         let gone = ids.iter().copied().filter(|id| !held.contains(id)).collect();
-        let present = || present.iter().filter(|value| !value.is_null());
-        let copies = self.look_up(present()).await?;
-        let keys = present().filter_map(|value| self.key_form.key(value));
-        let (mut looked, mut missing) = (0, 0);
-        for key in keys {
-            looked += 1;
-            missing += usize::from(!copies.contains_key(&key));
-        }
         Ok((Asked { looked, missing }, gone))
     }
 
@@ -99,27 +118,35 @@ impl Pair {
         &self,
         wanted: &[(RowId, &Key)],
         sources: &mut [Option<Row>],
-        gone: &HashSet<&Key>,
+        later: &mut [bool],
     ) -> Result<(), PlaceError> {
-        if gone.is_empty() {
-            return Ok(());
+        let gone: Vec<usize> = (0..wanted.len()).filter(|at| sources[*at].is_none() && !later[*at]).collect();
+        let places: HashMap<&Key, usize> = gone.iter().rev().map(|at| (wanted[*at].1, *at)).collect();
+        let mut asked: Vec<Value> = gone.iter().flat_map(|at| self.key_form.values(wanted[*at].1)).collect();
+        // By the place of the key, so that the first is the first again.
+        let mut ids: BTreeMap<usize, RowId> = BTreeMap::new();
+        while !asked.is_empty() {
+            let found = self.source.holders(&asked).await?;
+            for (id, value) in found.rows {
+                if let Some(at) = self.key_form.key(&value).and_then(|key| places.get(&key)) {
+                    ids.entry(*at).or_insert(id);
+                }
+            }
+            asked = again(&asked, &found.rest);
         }
-        let values: Vec<Value> = gone.iter().flat_map(|key| self.key_form.values(key)).collect();
-        let found = self.source.lookup(&values).await?;
-        let known = |row: &SourceRow| {
-            self.key_form.key(&row.values[self.read.key]).is_some_and(|key| gone.contains(&key))
-        };
-        let ids: Vec<RowId> = found.iter().filter(|row| known(row)).map(|row| row.id).collect();
         if ids.is_empty() {
             return Ok(());
         }
-        let rows = self.source.fetch(&ids).await?;
-        let mut rows: HashMap<Key, Row> =
-            rows.into_iter().filter_map(|row| Some((self.whole_key(&row.values)?, row.values))).collect();
-        for ((_, key), source) in wanted.iter().zip(sources) {
-            if source.is_none() {
-                *source = rows.remove(*key);
-            }
+        let fetched = self.source.fetch_some(&ids.values().copied().collect::<Vec<_>>()).await?;
+        let rest: HashSet<RowId> = fetched.rest.into_iter().collect();
+        let mut rows: HashMap<Key, Row> = fetched
+            .rows
+            .into_iter()
+            .filter_map(|row| Some((self.whole_key(&row.values)?, row.values)))
+            .collect();
+        for (at, id) in ids {
+            sources[at] = rows.remove(wanted[at].1);
+            later[at] = rest.contains(&id);
         }
         Ok(())
     }
@@ -127,8 +154,4 @@ impl Pair {
     fn whole_key(&self, row: &Row) -> Option<Key> {
         self.key_form.key(&row[self.whole.key])
     }
-}
-
-fn gone<'k>(wanted: &[(RowId, &'k Key)], sources: &[Option<Row>]) -> HashSet<&'k Key> {
-    wanted.iter().zip(sources).filter(|(_, row)| row.is_none()).map(|((_, key), _)| *key).collect()
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::lookup::again;
 use super::{Compared, Pair};
 use crate::base::clock::UnixMs;
 use crate::engine::ticket::Counts;
@@ -31,15 +32,19 @@ impl Pair {
         let mut keys: HashMap<Key, Value> =
             page.keys.into_iter().filter_map(|value| Some((self.key_form.key(&value)?, value))).collect();
         let mut counts = Counts { rows: keys.len() as u64, ..Counts::default() };
-        let asked: Vec<Value> = keys.values().cloned().collect();
+        let mut asked: Vec<Value> = keys.values().cloned().collect();
         let mut ids: HashMap<Key, RowId> = HashMap::new();
-        for row in self.source.lookup(&asked).await? {
-            let Some(key) = self.key_form.key(&row.values[self.read.key]) else { continue };
-            // Nor is a row extra of which nobody can say whether it is deleted.
-            if self.is_there(&self.read, &row.values) != Some(false) {
-                keys.remove(&key);
+        while !asked.is_empty() {
+            let found = self.source.lookup(&asked).await?;
+            for row in found.rows {
+                let Some(key) = self.key_form.key(&row.values[self.read.key]) else { continue };
+                // Nor is a row extra of which nobody can say whether it is deleted.
+                if self.is_there(&self.read, &row.values) != Some(false) {
+                    keys.remove(&key);
+                }
+                ids.insert(key, row.id);
             }
-            ids.insert(key, row.id);
+            asked = again(&asked, &found.rest);
         }
         counts.same = counts.rows - keys.len() as u64;
         if !keys.is_empty() && self.source.is_empty().await? {
@@ -49,29 +54,35 @@ impl Pair {
         }
         let mut findings = Vec::new();
         // Only now are whole rows read: most keys are known to the source.
-        let copies = self.look_up(keys.values()).await?;
-        let unknown: HashSet<Key> = keys.into_keys().collect();
-        for (key, found) in copies.iter().filter(|(key, _)| unknown.contains(*key)) {
-            let (verdict, fingerprint) = Self::judge(&self.read, None, Some(found), &[]);
-            let kind = match verdict {
-                Verdict::Extra => DeliveryKind::Extra,
-                Verdict::Ambiguous(_) => DeliveryKind::Ambiguous,
-                other => {
-                    counts.count(&other);
-                    continue;
-                }
-            };
-            counts.count(&verdict);
-            let witness = Self::witness(&self.read, None, Some(found), &verdict);
-            findings.push(Finding {
-                task: task.clone(),
-                destination: destination.clone(),
-                row: ids.get(key).copied().unwrap_or(RowId::NONE),
-                key: key.clone(),
-                kind,
-                fingerprint,
-                watch: Watch::begin(&witness, now()).bytes(),
-            });
+        let mut asked: Vec<(Key, Value)> = keys.into_iter().collect();
+        while !asked.is_empty() {
+            let copies = self.look_up(asked.iter().map(|(_, value)| value)).await?;
+            let rest = again(&asked, &copies.rest);
+            let later: HashSet<&Key> = rest.iter().map(|(key, _)| key).collect();
+            let answered = asked.iter().map(|(key, _)| key).filter(|key| !later.contains(key));
+            for (key, found) in answered.filter_map(|key| Some((key, copies.rows.get(key)?))) {
+                let (verdict, fingerprint) = Self::judge(&self.read, None, Some(found), &[]);
+                let kind = match verdict {
+                    Verdict::Extra => DeliveryKind::Extra,
+                    Verdict::Ambiguous(_) => DeliveryKind::Ambiguous,
+                    other => {
+                        counts.count(&other);
+                        continue;
+                    }
+                };
+                counts.count(&verdict);
+                let witness = Self::witness(&self.read, None, Some(found), &verdict);
+                findings.push(Finding {
+                    task: task.clone(),
+                    destination: destination.clone(),
+                    row: ids.get(key).copied().unwrap_or(RowId::NONE),
+                    key: key.clone(),
+                    kind,
+                    fingerprint,
+                    watch: Watch::begin(&witness, now()).bytes(),
+                });
+            }
+            asked = rest;
         }
         Ok((page.next, page.more, Compared { findings, counts, agreed: Vec::new() }))
     }

@@ -3,9 +3,10 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::Pair;
+use super::lookup::again;
 use crate::diff::digest;
 use crate::model::{Evidence, Key, Listed, Row, RowId, Value};
-use crate::sql::PlaceError;
+use crate::sql::{Found, PlaceError};
 
 /// The rows that carry a key, ascending, for those keys that several do.
 pub(super) fn several<'k>(carried: impl Iterator<Item = (RowId, &'k Key)>) -> HashMap<&'k Key, Vec<RowId>> {
@@ -21,8 +22,11 @@ pub(super) fn several<'k>(carried: impl Iterator<Item = (RowId, &'k Key)>) -> Ha
 }
 
 /// By which the same rows are known again, in whatever order they come. What the source's rows hold is of no account:
-/// the key is ambiguous whatever that is.
+/// the key is ambiguous whatever that is. Nor are a hundred rows or more: only some of them were read.
 pub(super) fn fingerprint(carriers: &[RowId], copies: &[Row]) -> [u8; 16] {
+    const MANY: usize = 100;
+    let carriers = if carriers.len() < MANY { carriers } else { &[] };
+    let copies = if copies.len() < MANY { copies } else { &[] };
     let ids: Vec<Value> = carriers.iter().map(|id| Value::text(id.to_string())).collect();
     let copies = sorted(copies).into_iter().map(|(digest, _)| Value::Bytes(digest.into()));
     digest(&[&ids, &copies.collect::<Vec<_>>()])
@@ -35,20 +39,25 @@ fn sorted(rows: &[Row]) -> Vec<([u8; 16], &Row)> {
 }
 
 impl Pair {
-    /// The rows of the source that carry one of these keys, for those that several do.
+    /// The rows of the source that carry one of these keys, a hundred at most, for those that several do.
     pub(super) async fn several_at_source(
         &self,
         keys: &[&Value],
     ) -> Result<HashMap<Key, Vec<RowId>>, PlaceError> {
-        if keys.is_empty() {
+        if !self.source.shares_keys() {
             return Ok(HashMap::new());
         }
-        let keys: Vec<Value> = keys.iter().map(|key| (*key).clone()).collect();
-        let holders = self.source.holders(&keys).await?;
-        let carried: Vec<(RowId, Key)> =
-            holders.into_iter().filter_map(|(id, key)| Some((id, self.key_form.key(&key)?))).collect();
-        let several = several(carried.iter().map(|(id, key)| (*id, key)));
-        Ok(several.into_iter().map(|(key, rows)| (key.clone(), rows)).collect())
+        let mut several_at_source = HashMap::new();
+        let mut keys: Vec<Value> = keys.iter().map(|key| (*key).clone()).collect();
+        while !keys.is_empty() {
+            let Found { rows, rest } = self.source.holders(&keys).await?;
+            let carried: Vec<(RowId, Key)> =
+                rows.into_iter().filter_map(|(id, key)| Some((id, self.key_form.key(&key)?))).collect();
+            let several = several(carried.iter().map(|(id, key)| (*id, key)));
+            several_at_source.extend(several.into_iter().map(|(key, rows)| (key.clone(), rows)));
+            keys = again(&keys, &rest);
+        }
+        Ok(several_at_source)
     }
 
     /// Both lists of an ambiguous key, for people. `id` and `row` are the source row that was read, if there is one.

@@ -15,7 +15,7 @@ use crate::model::{
 use crate::store::{ClaimRequest, Prepared, Settlement, Work};
 
 /// The statements of one kind of work: when it is next due, and the claim. A claim begins with a clean slate (`found`
-/// is NULL): its look will see whatever was found before it.
+/// is NULL): its look will see whatever was found before it. It ends with the delivery that fills it.
 macro_rules! work {
     ($states:literal) => {
         (
@@ -27,10 +27,18 @@ macro_rules! work {
             concat!(
                 "UPDATE delivery SET claimed_until = ?5, claims = claims + 1
                  WHERE seq IN (
-                     SELECT seq FROM delivery
-                     WHERE task = ?1 AND destination = ?2 AND ended_at IS NULL AND claimed_until IS NULL AND state ",
+                     SELECT seq FROM (
+                         SELECT seq, sum(size) OVER (
+                             ORDER BY due, seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+                         FROM (
+                             SELECT seq, due, length(key) + coalesce(length(watch), 0)
+                                 + coalesce(length(body), 0) AS size
+                             FROM delivery
+                             WHERE task = ?1 AND destination = ?2 AND ended_at IS NULL AND claimed_until IS NULL
+                                 AND state ",
                 $states,
-                " AND due <= ?3 ORDER BY due, seq LIMIT ?4)
+                " AND due <= ?3 ORDER BY due, seq LIMIT ?4))
+                     WHERE coalesce(before, 0) < ?6)
                  RETURNING seq, CAST(due AS INTEGER) AS due, id, task, destination, key, row_id, kind, state, revision,
                      tries, attempts, body, sent, fingerprint, looks, unhealed, renew, found_at, acked_at, watch, claims,
                      evidence IS NOT NULL AS shown"
@@ -38,6 +46,9 @@ macro_rules! work {
         )
     };
 }
+
+/// Bytes of messages, keys and what is known of them that one claim hands out; the last one may go beyond.
+const HEAVIEST_CLAIM: i64 = 16 << 20;
 
 pub(super) const LOOK: (&str, &str) = work!("IN ('suspect', 'verify')");
 pub(super) const CALL: (&str, &str) = work!("NOT IN ('suspect', 'verify', 'dead')");
@@ -154,6 +165,7 @@ pub(super) async fn claim(
         .bind(request.now)
         .bind(i64::try_from(request.limit).unwrap_or(i64::MAX))
         .bind(until)
+        .bind(HEAVIEST_CLAIM)
         .fetch_all(&mut *connection)
         .await?;
     let mut claimed = Vec::with_capacity(rows.len());

@@ -113,10 +113,19 @@ pub fn places(tasks: serde_json::Map<String, Value>) -> Places {
 pub async fn both_ways(pair: &Arc<Pair>) -> (HashMap<RowId, Verdict>, HashMap<RowId, Verdict>) {
     let judged = judged(pair).await;
     let keyed: Vec<(RowId, &Key)> = judged.iter().filter_map(|j| Some((j.row, j.key.as_ref()?))).collect();
-    let looked = pair.look(&keyed).await.unwrap();
-    let again =
-        keyed.iter().zip(looked).map(|((row, _), looked)| (*row, looked.verdict.expect("it is there")));
-    let again = again.collect();
+    let (mut wanted, mut again) = (keyed, HashMap::new());
+    while !wanted.is_empty() {
+        let looked = pair.look(&wanted).await.unwrap();
+        assert!(looked[0].is_some(), "it goes on");
+        let (mut rest, both) = (Vec::new(), wanted.into_iter().zip(looked));
+        for ((row, key), looked) in both {
+            match looked {
+                Some(looked) => drop(again.insert(row, looked.verdict.expect("it is there"))),
+                None => rest.push((row, key)),
+            }
+        }
+        wanted = rest;
+    }
     (judged.into_iter().map(|j| (j.row, j.verdict)).collect(), again)
 }
 

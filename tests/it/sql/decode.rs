@@ -25,7 +25,7 @@ async fn corpus(db: &Db, id_type: &str, cases: &[(&str, &str, Class, Value)]) {
         };
         assert!(same, "{kind} {literal}: {got:?}, wanted {wanted:?}");
     }
-    let nulls = source.fetch(&[cupid::model::RowId(2)]).await.unwrap();
+    let nulls = source.fetch_some(&[cupid::model::RowId(2)]).await.unwrap().rows;
     assert!(nulls[0].values[1..].iter().all(Value::is_null), "{nulls:?}");
 }
 
@@ -203,7 +203,7 @@ async fn an_altered_column_is_noticed() {
             _ => "ALTER TABLE t ALTER v TYPE varchar(10)",
         };
         db.run(alter).await;
-        let error = source.fetch(&[cupid::model::RowId(1)]).await.unwrap_err();
+        let error = source.fetch_some(&[cupid::model::RowId(1)]).await.unwrap_err();
         assert_eq!(error.kind, cupid::sql::PlaceErrorKind::Missing, "{error}");
         let error = source.recheck().await.unwrap_err();
         assert!(error.message.contains("was int") || error.message.contains("integer"), "{error}");

@@ -24,14 +24,15 @@ async fn lists_of_every_size_find_each_row_once() {
         let copy = open_destination(&db, "t", "k", &["v"]).await.unwrap();
         for size in [0, 1, 2, 9, 10, 11, 99, 100, 101, 150, 350, 999, 1000, 1001, 1010, 5000] {
             let keys: Vec<Value> = (1..=size).map(Value::Int).collect();
-            let rows = copy.lookup(&keys).await.unwrap();
+            let rows = copy.lookup(&keys).await.unwrap().rows;
             let found: BTreeSet<i128> = rows.iter().map(|row| row[0].as_int().unwrap()).collect();
             assert_eq!(rows.len(), size as usize, "{engine} {size}");
             assert_eq!(found.len(), size as usize, "{engine} {size}");
             assert!(rows.iter().all(|row| row[1] == text(&format!("v{}", row[0].as_int().unwrap()))));
         }
         // Asked twice, absent, NULL.
-        let rows = copy.lookup(&[Value::Int(7), Value::Int(7), Value::Null, Value::Int(-1)]).await.unwrap();
+        let rows =
+            copy.lookup(&[Value::Int(7), Value::Int(7), Value::Null, Value::Int(-1)]).await.unwrap().rows;
         assert_eq!(rows.len(), 1, "{engine}");
     }
 }
@@ -52,15 +53,15 @@ async fn text_keys() {
         db.run("INSERT INTO t VALUES (NULL, 99)").await;
         let copy = open_destination(&db, "t", "k", &["v"]).await.unwrap();
         for (v, k) in odd.iter().enumerate() {
-            let rows = copy.lookup(&[text(k)]).await.unwrap();
+            let rows = copy.lookup(&[text(k)]).await.unwrap().rows;
             let exact: Vec<&Row> = rows.iter().filter(|row| row[0] == text(k)).collect();
             assert_eq!(exact.len(), 1, "{engine} {k:?}: {rows:?}");
             assert_eq!(exact[0][1].as_int(), Some(v as i128));
         }
         let all: Vec<Value> = odd.iter().map(|k| text(k)).collect();
-        assert_eq!(copy.lookup(&all).await.unwrap().len(), odd.len(), "{engine}");
-        assert_eq!(copy.lookup(&[Value::Null]).await.unwrap(), Vec::<Row>::new());
-        assert_eq!(copy.lookup(&[text("a\0")]).await.unwrap(), Vec::<Row>::new(), "{engine}");
+        assert_eq!(copy.lookup(&all).await.unwrap().rows.len(), odd.len(), "{engine}");
+        assert_eq!(copy.lookup(&[Value::Null]).await.unwrap().rows, Vec::<Row>::new());
+        assert_eq!(copy.lookup(&[text("a\0")]).await.unwrap().rows, Vec::<Row>::new(), "{engine}");
     }
 }
 
@@ -82,7 +83,7 @@ async fn case_insensitive_keys_are_never_doubled() {
             .map(|n| text(&format!("k{n}")))
             .chain((0..700).map(|n| text(&format!("K{n}"))))
             .collect();
-        let rows = copy.lookup(&keys).await.unwrap();
+        let rows = copy.lookup(&keys).await.unwrap().rows;
         assert_eq!(rows.len(), 1400, "{engine}");
         let distinct: BTreeSet<String> = sorted(&rows).into_iter().collect();
         assert_eq!(distinct.len(), 1400, "{engine}");
@@ -203,7 +204,8 @@ async fn typed(db: &Db, cases: &[(&str, &str, Vec<Value>)]) {
             let rows = copy
                 .lookup(std::slice::from_ref(key))
                 .await
-                .unwrap_or_else(|e| panic!("{} {kind} {key:?}: {e}", db.engine));
+                .unwrap_or_else(|e| panic!("{} {kind} {key:?}: {e}", db.engine))
+                .rows;
             assert_eq!(rows.len(), 1, "{} {kind} {key:?}", db.engine);
             assert_eq!(rows[0][1], Value::Int(7), "{} {kind} {key:?}", db.engine);
         }
@@ -219,7 +221,7 @@ async fn typed(db: &Db, cases: &[(&str, &str, Vec<Value>)]) {
         ];
         let mut list = nonsense.to_vec();
         list.insert(3, keys[0].clone());
-        let rows = copy.lookup(&list).await.unwrap_or_else(|e| panic!("{} {kind}: {e}", db.engine));
+        let rows = copy.lookup(&list).await.unwrap_or_else(|e| panic!("{} {kind}: {e}", db.engine)).rows;
         let found = rows.iter().filter(|row| row[1] == Value::Int(7)).count();
         assert_eq!(found, 1, "{} {kind}: {rows:?}", db.engine);
     }
@@ -231,7 +233,7 @@ async fn several_rows_of_one_key_are_all_returned() {
         let Some(db) = Db::new(engine).await else { continue };
         db.run("CREATE TABLE t (k INTEGER, v INTEGER); INSERT INTO t VALUES (1, 1), (1, 1), (2, 3)").await;
         let copy = open_destination(&db, "t", "k", &["v", "k"]).await.unwrap();
-        let rows = copy.lookup(&[Value::Int(1), Value::Int(2)]).await.unwrap();
+        let rows = copy.lookup(&[Value::Int(1), Value::Int(2)]).await.unwrap().rows;
         assert_eq!(rows.len(), 3, "{engine}");
         assert!(rows.iter().all(|row| row.len() == 3 && row[0] == row[2]));
     }
@@ -291,7 +293,7 @@ async fn look_ups_use_the_index() {
             let began = std::time::Instant::now();
             for round in 0..20_u32 {
                 let keys: Vec<Value> = (0..1000).map(|n| key(round * 2500 + n)).collect();
-                assert_eq!(copy.lookup(&keys).await.unwrap().len(), 1000, "{engine} {kind}");
+                assert_eq!(copy.lookup(&keys).await.unwrap().rows.len(), 1000, "{engine} {kind}");
             }
             let took = began.elapsed();
             println!("{engine} {kind}: 20000 keys in {took:?}");

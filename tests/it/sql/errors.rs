@@ -121,11 +121,11 @@ async fn rights_of_select_suffice() {
         let database = Arc::new(Database::connect(&dsn, Limits::default()));
         let config = source_config(&db, "t", "id");
         let source = cupid::source::open(&config, &["v".to_owned()], database.clone()).await.unwrap();
-        assert_eq!(source.fetch(&[RowId(1)]).await.unwrap()[0].values.len(), 3);
+        assert_eq!(source.fetch_some(&[RowId(1)]).await.unwrap().rows[0].values.len(), 3);
         source.recheck().await.unwrap();
         let copy = super::destination_config(&db, "t", "id", &["v"]);
         let copy = cupid::destination::open(&copy, database.clone()).await.unwrap();
-        assert_eq!(copy.lookup(&[Value::Int(1)]).await.unwrap().len(), 1);
+        assert_eq!(copy.lookup(&[Value::Int(1)]).await.unwrap().rows.len(), 1);
 
         let config = source_config(&db, "hidden", "id");
         let error = cupid::source::open(&config, &[], database.clone()).await.err().unwrap();
@@ -148,7 +148,7 @@ async fn rights_of_select_suffice() {
         db.run(grant).await;
         let config = source_config(&db, "t", "id");
         let source = cupid::source::open(&config, &["v".to_owned()], database.clone()).await.unwrap();
-        assert_eq!(source.fetch(&[RowId(1)]).await.unwrap()[0].values.len(), 2);
+        assert_eq!(source.fetch_some(&[RowId(1)]).await.unwrap().rows[0].values.len(), 2);
         if engine == Engine::MySql {
             db.run(format!("DROP USER '{user}'@'%'")).await;
         }
@@ -178,7 +178,7 @@ async fn a_failing_statement_is_not_a_missing_row() {
         };
         db.run(good).await;
         let copy = open_destination(&db, "v", "k", &["v"]).await.unwrap();
-        assert_eq!(copy.lookup(&[Value::Int(1)]).await.unwrap().len(), 1, "{engine}");
+        assert_eq!(copy.lookup(&[Value::Int(1)]).await.unwrap().rows.len(), 1, "{engine}");
         db.run(bad).await;
         told(&copy.lookup(&[Value::Int(1)]).await.unwrap_err(), PlaceErrorKind::Other, &[told_as]);
         told(
@@ -209,8 +209,8 @@ async fn keys_beyond_the_encoding_find_nothing() {
     let database = Arc::new(Database::connect(&config.dsn, Limits::default()));
     let copy = cupid::destination::open(&config, database).await.unwrap();
     let keys = ["é", "中", "a"].map(super::text);
-    assert_eq!(copy.lookup(&keys).await.unwrap().len(), 2);
-    assert_eq!(copy.lookup(&keys[1..2]).await.unwrap().len(), 0);
+    assert_eq!(copy.lookup(&keys).await.unwrap().rows.len(), 2);
+    assert_eq!(copy.lookup(&keys[1..2]).await.unwrap().rows.len(), 0);
 }
 
 /// MariaDB's JSON is a text with a check, and checks are not shown to everybody.
@@ -294,14 +294,14 @@ async fn rows_that_a_policy_hides_are_a_missing_right() {
     for table in ["t", "w"] {
         config.table = table.to_owned();
         let source = cupid::source::open(&config, &["v".to_owned()], database.clone()).await.unwrap();
-        assert_eq!(source.fetch(&[RowId(1), RowId(2)]).await.unwrap().len(), 2, "{table}");
+        assert_eq!(source.fetch_some(&[RowId(1), RowId(2)]).await.unwrap().rows.len(), 2, "{table}");
     }
     // A policy that comes later.
     db.run(format!("ALTER ROLE {user} NOBYPASSRLS; ALTER TABLE t DISABLE ROW LEVEL SECURITY")).await;
     config.table = "t".to_owned();
     let source = cupid::source::open(&config, &["v".to_owned()], database.clone()).await.unwrap();
     db.run("ALTER TABLE t ENABLE ROW LEVEL SECURITY").await;
-    let error = source.fetch(&[RowId(1), RowId(2)]).await.unwrap_err();
+    let error = source.fetch_some(&[RowId(1), RowId(2)]).await.unwrap_err();
     told(&error, PlaceErrorKind::Denied, &["row-level security", "BYPASSRLS"]);
 }
 
@@ -365,13 +365,17 @@ async fn a_restarted_server_is_found_again() {
         db.run("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)").await;
         let source = open(&source_config(&db, "t", "id"), &[], &db).await.unwrap();
         server.stop().await;
-        let error = source.fetch(&[RowId(1)]).await.unwrap_err();
+        let error = source.fetch_some(&[RowId(1)]).await.unwrap_err();
         assert!(error.kind.is_passing(), "{error}");
         server.start().await;
-        assert_eq!(source.fetch(&[RowId(1)]).await.unwrap().len(), 1);
+        assert_eq!(source.fetch_some(&[RowId(1)]).await.unwrap().rows.len(), 1);
         server.stop().await;
         server.start().await;
-        assert_eq!(source.fetch(&[RowId(1)]).await.unwrap().len(), 1, "the first call after a restart");
+        assert_eq!(
+            source.fetch_some(&[RowId(1)]).await.unwrap().rows.len(),
+            1,
+            "the first call after a restart"
+        );
     }
 }
 

@@ -73,10 +73,10 @@ async fn unsigned_keys_reach_their_end() {
         let (rows, _) = drain(&*source, Feed::Insert, start, 1).await;
         assert_eq!(ids(&rows), [0, 1 << 63, i128::from(u64::MAX)]);
         let found = source
-            .fetch(&[RowId(-5), RowId(1 << 63), RowId(i128::from(u64::MAX)), RowId(i128::MAX)])
+            .fetch_some(&[RowId(-5), RowId(1 << 63), RowId(i128::from(u64::MAX)), RowId(i128::MAX)])
             .await
             .unwrap();
-        assert_eq!(found.len(), 2);
+        assert_eq!(found.rows.len(), 2);
     }
 }
 
@@ -350,11 +350,11 @@ async fn whole_rows_by_id() {
         assert_eq!(names, ["a", "id", "b"]);
         for size in [0_i128, 1, 2, 11, 101, 1000, 1001, 2500] {
             let wanted: Vec<RowId> = (1..=size).map(RowId).collect();
-            let found = source.fetch(&wanted).await.unwrap();
+            let found = source.fetch_some(&wanted).await.unwrap().rows;
             let distinct: BTreeSet<i128> = ids(&found).into_iter().collect();
             assert_eq!((found.len() as i128, distinct.len() as i128), (size, size), "{engine}");
         }
-        let found = source.fetch(&[RowId(9999), RowId(2), RowId(2)]).await.unwrap();
+        let found = source.fetch_some(&[RowId(9999), RowId(2), RowId(2)]).await.unwrap().rows;
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].values[0], text("a2"));
     }

@@ -1,5 +1,6 @@
 //! The database side against real servers: sources, destinations, and what both read.
 
+mod bounds;
 mod decode;
 mod destination;
 mod errors;
@@ -153,7 +154,7 @@ pub fn ids(rows: &[SourceRow]) -> Vec<i128> {
 
 /// All columns of the row with id 1, as text with their classes.
 pub async fn only_row(source: &dyn Source) -> Row {
-    let mut rows = source.fetch(&[RowId(1)]).await.unwrap();
+    let mut rows = source.fetch_some(&[RowId(1)]).await.unwrap().rows;
     assert_eq!(rows.len(), 1);
     rows.remove(0).values
 }

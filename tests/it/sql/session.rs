@@ -92,7 +92,8 @@ async fn callers_share_a_few_sessions() {
         let Some(db) = Db::new(engine).await else { continue };
         db.run("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)").await;
         let source = open(&source_config(&db, "t", "id"), &[], &db).await.unwrap();
-        let calls = (0..64).map(|_| async { source.fetch(&[cupid::model::RowId(1)]).await.unwrap().len() });
+        let calls =
+            (0..64).map(|_| async { source.fetch_some(&[cupid::model::RowId(1)]).await.unwrap().rows.len() });
         assert_eq!(futures_util::future::join_all(calls).await, vec![1; 64]);
         let open_sessions = match engine {
             Engine::MySql => Some(format!(

@@ -114,7 +114,11 @@ async fn wide_rows_are_fetched_whole_a_few_at_a_time() {
             rest = fetched.rest;
         }
         assert_eq!(seen.len(), 40, "{engine}: what was neither found nor left for later is gone");
-        assert_eq!(source.fetch(&[RowId(1), RowId(2), RowId(99)]).await.unwrap().len(), 2, "{engine}");
+        assert_eq!(
+            source.fetch_some(&[RowId(1), RowId(2), RowId(99)]).await.unwrap().rows.len(),
+            2,
+            "{engine}"
+        );
     }
 }
 

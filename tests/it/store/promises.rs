@@ -272,6 +272,30 @@ pub async fn claims_are_exclusive_in_order_and_only_of_what_is_due(bed: &dyn Bed
     assert_eq!(all, (10..110).collect::<Vec<_>>());
 }
 
+pub async fn a_claim_ends_with_the_message_that_fills_it(bed: &dyn Bed) {
+    const MIB: usize = 1 << 20;
+    let store = bed.open().await;
+    let sizes = [9 * MIB, 1, 6 * MIB, 2 * MIB, 20 * MIB, 1, 1];
+    let all = claimed(&*store, T0, (1..=sizes.len()).map(|key| finding(u8::try_from(key).unwrap(), 1))).await;
+    for (d, size) in all.iter().zip(sizes) {
+        let p = Prepared { body: vec![b'x'; size].into(), ..message(d, 1, 1, T0) };
+        prepare(&*store, p.clone()).await;
+        let mut failed = settlement(d, State::Retry, T0 + i64::from(d.key.as_bytes()[0]));
+        failed.attempt = Some(attempt(&p, refused()));
+        settle(&*store, failed).await;
+    }
+    // Oldest first, and none is passed over because it is large.
+    let later = T0 + S;
+    for keys in [&[1, 2, 3, 4][..], &[5], &[6, 7], &[]] {
+        let got = store.claim(ClaimRequest { work: Work::Call, ..request(later) }).await.unwrap();
+        let got: Vec<u8> = got.iter().map(|d| d.key.as_bytes()[0]).collect();
+        assert_eq!(got, keys);
+    }
+    store.expire_claims(i64::MAX).await.unwrap();
+    let two = ClaimRequest { work: Work::Call, limit: 2, ..request(later) };
+    assert_eq!(store.claim(two).await.unwrap().len(), 2);
+}
+
 pub async fn next_due_sees_what_waits_and_nothing_else(bed: &dyn Bed) {
     let store = bed.open().await;
     let next = async || store.next_any().await.unwrap();
