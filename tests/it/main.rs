@@ -20,6 +20,7 @@ mod demo;
 mod docs;
 mod fairness;
 mod heavy;
+mod histories;
 mod late;
 mod lifecycle;
 mod matrix;

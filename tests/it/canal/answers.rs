@@ -36,7 +36,7 @@ pub(super) async fn an_answer_that_fixes_nothing_is_found_out_and_the_call_comes
         let waits = state::number(&site, "SELECT due - acked_at FROM delivery").await;
         let (least, most) = (pause * 1000 + 2000, pause * 1000 + 2000 + 5000);
         assert!((least..most).contains(&waits), "{waits} ms from the answer to the next call, not {pause} s");
-        assert!(daemon.output().contains("acknowledged but not fixed"), "{}", daemon.output());
+        daemon.wait_output("acknowledged but not fixed").await;
         daemon
             .until("people are told", LIMIT, || alerts(&people, "acknowledged but not fixed") == round)
             .await;

@@ -98,10 +98,25 @@ fn worst(journal: &Journal, jumped: Instant) -> (Duration, Duration) {
 }
 
 pub(super) async fn what_a_replicator_leaves_behind_that_has_ended_is_worked_off() {
-    let Some(pair) = Pair::new(Engine::MySql).await else { return };
+    for round in 1..=3 {
+        let Some(pair) = Pair::new(Engine::MySql).await else { return };
+        let (journal, calls) = end_of(&pair).await;
+        let wrong = describe("the replicator ends", &journal, &calls, Duration::MAX);
+        let lag = journal.lags(|_| true).last().copied().unwrap_or_default();
+        if lag > USUAL {
+            eprintln!("run {round} is void: a lag of {lag:?}");
+            continue;
+        }
+        assert_eq!(wrong.len(), 0, "callbacks for rows that were only late");
+        return;
+    }
+    panic!("void: in none of three runs was the canal itself as quick as it should be; this shows nothing");
+}
+
+async fn end_of(pair: &Pair) -> (Journal, Vec<Call>) {
     pair.fill(1..=ROWS).await;
     let mut dice = Dice::new(seed());
-    let canal = Canal::new(&pair, dice.roll(), 100..500, 10);
+    let canal = Canal::new(pair, dice.roll(), 100..500, 10);
     let (receiver, people) = (canal.repairer().await, Receiver::answering(200).await);
     let site = Site::new(&with(pair.both_feeds(&receiver.url()), told(json!({ "lag": "6s" }), &people)));
     let mut daemon = start(&site).await;
@@ -123,9 +138,8 @@ pub(super) async fn what_a_replicator_leaves_behind_that_has_ended_is_worked_off
     })
     .await;
     let took = written.elapsed();
-    end(&mut daemon, &site, &pair, &canal, &receiver, Duration::MAX).await;
+    end(&mut daemon, &site, pair, &canal, &receiver, Duration::MAX).await;
     let (journal, calls) = (canal.journal(), receiver.calls());
-    let wrong = describe("the replicator ends", &journal, &calls, Duration::MAX);
     let behind = calls.iter().filter(|c| c.at > ended).count();
     let rows: std::collections::HashSet<i64> = calls.iter().map(|c| row_of(c).0).collect();
     let first = calls.iter().find(|c| c.at > ended).map(|c| c.at - ended);
@@ -142,5 +156,5 @@ pub(super) async fn what_a_replicator_leaves_behind_that_has_ended_is_worked_off
     );
     assert_eq!(alerts(&people, "and since 2"), 1, "how many, and since when: {:?}", people.calls());
     assert!(behind > 1000, "so many that something that guards against storms would stir");
-    assert_eq!(wrong.len(), 0, "callbacks for rows that were only late");
+    (journal, calls)
 }
