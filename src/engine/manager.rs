@@ -103,6 +103,7 @@ impl Manager {
                     Err(e) => self.status.store_failed(&e),
                 }
             }
+            self.sweep_anew().await;
             let Planned { pause, full } = self.step();
             let tickets = self.tickets.clone();
             tokio::select! {
@@ -270,6 +271,9 @@ impl Manager {
         }
         let lane = &mut self.feeds[at].lanes[destination];
         self.places.tasks[ticket.task].progress_of(&scanned.identity);
+        if kind == Feed::Insert {
+            self.places.tasks[ticket.task].inserts_at(destination, &scanned.next);
+        }
         self.wakes[ticket.task][destination].guard.see(|agreed| {
             scanned.agreed.iter().fold(false, |news, (key, row)| agreed.see(key, *row) || news)
         });

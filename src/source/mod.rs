@@ -49,6 +49,12 @@ pub trait Source: Send + Sync {
     /// A position that lies no further ahead than either, so that destinations that are nearly equal share one read.
     fn earlier(&self, feed: Feed, a: &Position, b: &Position) -> Position;
 
+    /// Makes sure that the ids still go on where the insert feed stands at the furthest of these positions.
+    ///
+    /// # Errors
+    /// Of kind `Anew` if they have begun anew: the table was emptied, replaced, or restored from an older backup.
+    async fn stands(&self, at: &[Position]) -> Result<(), PlaceError>;
+
     /// Whole rows by their integer key, no more than take about 16 MiB, but at least one if there is any.
     async fn fetch_some(&self, ids: &[RowId]) -> Result<Fetched, PlaceError>;
 

@@ -178,6 +178,10 @@ impl Source for SqlSource {
         }
     }
 
+    async fn stands(&self, at: &[Position]) -> Result<(), PlaceError> {
+        insert::stands(&self.ground(Some(chrono_tz::UTC)), at).await
+    }
+
     async fn fetch_some(&self, ids: &[RowId]) -> Result<Fetched, PlaceError> {
         let found = by_ids(&self.database, &self.fetch, self.shape.id, ids, BUDGET).await?;
         let keyed = |row: Row| Some(SourceRow { id: RowId(row[self.shape.id].as_int()?), values: row });

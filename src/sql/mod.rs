@@ -14,6 +14,7 @@ mod decode;
 mod dialect;
 mod error;
 pub(crate) mod horizon;
+pub(crate) mod next_id;
 mod nodelay;
 pub mod probe;
 mod run;

@@ -33,6 +33,8 @@ pub(super) struct Live {
     /// The whole stretch behind the settled id was last read at, how long that took, and which transaction was the
     /// oldest then.
     pub(super) whole: Option<(Duration, Duration, Option<NaiveDateTime>)>,
+    /// When it was last seen that ids go on where they stood.
+    pub(super) stood: Option<Duration>,
     /// The look that is being made.
     pub(super) tick: Option<Tick>,
     /// Whether more was known to wait when the last look ended.

@@ -494,5 +494,8 @@ fn gaps_below_the_settled_id_are_looked_at_again() {
 #[test]
 fn positions_are_told_apart() {
     assert!(insert::Cursor::read(&Position::new("nonsense")).is_none());
-    assert_eq!(insert::Cursor::starting_at(Some(RowId(5))).position().as_str(), r#"{"after":"4"}"#);
+    assert_eq!(
+        insert::Cursor::starting_at(Some(RowId(5))).position().as_str(),
+        r#"{"after":"4","newest":{}}"#
+    );
 }
