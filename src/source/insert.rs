@@ -99,16 +99,18 @@ impl Cursor {
     }
 }
 
-/// A position no further ahead than either. Where the two have seen different things, what lies behind the settled
-/// key is read again.
+/// A position no further ahead than either: behind the settled key, only what both have seen counts as seen. Nothing
+/// does if one of them has just been read from its text, or is in the middle of a look.
 pub(super) fn earlier(a: &Position, b: &Position) -> Position {
     if a == b {
         return a.clone();
     }
     match (Cursor::read(a), Cursor::read(b)) {
         (Some(x), Some(y)) => {
-            let first = if x.settled <= y.settled { &x } else { &y };
-            Cursor::after(first.settled, x.gaps.both(&y.gaps), first.newest.clone()).position()
+            let (first, other) = if x.settled <= y.settled { (&x, &y) } else { (&y, &x) };
+            let cursor = Cursor::after(first.settled, x.gaps.both(&y.gaps), first.newest.clone());
+            let live = first.live.both(&other.live, other.settled).unwrap_or(cursor.live);
+            Cursor { live, ..cursor }.position()
         }
         // One that cannot be read is refused when it is read from.
         (None, _) => a.clone(),

@@ -46,6 +46,9 @@ pub trait Source: Send + Sync {
     /// Reads the next rows of a feed behind `from`: at most `limit`, and no more than take about 16 MiB.
     async fn read(&self, feed: Feed, from: &Position, limit: usize) -> Result<Batch, PlaceError>;
 
+    /// Among how many positions of a feed its memory is divided from now on.
+    fn divide(&self, feed: Feed, among: usize);
+
     /// A position that lies no further ahead than either, so that destinations that are nearly equal share one read.
     fn earlier(&self, feed: Feed, a: &Position, b: &Position) -> Position;
 
