@@ -136,7 +136,8 @@ pub(super) async fn look(
 }
 
 fn anew(settled: i128, greatest: Option<i128>, next: &NextId) -> String {
-    let greatest = greatest.map_or("the table is empty".to_owned(), |id| format!("the greatest id is {id}"));
+    let greatest =
+        greatest.map_or_else(|| "the table is empty".to_owned(), |id| format!("the greatest id is {id}"));
     let next = match next {
         NextId::Is(next) => format!("the next one will be {next}"),
         NextId::Untold(grant) => format!("this user may not see which one is next ({grant} lets it)"),

@@ -306,7 +306,7 @@ impl History {
         for _ in 0..self.dice.one(&[3, 10, 10_000]) {
             let durable = !self.dice.chance(5);
             let before = self.walkers[which].at.clone();
-            if which % 2 == 0 && self.old[which / 2].is_none() && durable {
+            if which.is_multiple_of(2) && self.old[which / 2].is_none() && durable {
                 self.old[which / 2] = self.sim.state().rows.keys().next_back().copied();
             }
             if !self.walkers[which].step(&self.sim, limit, durable) {
