@@ -108,7 +108,10 @@ impl App {
         cursors
             .retain(|c| config.tasks.iter().any(|t| t.name == c.task) && !options.restart.contains(&c.task));
         let begins = begins(&config, &cursors, &options)?;
-        let places = Arc::new(Places::new(&config, &cursors));
+        let left =
+            |c: &&Cursor| c.feed == Feed::Insert && matches!(begins.get(&c.task), Some(Begin::Restart(_)));
+        let kept: Vec<Cursor> = cursors.iter().filter(|c| !left(c)).cloned().collect();
+        let places = Arc::new(Places::new(&config, &kept));
         first_look(&places, &cursors, options.strict).await?;
         // Only now: a start that fails must not have thrown progress away.
         for task in &options.restart {

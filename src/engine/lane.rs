@@ -195,7 +195,10 @@ impl Lane {
             let pair = self.places.pair(self.destination).await?;
             let receiver = &config.destinations[self.destination].callback;
             self.places.recheck(self.destination, FRESH).await?;
-            look(&pair, claimed, &self.policy, receiver, || self.clock.now()).await
+            let sorted = look(&pair, claimed, &self.policy, receiver, || self.clock.now()).await?;
+            // Of a source whose ids have begun anew, no row is gone and none is another.
+            self.places.stands().await?;
+            Ok(sorted)
         };
         let result = looked.await;
         match result {

@@ -103,6 +103,7 @@ impl Manager {
                     Err(e) => self.status.store_failed(&e),
                 }
             }
+            self.sweep_anew().await;
             let Planned { pause, full } = self.step();
             let tickets = self.tickets.clone();
             tokio::select! {
@@ -171,8 +172,13 @@ impl Manager {
         'feeds: for at in order {
             let feed = &mut self.feeds[at];
             let source = self.places.tasks[feed.task].open_source();
+            feed.forget_behind();
             let lanes: Vec<scan::Lane> = feed.lanes.iter().map(|l| l.plan.clone()).collect();
-            let looks = plan(&lanes, now, |a, b| match &source {
+            if let Some(source) = &source {
+                source.divide(feed.feed, scan::apart(&lanes));
+            }
+            let soon = now.saturating_add(ms(feed.interval / 2));
+            let looks = plan(&lanes, now, soon, |a, b| match &source {
                 Some(source) => source.earlier(feed.feed, a, b),
                 // Only until the source is open again; reading from either is right for its own lane.
                 None => a.clone(),
@@ -270,6 +276,9 @@ impl Manager {
         }
         let lane = &mut self.feeds[at].lanes[destination];
         self.places.tasks[ticket.task].progress_of(&scanned.identity);
+        if kind == Feed::Insert {
+            self.places.tasks[ticket.task].inserts_at(destination, &scanned.next);
+        }
         self.wakes[ticket.task][destination].guard.see(|agreed| {
             scanned.agreed.iter().fold(false, |news, (key, row)| agreed.see(key, *row) || news)
         });
@@ -338,7 +347,7 @@ impl Manager {
         let lane = &mut feed.lanes[destination];
         lane.plan.busy = false;
         // It is no longer where those are that have caught up: they must not go back to wait for it.
-        lane.plan.at_tip = false;
+        (lane.plan.at_tip, lane.fails) = (false, true);
         if e.kind == PlaceErrorKind::TooSlow {
             feed.pace.halve();
         }

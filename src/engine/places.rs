@@ -10,10 +10,14 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
+mod standing;
+
+use standing::Standing;
+
 use super::pair::{Pair, Sample};
 use crate::config::{Config, Dsn, TaskConfig};
 use crate::destination::{self, Destination};
-use crate::model::Column;
+use crate::model::{Column, Feed};
 use crate::source::{self, Source};
 use crate::sql::probe::Checked;
 use crate::sql::{Database, Limits, PlaceError, PlaceErrorKind};
@@ -45,8 +49,12 @@ impl Places {
                 let source = shared(&task.source.dsn);
                 let destinations = task.destinations.iter().map(|des| shared(&des.dsn)).collect();
                 let places = TaskPlaces::new(task.clone(), source, destinations);
-                if let Some(cursor) = cursors.iter().find(|cursor| cursor.task == task.name) {
+                for cursor in cursors.iter().filter(|cursor| cursor.task == task.name) {
                     places.progress_of(&cursor.identity);
+                    let destination = task.destinations.iter().position(|d| d.name == cursor.destination);
+                    if let (Feed::Insert, Some(at)) = (cursor.feed, destination) {
+                        places.inserts_at(at, &cursor.position);
+                    }
                 }
                 Arc::new(places)
             })
@@ -72,6 +80,8 @@ pub struct TaskPlaces {
     pairs: Vec<Slot<Pair>>,
     /// `Source::identity` that saved progress was made on.
     progress: std::sync::Mutex<Option<String>>,
+    /// Whether the source's ids go on where saved progress stands.
+    standing: Standing,
     /// By destination: when both sides were last seen to be as they were opened.
     checked: Vec<std::sync::Mutex<Option<Instant>>>,
 }
@@ -122,16 +132,23 @@ impl TaskPlaces {
     ) -> Self {
         let pairs = config.destinations.iter().map(|_| Slot::new()).collect();
         let (source, progress) = (Slot::new(), std::sync::Mutex::new(None));
+        let standing = Standing::new(config.destinations.len());
         let checked = config.destinations.iter().map(|_| std::sync::Mutex::default()).collect();
-        Self { config, source_database, destination_databases, source, pairs, progress, checked }
+        Self { config, source_database, destination_databases, source, pairs, progress, standing, checked }
     }
 
     /// The source, opened if it is not yet.
     ///
     /// # Errors
-    /// As for opening; and if saved progress was made on another source: deliveries and cursors of the one say nothing
-    /// about the other.
+    /// As for opening; and if saved progress was made on another source, or on rows that are gone because its ids have
+    /// begun anew: deliveries and cursors of the one say nothing about the other.
     pub async fn source(&self) -> Result<Arc<dyn Source>, PlaceError> {
+        let source = self.opened().await?;
+        self.must_stand(&source).await?;
+        Ok(source)
+    }
+
+    async fn opened(&self) -> Result<Arc<dyn Source>, PlaceError> {
         if let Some(source) = self.source.get() {
             return Ok(source);
         }
@@ -171,6 +188,11 @@ impl TaskPlaces {
     /// Saved progress was made on this source.
     pub(super) fn progress_of(&self, identity: &str) {
         *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(identity.to_owned());
+    }
+
+    /// What saved progress was made on, if there is any.
+    pub(super) fn identity(&self) -> Option<String> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A destination together with its source, opened if they are not yet.

@@ -28,6 +28,8 @@ pub(super) struct LaneState {
     pub(super) name: DestinationName,
     pub(super) start_id: Option<RowId>,
     pub(super) run: Option<RunId>,
+    /// Its last look failed.
+    pub(super) fails: bool,
     pass: Pass,
 }
 
@@ -54,6 +56,19 @@ impl FeedState {
     }
 }
 
+impl FeedState {
+    /// Where others go on without a destination, nothing is remembered for it: it is read for again from what has
+    /// settled when it can be reached.
+    pub(super) fn forget_behind(&mut self) {
+        if !self.lanes.iter().any(|lane| lane.plan.at_tip) {
+            return;
+        }
+        for lane in self.lanes.iter_mut().filter(|lane| lane.fails && !lane.plan.busy) {
+            lane.plan.position = lane.plan.position.take().map(|at| Position::new(at.as_str()));
+        }
+    }
+}
+
 impl LaneState {
     pub(super) fn new(
         name: DestinationName,
@@ -72,6 +87,7 @@ impl LaneState {
             // A saved cursor keeps the `-s` it was made under; see `scan::begin`.
             start_id: cursor.map_or(start_id, |c| c.start_id),
             run: None,
+            fails: false,
             pass: Pass::new(true),
         }
     }
@@ -88,7 +104,7 @@ impl LaneState {
         now: i64,
     ) {
         self.plan.position = Some(next);
-        self.plan.at_tip = !more;
+        (self.plan.at_tip, self.fails) = (!more, false);
         self.pass.counts.add(counts);
         if more {
             self.plan.due = now;

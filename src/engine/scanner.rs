@@ -113,7 +113,8 @@ impl Scanner {
     }
 
     async fn read_batch(&self, ticket: &Ticket) -> Result<Read, PlaceError> {
-        let source = self.places.tasks[ticket.task].source().await?;
+        let task = &self.places.tasks[ticket.task];
+        let source = task.source().await?;
         let identity = source.identity().to_owned();
         let looked = self.clock.now();
         let began = Instant::now();
@@ -125,7 +126,7 @@ impl Scanner {
                 more: false,
                 coverage: Coverage::default(),
             },
-            Some(from) => source.read(ticket.feed, from, ticket.limit).await?,
+            Some(from) => source.read(ticket.feed, from, ticket.limit).await.map_err(|e| task.hold(e))?,
             None => {
                 let next = source.start(ticket.feed, ticket.start_id).await?;
                 Batch { rows: Vec::new(), next, more: true, coverage: Coverage::default() }

@@ -52,6 +52,10 @@ pub(super) struct WalkLane {
     turn: (UnixMs, i64),
     /// The walk is as it was read or written.
     stored: bool,
+    /// Its ticket is out.
+    out: bool,
+    /// What comes of that is of no use.
+    void: bool,
 }
 
 /// What the quick feeds of a task are doing.
@@ -166,18 +170,34 @@ impl Walks {
         (of_task.out, of_task.refused) = (ticket.destinations.len(), None);
         for lane in &mut of_task.lanes {
             if lane.feed == ticket.feed && ticket.destinations.contains(&lane.destination) {
-                (lane.run, lane.turn) = (Some(ticket.run), (now, ticks));
+                (lane.run, lane.turn, lane.out) = (Some(ticket.run), (now, ticks), true);
             }
         }
     }
 
-    /// One of its outcomes has come, after work that took so long.
-    pub(super) fn back(&mut self, ticket: &Ticket, took: Option<Duration>, ticks: i64) {
+    /// One of its outcomes has come, after work that took so long. Returns whether it is of use.
+    pub(super) fn back(
+        &mut self,
+        ticket: &Ticket,
+        destination: usize,
+        took: Option<Duration>,
+        ticks: i64,
+    ) -> bool {
         let of_task = &mut self.tasks[ticket.task];
         of_task.out = of_task.out.saturating_sub(1);
         let turn = of_task.lanes.iter().map(|lane| lane.turn.1).max().unwrap_or(ticks);
         let waited = || Duration::from_millis(ticks.saturating_sub(turn).max(0).unsigned_abs());
         of_task.rest = of_task.rest.max(rest_until(ticks, took.unwrap_or_else(waited)));
+        let Some(lane) = self.lane(ticket.task, destination, ticket.feed) else { return false };
+        lane.out = false;
+        !std::mem::take(&mut lane.void)
+    }
+
+    /// All passes of a task, those that are complete as well, count for nothing: returns the lanes and what their walks
+    /// are to become.
+    pub(super) fn anew(&self, task: usize) -> Vec<(usize, Feed, Walk)> {
+        let lanes = self.tasks[task].lanes.iter().filter(|lane| lane.out || !lane.walk.is_new());
+        lanes.map(|lane| (lane.destination, lane.feed, lane.walk.anew())).collect()
     }
 
     /// What becomes of a sweep whose pass the insert feed makes, when that has been read; `None`: nothing new.
@@ -228,6 +248,8 @@ impl WalkLane {
             run: None,
             turn: (UnixMs::MIN, i64::MIN),
             stored,
+            out: false,
+            void: false,
         }
     }
 
@@ -253,6 +275,12 @@ impl WalkLane {
             identity: identity.to_owned(),
             start_id: self.start_id,
         }
+    }
+
+    /// It begins anew, which has become durable; a ticket that is out belongs to what was before.
+    pub(super) fn begin_anew(&mut self, walk: Walk) {
+        (self.walk, self.stored, self.void, self.run) = (walk, true, self.out, None);
+        (self.counts, self.share) = (Counts::default(), Share::default());
     }
 
     /// A walk has become durable. Returns the pass that it completed, with what that has seen.

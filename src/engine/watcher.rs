@@ -166,6 +166,10 @@ impl Watcher {
             if watched.settled.iter().any(|s| s.to.state == State::Main) {
                 self.places.recheck(self.destination, FRESH).await?;
             }
+            if watched.settled.iter().any(|s| matches!(s.to.state, State::Main | State::Healed)) {
+                // Of a source whose ids have begun anew, no row is gone and none is another.
+                self.places.stands().await?;
+            }
             Ok(watched)
         };
         match looked.await {

@@ -113,6 +113,11 @@ impl Position {
         &self.text
     }
 
+    /// Whether it has a memory.
+    pub fn has_memory(&self) -> bool {
+        self.memory.is_some()
+    }
+
     /// The memory, if it is one of this type.
     pub fn memory<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
         self.memory.clone()?.downcast().ok()

@@ -14,6 +14,6 @@ mod walk;
 
 pub use agreed::Agreed;
 pub use pace::{Pace, ReadCost};
-pub use plan::{Lane, Look, plan};
+pub use plan::{Lane, Look, apart, plan};
 pub use start::{Begin, begin};
 pub use walk::{Passed, Share, Walk, rest_until};

@@ -28,9 +28,17 @@ pub struct Look {
 /// Plans the looks of one feed that are due now. `earlier` names the position that lies further back.
 ///
 /// Lanes at the tip differ only by when they were last read, so they are read together from the earliest of their
-/// positions: looking twice at a row is harmless. They wait for each other's due time, never for each other's work.
-pub fn plan(lanes: &[Lane], now: UnixMs, earlier: impl Fn(&Position, &Position) -> Position) -> Vec<Look> {
-    let due = |lane: &Lane| !lane.busy && lane.due <= now;
+/// positions: looking twice at a row is harmless. They never wait for each other's work: once one of them is due, those
+/// that would be before `soon` are looked at as well, so that they stay together, with one memory.
+pub fn plan(
+    lanes: &[Lane],
+    now: UnixMs,
+    soon: UnixMs,
+    earlier: impl Fn(&Position, &Position) -> Position,
+) -> Vec<Look> {
+    let at = |lane: &Lane, when: UnixMs| !lane.busy && lane.due <= when;
+    let together = lanes.iter().any(|lane| lane.at_tip && at(lane, now));
+    let due = |lane: &Lane| at(lane, now) || (lane.at_tip && together && at(lane, soon));
     let mut looks: Vec<Look> = Vec::new();
     let mut tip: Option<usize> = None;
     for (index, lane) in lanes.iter().enumerate().filter(|(_, lane)| due(lane)) {
@@ -57,6 +65,17 @@ pub fn plan(lanes: &[Lane], now: UnixMs, earlier: impl Fn(&Position, &Position) 
     looks
 }
 
+/// Among how many different positions the memory for what was read has to be divided.
+pub fn apart(lanes: &[Lane]) -> usize {
+    let mut different: Vec<&Position> = Vec::new();
+    for position in lanes.iter().filter_map(|lane| lane.position.as_ref()) {
+        if position.has_memory() && !different.contains(&position) {
+            different.push(position);
+        }
+    }
+    different.len().max(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,7 +88,7 @@ mod tests {
     fn looks(lanes: &[Lane], now: UnixMs) -> Vec<(Option<String>, Vec<usize>)> {
         let earlier =
             |a: &Position, b: &Position| if a.as_str() <= b.as_str() { a.clone() } else { b.clone() };
-        plan(lanes, now, earlier)
+        plan(lanes, now, now + 5, earlier)
             .into_iter()
             .map(|l| (l.from.map(|p| p.as_str().trim_start_matches('0').to_owned()), l.lanes))
             .collect()
@@ -87,6 +106,28 @@ mod tests {
         let lanes =
             [lane(Some(9), true, 0, false), lane(Some(2), false, 0, false), lane(Some(9), true, 0, false)];
         assert_eq!(looks(&lanes, 0), [(Some("9".to_owned()), vec![0, 2]), (Some("2".to_owned()), vec![1])]);
+    }
+
+    #[test]
+    fn those_at_the_tip_stay_together() {
+        let lanes =
+            [lane(Some(9), true, 10, false), lane(Some(7), true, 15, false), lane(Some(8), true, 16, false)];
+        assert_eq!(looks(&lanes, 9), []);
+        assert_eq!(looks(&lanes, 10), [(Some("7".to_owned()), vec![0, 1])]);
+        let lanes = [lane(Some(9), false, 10, false), lane(Some(9), true, 11, false)];
+        assert_eq!(looks(&lanes, 10), [(Some("9".to_owned()), vec![0])]);
+    }
+
+    #[test]
+    fn memory_is_divided_among_those_that_are_apart() {
+        let held = |text: &str| Position::with_memory(text, std::sync::Arc::new(()));
+        let at =
+            |position: &Position| Lane { position: Some(position.clone()), ..lane(None, true, 0, false) };
+        let (a, b) = (held("a"), held("a"));
+        let lanes = [at(&a), at(&a), at(&b), lane(Some(3), true, 0, false), lane(None, true, 0, false)];
+        assert_eq!(apart(&lanes), 2);
+        assert_eq!(apart(&lanes[..2]), 1);
+        assert_eq!(apart(&lanes[3..]), 1);
     }
 
     #[test]
@@ -110,7 +151,7 @@ mod tests {
         ) {
             let lanes: Vec<Lane> = lanes.into_iter().map(|(p, t, d, b)| lane(Some(p), t, d, b)).collect();
             let earlier = |a: &Position, b: &Position| if a.as_str() <= b.as_str() { a.clone() } else { b.clone() };
-            let looks = plan(&lanes, 10, earlier);
+            let looks = plan(&lanes, 10, 10, earlier);
             let mut served: Vec<usize> = looks.iter().flat_map(|l| l.lanes.clone()).collect();
             served.sort_unstable();
             let due: Vec<usize> = (0..lanes.len()).filter(|i| !lanes[*i].busy && lanes[*i].due <= 10).collect();

@@ -65,6 +65,17 @@ impl Walk {
         Self { made_for: made_for.to_owned(), pass, last: None }
     }
 
+    /// The walk when nothing that was passed counts any more: a pass is due at once.
+    #[must_use]
+    pub fn anew(&self) -> Self {
+        Self { made_for: self.made_for.clone(), pass: None, last: None }
+    }
+
+    /// Whether there is neither a pass under way nor a complete one.
+    pub fn is_new(&self) -> bool {
+        self.pass.is_none() && self.last.is_none()
+    }
+
     /// As it is stored.
     pub fn position(&self) -> Position {
         Position::new(serde_json::to_string(self).expect("strings and numbers always serialise"))

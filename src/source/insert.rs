@@ -20,10 +20,12 @@ mod gaps;
 mod live;
 mod look;
 mod runs;
+mod stands;
 
 use gaps::Gaps;
 use live::Live;
 use look::Look;
+use stands::Newest;
 
 /// Limits of the feed.
 #[derive(Clone, Copy, Debug)]
@@ -40,28 +42,39 @@ pub(super) struct Cursor {
     /// The key up to which nothing can appear any more; `None`: before everything.
     settled: Option<i128>,
     gaps: Gaps,
+    /// How far down the newest rows reach that were read; `None`: not known.
+    newest: Option<Newest>,
     /// What is lost at a restart.
     live: Live,
 }
 
-/// `{"after":"123","gaps":[…]}`; null: before everything.
+/// `{"after":"123","gaps":[…],"newest":{…}}`; null: before everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Text {
     after: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     gaps: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    newest: Option<Newest>,
 }
 
 impl Cursor {
     /// A first start in front of this key; `None`: before everything.
     pub(super) fn starting_at(id: Option<RowId>) -> Self {
         let settled = id.map(|id| id.0.saturating_sub(1));
-        Self { settled, gaps: Gaps::default(), live: Live::first(settled) }
+        let newest = Some(Newest::default());
+        Self { settled, gaps: Gaps::default(), newest, live: Live::first(settled) }
     }
 
     /// Goes on behind this key without knowing what was seen there.
-    fn after(settled: Option<i128>, gaps: Gaps) -> Self {
-        Self { settled, gaps, live: Live::behind(settled) }
+    fn after(settled: Option<i128>, gaps: Gaps, newest: Option<Newest>) -> Self {
+        Self { settled, gaps, newest, live: Live::behind(settled) }
+    }
+
+    /// Goes on behind the greatest id there is: what is given out behind it is new, also if it was read before.
+    fn back_to(&self, greatest: Option<i128>) -> Self {
+        let newest = self.newest.as_ref().map(|newest| newest.back_to(greatest));
+        Self::after(greatest, self.gaps.clone(), newest)
     }
 
     /// Reads a position; `None` if it is not one of ours.
@@ -74,25 +87,31 @@ impl Cursor {
             Some(id) => Some(id.parse().ok()?),
             None => None,
         };
-        Some(Arc::new(Self::after(settled, Gaps::decode(&text.gaps)?)))
+        Some(Arc::new(Self::after(settled, Gaps::decode(&text.gaps)?, text.newest)))
     }
 
     /// As it is stored and carried on.
     pub(super) fn position(self) -> Position {
-        let text = Text { after: self.settled.map(|id| id.to_string()), gaps: self.gaps.encode() };
+        let after = self.settled.map(|id| id.to_string());
+        let text = Text { after, gaps: self.gaps.encode(), newest: self.newest.clone() };
         let text = serde_json::to_string(&text).expect("strings always serialise");
         Position::with_memory(text, Arc::new(self))
     }
 }
 
-/// A position no further ahead than either. Where the two have seen different things, what lies behind the settled
-/// key is read again.
+/// A position no further ahead than either: behind the settled key, only what both have seen counts as seen. Nothing
+/// does if one of them has just been read from its text, or is in the middle of a look.
 pub(super) fn earlier(a: &Position, b: &Position) -> Position {
     if a == b {
         return a.clone();
     }
     match (Cursor::read(a), Cursor::read(b)) {
-        (Some(x), Some(y)) => Cursor::after(x.settled.min(y.settled), x.gaps.both(&y.gaps)).position(),
+        (Some(x), Some(y)) => {
+            let (first, other) = if x.settled <= y.settled { (&x, &y) } else { (&y, &x) };
+            let cursor = Cursor::after(first.settled, x.gaps.both(&y.gaps), first.newest.clone());
+            let live = first.live.both(&other.live, other.settled).unwrap_or(cursor.live);
+            Cursor { live, ..cursor }.position()
+        }
         // One that cannot be read is refused when it is read from.
         (None, _) => a.clone(),
         (_, None) => b.clone(),
@@ -117,20 +136,29 @@ pub(super) async fn read(
     Ok(Some(Batch { rows, next: next.position(), more, coverage }))
 }
 
+/// Whether the ids still go on where the furthest of some positions stands.
+pub(super) async fn stands(ground: &dyn Ground, at: &[Position]) -> Result<(), PlaceError> {
+    let cursors = at.iter().filter_map(Cursor::read);
+    match cursors.max_by_key(|cursor| cursor.settled) {
+        Some(cursor) => stands::look(ground, &cursor, ground.largest().await?).await.map(drop),
+        None => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn positions_survive_being_stored() {
-        let cursor = Cursor::after(Some(i128::from(u64::MAX)), Gaps::default());
+        let cursor = Cursor::after(Some(i128::from(u64::MAX)), Gaps::default(), None);
         let position = cursor.position();
         assert_eq!(position.as_str(), r#"{"after":"18446744073709551615"}"#);
         let read = Cursor::read(&Position::new(position.as_str())).unwrap();
         assert_eq!(read.settled, Some(i128::from(u64::MAX)));
-        assert_eq!(Cursor::starting_at(None).position().as_str(), r#"{"after":null}"#);
-        assert_eq!(Cursor::starting_at(Some(RowId(1))).position().as_str(), r#"{"after":"0"}"#);
-        let gaps = r#"{"after":"9","gaps":["3+4@1700000000"]}"#;
+        assert_eq!(Cursor::starting_at(None).position().as_str(), r#"{"after":null,"newest":{}}"#);
+        assert_eq!(Cursor::starting_at(Some(RowId(1))).position().as_str(), r#"{"after":"0","newest":{}}"#);
+        let gaps = r#"{"after":"9","gaps":["3+4@1700000000"],"newest":{"behind":"3","then":"7","rows":2}}"#;
         let read = Cursor::read(&Position::new(gaps)).unwrap();
         assert_eq!(Cursor::clone(&read).position().as_str(), gaps);
         for text in ["", "5", r#"{"after":"x"}"#, r#"{"after":"1","gaps":["?"]}"#] {
@@ -142,10 +170,13 @@ mod tests {
 
     #[test]
     fn the_earlier_of_two_positions_forgets_rather_than_skips() {
-        let at = |id| Cursor::after(Some(id), Gaps::default()).position();
+        let at = |id| Cursor::after(Some(id), Gaps::default(), None).position();
         assert_eq!(earlier(&at(5), &at(7)).as_str(), at(5).as_str());
         assert_eq!(earlier(&at(7), &at(5)).as_str(), at(5).as_str());
-        assert_eq!(earlier(&at(7), &Cursor::starting_at(None).position()).as_str(), r#"{"after":null}"#);
+        assert_eq!(
+            earlier(&at(7), &Cursor::starting_at(None).position()).as_str(),
+            r#"{"after":null,"newest":{}}"#
+        );
         let one = at(5);
         assert_eq!(earlier(&one, &one.clone()), one);
     }

@@ -46,8 +46,17 @@ pub trait Source: Send + Sync {
     /// Reads the next rows of a feed behind `from`: at most `limit`, and no more than take about 16 MiB.
     async fn read(&self, feed: Feed, from: &Position, limit: usize) -> Result<Batch, PlaceError>;
 
+    /// Among how many positions of a feed its memory is divided from now on.
+    fn divide(&self, feed: Feed, among: usize);
+
     /// A position that lies no further ahead than either, so that destinations that are nearly equal share one read.
     fn earlier(&self, feed: Feed, a: &Position, b: &Position) -> Position;
+
+    /// Makes sure that the ids still go on where the insert feed stands at the furthest of these positions.
+    ///
+    /// # Errors
+    /// Of kind `Anew` if they have begun anew: the table was emptied, replaced, or restored from an older backup.
+    async fn stands(&self, at: &[Position]) -> Result<(), PlaceError>;
 
     /// Whole rows by their integer key, no more than take about 16 MiB, but always that of the first id, if there is any.
     async fn fetch_some(&self, ids: &[RowId]) -> Result<Fetched, PlaceError>;

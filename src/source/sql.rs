@@ -1,6 +1,7 @@
 //! A table of a database as a source, whatever the engine.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -23,6 +24,9 @@ use crate::sql::{BUDGET, Database, Lookup, PlaceError, PlaceErrorKind};
 /// Bytes of ids remembered; as much again is for the update feed.
 const INSERT_MEMORY: usize = 8 << 20;
 
+/// Bytes of pairs remembered.
+const UPDATE_MEMORY: usize = 8 << 20;
+
 pub(super) struct SqlSource {
     config: SourceConfig,
     mapped: Vec<String>,
@@ -35,6 +39,8 @@ pub(super) struct SqlSource {
     update: Option<UpdateFeed>,
     /// Several rows may carry one key, and an index finds them.
     shared_keys: bool,
+    /// Among how many positions the memory of a feed is divided: insert, update.
+    divided: [AtomicUsize; 2],
     sweep: SweepFeed,
     /// What a feed reads, by key.
     lookup: Lookup,
@@ -68,6 +74,7 @@ impl SqlSource {
             statements: Statements::new(&table, &shape, config),
             sampler: Sampler::new(&table, &shape),
             update,
+            divided: [AtomicUsize::new(1), AtomicUsize::new(1)],
             sweep: SweepFeed::new(&table, &shape),
             lookup: Lookup::new(&table, &shape.selected, shape.by),
             holders: Lookup::new(&table, &[shape.id, shape.by], shape.by),
@@ -161,7 +168,8 @@ impl Source for SqlSource {
         let limit = limit.max(1);
         let batch = match feed {
             Feed::Insert => {
-                let bounds = insert::Bounds { memory: INSERT_MEMORY, settle: self.config.settle };
+                let memory = INSERT_MEMORY / self.divided[0].load(Ordering::Relaxed);
+                let bounds = insert::Bounds { memory, settle: self.config.settle };
                 // No wall matters to ids.
                 insert::read(&self.ground(Some(chrono_tz::UTC)), bounds, from, limit).await?
             }
@@ -171,7 +179,8 @@ impl Source for SqlSource {
                     let coverage = Coverage::default();
                     return Ok(Batch { rows: Vec::new(), next: from.clone(), more: false, coverage });
                 }
-                update.read(&self.ground(update.wall()), from, limit).await?
+                let memory = UPDATE_MEMORY / self.divided[1].load(Ordering::Relaxed);
+                update.read(&self.ground(update.wall()), memory, from, limit).await?
             }
             Feed::Sweep => match sweep::Cursor::read(from) {
                 Some(cursor) => Some(self.sweep.read(&self.database, &self.shape, cursor, limit).await?),
@@ -182,11 +191,20 @@ impl Source for SqlSource {
         batch.ok_or_else(|| super::update::foreign(&self.database, from))
     }
 
+    fn divide(&self, feed: Feed, among: usize) {
+        let at = usize::from(feed == Feed::Update);
+        self.divided[at].store(among.max(1), Ordering::Relaxed);
+    }
+
     fn earlier(&self, feed: Feed, a: &Position, b: &Position) -> Position {
         match (feed, &self.update) {
             (Feed::Update, Some(update)) => update.earlier(a, b),
             _ => insert::earlier(a, b),
         }
+    }
+
+    async fn stands(&self, at: &[Position]) -> Result<(), PlaceError> {
+        insert::stands(&self.ground(Some(chrono_tz::UTC)), at).await
     }
 
     async fn fetch_some(&self, ids: &[RowId]) -> Result<Fetched, PlaceError> {

@@ -158,6 +158,28 @@ impl Cursor {
         Some(form::parse_moment(self.end.as_deref()?)? - TimeDelta::seconds(self.zone))
     }
 
+    /// Where the end will be when the window being read is finished.
+    fn settles(&self) -> Option<&String> {
+        self.page.as_ref().map(|page| &page.now).or(self.end.as_ref())
+    }
+
+    /// This one, for another in the same zone as well: inside a window that may have passed what the other owes, or the
+    /// other way round, so that no more counts as settled afterwards than for either.
+    fn settling_with(&self, other: &Self) -> Self {
+        let mut cursor = self.clone();
+        let time = |text: &String| form::parse_moment(text);
+        let lower = other.settles().filter(|theirs| {
+            (self.page.is_some() || other.page.is_some()) && self.settles().and_then(time) > time(theirs)
+        });
+        if let Some(lower) = lower {
+            match &mut cursor.page {
+                Some(page) => page.now.clone_from(lower),
+                None => cursor.end = Some(lower.clone()),
+            }
+        }
+        cursor
+    }
+
     /// Reads a position's text; `None` if it is not one of ours.
     fn read(position: &Position) -> Option<Self> {
         let cursor: Self = serde_json::from_str(position.as_str()).ok()?;
@@ -225,7 +247,8 @@ fn earlier(a: &Cursor, b: &Cursor, overlap: TimeDelta, time: &TimeForm) -> Curso
     let zones = [zones(a), zones(b)].concat();
     let one_zone = zones.windows(2).all(|pair| pair[0] == pair[1]);
     if let (Some(x), Some(y), true) = (front(a), front(b), one_zone) {
-        return if x <= y { a.clone() } else { b.clone() };
+        let (first, other) = if x <= y { (a, b) } else { (b, a) };
+        return first.settling_with(other);
     }
     let end = |cursor: &Cursor| {
         let end = cursor.end.as_deref().and_then(form::parse_moment);
@@ -235,15 +258,22 @@ fn earlier(a: &Cursor, b: &Cursor, overlap: TimeDelta, time: &TimeForm) -> Curso
     Cursor { page: None, ..first.clone() }
 }
 
-/// A position from which neither of the two loses anything.
+/// A position from which neither of the two loses anything: of what has not settled, only what both have read counts as
+/// read. Nothing does if one of them has just been read from its text, or is in the middle of a look, or if the wall
+/// was set between them.
 pub(super) fn earlier_place(a: &Position, b: &Position, overlap: TimeDelta, time: &TimeForm) -> Position {
     if a == b {
         return a.clone();
     }
     // One that cannot be read is refused when it is read from.
-    let Some(x) = Cursor::read(a) else { return a.clone() };
-    let Some(y) = Cursor::read(b) else { return b.clone() };
-    Place { cursor: earlier(&x, &y, overlap, time), live: Live::default() }.position()
+    let Some(x) = Place::read(a) else { return a.clone() };
+    let Some(y) = Place::read(b) else { return b.clone() };
+    let cursor = earlier(&x.cursor, &y.cursor, overlap, time);
+    let whole = |place: &Place| place.cursor.page.is_none() && place.cursor.was.is_none();
+    let (first, other) = if cursor == x.cursor { (&x, &y) } else { (&y, &x) };
+    let comparable = whole(first) && whole(other) && first.cursor.zone == other.cursor.zone;
+    let live = if comparable { first.live.both(&other.live) } else { None };
+    Place { cursor, live: live.unwrap_or_default() }.position()
 }
 
 /// The error for a position that another feed, or another program, has written.

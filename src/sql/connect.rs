@@ -115,6 +115,8 @@ async fn open_mysql(dsn: &Dsn, limits: &Limits) -> Result<MySqlConnection, sqlx:
         // Since 5.7.8.
         let limit = limits.statement.as_millis().max(1);
         set_if_known(&mut connection, format!("SET SESSION max_execution_time={limit}")).await?;
+        // Since 8.0 what it says of a table may be a day old.
+        set_if_known(&mut connection, "SET SESSION information_schema_stats_expiry=0").await?;
     }
     connection.execute("SET SESSION TRANSACTION READ ONLY").await?;
     // An empty sql_mode: zero dates are data, not errors, and identifiers are quoted by backticks whatever the

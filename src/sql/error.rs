@@ -37,6 +37,8 @@ pub enum PlaceErrorKind {
     Denied,
     /// Table, column or usable key is not there or not as needed: blocked.
     Missing,
+    /// The ids of the source have begun anew: the whole task is blocked.
+    Anew,
     /// Anything else: blocked, with the database's own words.
     Other,
 }
@@ -55,6 +57,7 @@ impl PlaceErrorKind {
             Self::TooSlow => "too_slow",
             Self::Denied => "denied",
             Self::Missing => "missing",
+            Self::Anew => "anew",
             Self::Other => "other",
         }
     }

@@ -15,6 +15,7 @@ mod dialect;
 mod error;
 pub(crate) mod horizon;
 mod lookup;
+pub(crate) mod next_id;
 mod nodelay;
 pub mod probe;
 mod run;

@@ -1,5 +1,7 @@
 //! What is not as it was decided upon is neither believed nor sent: the task says why, and goes on by itself.
 
+mod reset;
+
 use cupid::config::Engine;
 use serde_json::json;
 

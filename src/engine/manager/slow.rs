@@ -7,11 +7,13 @@ use tracing::{debug, info};
 use super::Manager;
 use crate::base::clock::ms;
 use crate::engine::Ticket;
+use crate::engine::places::TaskPlaces;
 use crate::engine::ticket::Scanned;
 use crate::engine::walks::{Quick, Turn, place};
-use crate::model::Feed;
+use crate::model::{Feed, RunId};
 use crate::source::Coverage;
 use crate::sql::{PlaceError, PlaceErrorKind};
+use crate::store::ScanCommit;
 
 /// Longest pause before a walk that must not go on looks again.
 const HELD: Duration = Duration::from_secs(60);
@@ -55,11 +57,47 @@ impl Manager {
         result: Result<Scanned, PlaceError>,
     ) {
         let ticks = self.ticks();
-        self.walks.back(&ticket, result.as_ref().ok().map(|scanned| scanned.took), ticks);
+        let took = result.as_ref().ok().map(|scanned| scanned.took);
+        let of_use = self.walks.back(&ticket, destination, took, ticks);
         match result {
+            Ok(_) if !of_use => {}
             Ok(scanned) => self.walked(&ticket, destination, scanned, ticks).await,
             Err(error) => self.walk_failed(&ticket, destination, &error, ticks),
         }
+    }
+
+    /// What happened to sources while their ids had begun anew, no quick feed has seen: everything is walked over. That is
+    /// durable before it may begin.
+    pub(super) async fn sweep_anew(&mut self) {
+        for task in 0..self.places.tasks.len() {
+            let places = self.places.tasks[task].clone();
+            if places.has_missed() && self.begin_anew(task, &places).await {
+                places.looks_for_missed();
+            }
+        }
+    }
+
+    async fn begin_anew(&mut self, task: usize, places: &TaskPlaces) -> bool {
+        let walks = self.walks.anew(task);
+        let Some(identity) = places.identity().filter(|_| !walks.is_empty()) else { return true };
+        let name = &places.config.name;
+        let mut cursors = Vec::new();
+        for (destination, feed, walk) in &walks {
+            let lane = self.walks.lane(task, *destination, *feed);
+            cursors.extend(lane.map(|lane| lane.cursor(name, walk, &identity)));
+        }
+        let (run, now) = (RunId(uuid::Uuid::now_v7()), self.clock.now());
+        let commit = ScanCommit { run, due: now, cursors, findings: Vec::new(), now };
+        if let Err(e) = self.store.commit_scan(commit).await {
+            self.status.store_failed(&e);
+            return false;
+        }
+        for (destination, feed, walk) in walks {
+            let Some(lane) = self.walks.lane(task, destination, feed) else { continue };
+            lane.begin_anew(walk);
+            self.status.passed(name, &lane.name, feed, None);
+        }
+        true
     }
 
     async fn walked(&mut self, ticket: &Ticket, destination: usize, mut scanned: Scanned, ticks: i64) {

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use crate::model::{RowId, SourceRow, Value};
 use crate::sql::PlaceError;
 use crate::sql::horizon::Horizon;
+use crate::sql::next_id::NextId;
 
 pub(super) use sql::{SqlGround, Statements};
 
@@ -61,6 +62,9 @@ pub(super) trait Ground: Send + Sync {
 
     /// The largest id.
     async fn largest(&self) -> Result<Option<RowId>, PlaceError>;
+
+    /// The id that is given out next.
+    async fn next_id(&self) -> Result<NextId, PlaceError>;
 
     /// Rows behind `after`, up to and with `upto`, in the order of their ids.
     async fn page(

@@ -13,6 +13,7 @@ use crate::source::keys::{after_param, by_ids, limit_param, list_statements};
 use crate::source::shape::Shape;
 use crate::sql::catalog::Table;
 use crate::sql::horizon::{self, Horizon};
+use crate::sql::next_id::{Counter, NextId};
 use crate::sql::select::{self, Bound};
 use crate::sql::statement::{Param, Statement};
 use crate::sql::{Answer, BUDGET, Database, PlaceError, PlaceErrorKind, bind};
@@ -38,6 +39,7 @@ pub(in crate::source) struct Statements {
     within: Vec<Statement>,
     by_ids: Vec<Statement>,
     largest: Statement,
+    counter: Counter,
     latest: Option<Statement>,
     nulls: Option<Statement>,
     /// Without an update column there are none.
@@ -112,6 +114,7 @@ impl Statements {
             within: select::SIZES.iter().map(|size| select::within(table, id, *size)).collect(),
             by_ids: list_statements(table, &shape.selected, id),
             largest: select::extreme(table, id, true),
+            counter: Counter::new(table, id),
             latest: update.map(|time| select::extreme(table, time, true)),
             nulls: update
                 .filter(|time| table.columns[*time].nullable)
@@ -147,6 +150,10 @@ impl Ground for SqlGround<'_> {
     async fn largest(&self) -> Result<Option<RowId>, PlaceError> {
         let rows = self.database.fetch(&self.statements.largest, &[]).await?;
         Ok(rows.first().and_then(|row| row[0].as_int()).map(RowId))
+    }
+
+    async fn next_id(&self) -> Result<NextId, PlaceError> {
+        self.statements.counter.read(self.database).await
     }
 
     async fn page(

@@ -33,6 +33,8 @@ pub(super) struct Live {
     /// The whole stretch behind the settled id was last read at, how long that took, and which transaction was the
     /// oldest then.
     pub(super) whole: Option<(Duration, Duration, Option<NaiveDateTime>)>,
+    /// When it was last seen that ids go on where they stood.
+    pub(super) stood: Option<Duration>,
     /// The look that is being made.
     pub(super) tick: Option<Tick>,
     /// Whether more was known to wait when the last look ended.
@@ -75,6 +77,31 @@ impl Live {
     /// Of a feed that goes on.
     pub(super) fn behind(frontier: Option<i128>) -> Self {
         Self { frontier, fresh: Some(false), ..Self::default() }
+    }
+
+    /// What holds for two that go on as one; `None`: too little is known of either. `settled` is the higher of what they
+    /// have settled, that of `other`.
+    pub(super) fn both(&self, other: &Self, settled: Option<i128>) -> Option<Self> {
+        let between = |live: &Self| live.fresh.is_none() && live.tick.is_none() && !live.unfinished;
+        if !between(self) || !between(other) {
+            return None;
+        }
+        // Marks, and what is clean, are about the database, whoever has found out.
+        let marks = if self.marks.len() >= other.marks.len() { &self.marks } else { &other.marks };
+        Some(Self {
+            frontier: self.frontier.min(other.frontier),
+            seen: self.seen.both(&other.seen, settled),
+            forgotten: self.forgotten.max(other.forgotten),
+            fresh: None,
+            old: self.old.min(other.old),
+            clean: self.clean.max(other.clean),
+            marks: marks.clone(),
+            whole: self.whole.zip(other.whole).map(|(a, b)| if a.0 <= b.0 { a } else { b }),
+            stood: self.stood.min(other.stood),
+            tick: None,
+            unfinished: false,
+            told: self.told && other.told,
+        })
     }
 
     /// At the time of `horizon` all ids up to `newest` had been given out. What that settles becomes clean.

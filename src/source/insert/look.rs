@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use super::live::{Phase, Tick};
+use super::stands::{self, Newest, Stand};
 use super::{Bounds, Cursor};
 use crate::model::{RowId, SourceRow};
 use crate::source::ground::Ground;
@@ -24,6 +25,9 @@ const NEAR: TimeDelta = TimeDelta::seconds(10);
 
 /// The whole stretch is looked at again after this many times of what that took.
 const REST: u32 = 20;
+
+/// How often is asked whether the ids go on.
+const STANDS: Duration = Duration::from_secs(5);
 
 /// A step of a look: rows, and where the feed is after them.
 pub(super) struct Look<'a> {
@@ -52,10 +56,7 @@ impl<'a> Look<'a> {
     async fn begin(&mut self) -> Result<(), PlaceError> {
         let fresh = self.cursor.live.fresh.take();
         // The largest id first: whoever was given one up to it has begun before the clock is read.
-        let largest = match fresh {
-            Some(_) => self.ground.largest().await?.map(|id| id.0),
-            None => None,
-        };
+        let largest = self.stands(fresh.is_some()).await?.filter(|_| fresh.is_some());
         let horizon = self.ground.horizon().await?;
         let live = &mut self.cursor.live;
         if fresh == Some(true) {
@@ -69,6 +70,23 @@ impl<'a> Look<'a> {
         let phase = if behind { Phase::Settle { since: began } } else { Phase::New };
         live.tick = Some(Tick { began, horizon, phase, front: live.frontier, more: behind });
         Ok(())
+    }
+
+    /// Makes sure now and then, and with `at_once`, that the ids go on where the feed stands. Returns the largest one, if
+    /// it was asked for.
+    async fn stands(&mut self, at_once: bool) -> Result<Option<i128>, PlaceError> {
+        let now = self.ground.elapsed();
+        let lately = self.cursor.live.stood.is_some_and(|at| now.saturating_sub(at) < STANDS);
+        if lately && !at_once {
+            return Ok(None);
+        }
+        let largest = self.ground.largest().await?;
+        if stands::look(self.ground, &self.cursor, largest).await? == Stand::StepsBack {
+            self.cursor = self.cursor.back_to(largest.map(|id| id.0));
+            self.cursor.live.fresh = None;
+        }
+        self.cursor.live.stood = Some(now);
+        Ok(largest.map(|id| id.0))
     }
 
     /// Steps until there are rows, or nothing is left to do, or it has taken long.
@@ -102,7 +120,9 @@ impl<'a> Look<'a> {
 
     async fn new_rows(&mut self) -> Result<Vec<SourceRow>, PlaceError> {
         let frontier = self.cursor.live.frontier;
+        let newest = self.cursor.newest.get_or_insert_with(|| Newest::from(frontier));
         let page = self.ground.page(frontier.map(RowId), None, self.limit).await?;
+        newest.note(page.items.iter().map(|row| row.id.0));
         let now = self.ground.elapsed();
         let live = &mut self.cursor.live;
         let ids = || page.items.iter().map(|row| row.id.0);

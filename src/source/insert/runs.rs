@@ -16,6 +16,9 @@ pub(super) struct Runs {
     blocks: Vec<Arc<Block>>,
 }
 
+/// Runs put into a block at most when a set is made of many.
+const MADE: usize = 1000;
+
 /// Runs that lie together: each as its distance from the end of the one before and its length, in integers of
 /// variable length. The last run is open, so that the next id usually costs nothing.
 #[derive(Clone, Debug)]
@@ -70,6 +73,31 @@ impl Runs {
             runs.peek().is_none_or(|run| run.0 > **id)
         };
         ids.iter().filter(unknown).copied().collect()
+    }
+
+    /// Ids of this set that the other has as well, or that lie no higher than `upto`.
+    pub(super) fn both(&self, other: &Self, upto: Option<i128>) -> Self {
+        let mut both: Vec<(i128, i128)> = Vec::new();
+        let mut theirs = other.runs().peekable();
+        for (mut first, last) in self.runs() {
+            if let Some(upto) = upto.filter(|upto| first <= *upto) {
+                both.push((first, last.min(upto)));
+                first = upto.saturating_add(1);
+            }
+            while first <= last && theirs.next_if(|run| run.1 < first).is_some() {}
+            while let Some(run) = theirs.peek().filter(|run| first <= last && run.0 <= last) {
+                both.push((first.max(run.0), last.min(run.1)));
+                if run.1 > last {
+                    break;
+                }
+                theirs.next();
+            }
+        }
+        Self { blocks: both.chunks(MADE).map(|runs| Arc::new(Block::of(runs))).collect() }
+    }
+
+    fn runs(&self) -> impl Iterator<Item = (i128, i128)> + '_ {
+        self.blocks.iter().flat_map(|block| block.runs())
     }
 
     /// Forgets all ids up to this one; perhaps not quite all, never one more.
@@ -215,6 +243,23 @@ mod tests {
             let next: Vec<i128> = model.iter().map(|id| id + 1).collect();
             let unknown: Vec<i128> = next.iter().copied().filter(|id| !model.contains(id)).collect();
             prop_assert_eq!(runs.without(&next), unknown);
+        }
+
+        #[test]
+        fn both_have_what_each_has(
+            a in proptest::collection::btree_set(0_i128..400, 0..300),
+            b in proptest::collection::btree_set(0_i128..400, 0..300),
+            distance in 1_i128..3,
+            upto in proptest::option::of(-5_i128..900),
+        ) {
+            let (mut x, mut y) = (Runs::default(), Runs::default());
+            x.extend(a.iter().map(|id| id * distance));
+            y.extend(b.iter().map(|id| id * distance));
+            let has = |id: &i128| a.contains(id) && (b.contains(id) || Some(id * distance) <= upto);
+            let both = x.both(&y, upto);
+            let all: Vec<i128> = (0..400).map(|id| id * distance).collect();
+            let wanted: Vec<i128> = (0..400).filter(|id| !has(id)).map(|id| id * distance).collect();
+            prop_assert_eq!(both.without(&all), wanted);
         }
 
         #[test]

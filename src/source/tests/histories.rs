@@ -2,7 +2,7 @@
 //!
 //! Transactions begin, write, commit and roll back in any interleaving, also between two steps of one look; the
 //! application's clock is off; the daemon is restarted from the stored text, forgets a step that could not be made
-//! durable, merges with an older position, or is away for hours. Whatever happens: every version that is committed and
+//! durable, merges with an older position, or is away for hours; two destinations go on apart and together. Whatever happens: every version that is committed and
 //! stays is returned after its commit.
 //!
 //! `CUPID_HISTORIES=100000 cargo test histories` runs more of them; `CUPID_SEED=17` runs one.
@@ -112,10 +112,10 @@ impl Walker {
         text["after"].as_str().map(|id| id.parse().unwrap())
     }
 
-    fn earlier(&self, time: &TimeForm) -> Position {
+    fn earlier(&self, other: &Position, time: &TimeForm) -> Position {
         match self.feed {
-            Feed::Insert => insert::earlier(&self.older, &self.at),
-            Feed::Update => update::earlier_place(&self.older, &self.at, OVERLAP, time),
+            Feed::Insert => insert::earlier(other, &self.at),
+            Feed::Update => update::earlier_place(other, &self.at, OVERLAP, time),
             Feed::Sweep | Feed::Extra => unreachable!("no cursor of theirs settles"),
         }
     }
@@ -124,9 +124,10 @@ impl Walker {
 struct History {
     sim: Sim,
     dice: Dice,
-    walkers: [Walker; 2],
-    /// Ids up to this one were there when the insert feed was started.
-    old: Option<i128>,
+    /// For each of two destinations the insert feed and the update feed.
+    walkers: [Walker; 4],
+    /// For each of them the ids that were there when the insert feed was started.
+    old: [Option<i128>; 2],
     log: Vec<String>,
 }
 
@@ -165,11 +166,10 @@ impl History {
         let first = dice.one(&[1, -40, i128::from(i64::MAX) - (1 << 50), i128::from(i64::MIN)]);
         let sim = Sim::new(kind, start, first);
         let memory = dice.one(&[1 << 20, 1 << 20, 150, 600]);
-        let walkers = [
-            Walker::new(Feed::Insert, insert::Cursor::starting_at(None).position(), memory),
-            Walker::new(Feed::Update, Position::new(r#"{"end":null,"zone":0}"#), memory),
-        ];
-        Self { sim, dice, walkers, old: None, log: Vec::new() }
+        let insert = || Walker::new(Feed::Insert, insert::Cursor::starting_at(None).position(), memory);
+        let update = || Walker::new(Feed::Update, Position::new(r#"{"end":null,"zone":0}"#), memory);
+        let walkers = [insert(), update(), insert(), update()];
+        Self { sim, dice, walkers, old: [None; 2], log: Vec::new() }
     }
 
     fn note(&mut self, what: String) {
@@ -227,7 +227,6 @@ impl History {
     fn finish(&mut self, which: usize, commit: bool) {
         let mut state = self.sim.state();
         let done = state.open.remove(which);
-        let settled = self.walkers[0].settled_id();
         let mut texts = vec![format!("{} {which}", if commit { "commit" } else { "roll back" })];
         for (id, write) in done.writes.into_iter().filter(|_| commit) {
             let Some(row) = write.row else {
@@ -237,14 +236,17 @@ impl History {
             };
             let why =
                 format!("version {} of row {id}, time {:?}, begun {}", row.version, row.time, done.start);
-            if write.inserted {
-                assert!(Some(id) > settled, "{id} was inserted below the settled {settled:?}");
-            }
-            if write.inserted || (Some(id) > settled && Some(id) > self.old) {
-                self.walkers[0].owes.insert(id, (row.version, why.clone()));
-            }
-            if write.stamped {
-                self.walkers[1].owes.insert(id, (row.version, why.clone()));
+            for (destination, walkers) in self.walkers.chunks_mut(2).enumerate() {
+                let settled = walkers[0].settled_id();
+                if write.inserted {
+                    assert!(Some(id) > settled, "{id} was inserted below the settled {settled:?}");
+                }
+                if write.inserted || (Some(id) > settled && Some(id) > self.old[destination]) {
+                    walkers[0].owes.insert(id, (row.version, why.clone()));
+                }
+                if write.stamped {
+                    walkers[1].owes.insert(id, (row.version, why.clone()));
+                }
             }
             texts.push(why);
             state.rows.insert(id, row);
@@ -304,8 +306,8 @@ impl History {
         for _ in 0..self.dice.one(&[3, 10, 10_000]) {
             let durable = !self.dice.chance(5);
             let before = self.walkers[which].at.clone();
-            if which == 0 && self.old.is_none() && durable {
-                self.old = self.sim.state().rows.keys().next_back().copied();
+            if which.is_multiple_of(2) && self.old[which / 2].is_none() && durable {
+                self.old[which / 2] = self.sim.state().rows.keys().next_back().copied();
             }
             if !self.walkers[which].step(&self.sim, limit, durable) {
                 break;
@@ -330,7 +332,17 @@ impl History {
             }
             8..14 => {
                 self.note(format!("merge of {which}"));
-                self.walkers[which].at = self.walkers[which].earlier(&self.sim.kind.time);
+                let walker = &self.walkers[which];
+                self.walkers[which].at = walker.earlier(&walker.older, &self.sim.kind.time);
+            }
+            14..40 => {
+                let other = (which + 2) % 4;
+                let texts = [which, other].map(|walker| self.walkers[walker].at.as_str().to_owned());
+                self.note(format!("{which} and {other} go on together from {texts:?}"));
+                let at = self.walkers[which].earlier(&self.walkers[other].at, &self.sim.kind.time);
+                for walker in [which, other] {
+                    (self.walkers[walker].at, self.walkers[walker].older) = (at.clone(), at.clone());
+                }
             }
             _ => {}
         }
@@ -342,11 +354,10 @@ impl History {
         }
         for _ in 0..100 + self.dice.below(300) {
             self.event();
-            if self.dice.chance(15) {
-                self.look(0);
-            }
-            if self.dice.chance(15) {
-                self.look(1);
+            for which in 0..4 {
+                if self.dice.chance(12) {
+                    self.look(which);
+                }
             }
         }
         while !self.sim.state().open.is_empty() {
@@ -359,10 +370,12 @@ impl History {
             }
         }
         // What was stamped before the wall was set back is read for certain when the wall gets there again.
-        if !self.sim.kind.time.is_utc() && !self.walkers[1].owes.is_empty() {
-            for _ in 0..3 {
-                self.pass(TimeDelta::minutes(25));
-                while self.walkers[1].step(&self.sim, 50, true) {}
+        for which in [1, 3] {
+            if !self.sim.kind.time.is_utc() && !self.walkers[which].owes.is_empty() {
+                for _ in 0..3 {
+                    self.pass(TimeDelta::minutes(25));
+                    while self.walkers[which].step(&self.sim, 50, true) {}
+                }
             }
         }
         for walker in &self.walkers {
@@ -452,7 +465,112 @@ fn few_questions_are_asked() {
     for walker in &mut walkers {
         let before = sim.state().queries;
         while walker.step(&sim, 1000, true) {}
-        assert!(sim.state().queries - before <= 2, "an idle look of the {} feed", walker.feed);
+        // Now and then the greatest id is asked for as well.
+        assert!(sim.state().queries - before <= 3, "an idle look of the {} feed", walker.feed);
+    }
+}
+
+/// Two destinations of one feed, while a transaction is open for long: one is away for a while, reads what it has missed
+/// from where it had settled, and is at the tip again.
+#[test]
+fn those_who_come_together_again_go_on_with_what_both_have_read() {
+    let kind = Kind {
+        time: TimeForm::Unix(1),
+        whole_seconds: true,
+        zone: Tz::UTC,
+        told: true,
+        sparse: 1,
+        increment: 1,
+    };
+    let sim = Sim::new(kind, at("2026-07-01 12:00:00"), 1);
+    let fill = |many: i128| {
+        let mut state = sim.state();
+        for _ in 0..many {
+            state.version += 1;
+            let (id, version) = (state.next_id, state.version);
+            state.next_id += 1;
+            let time = sim.stamp(state.now);
+            state.rows.insert(id, Row { version, time });
+        }
+    };
+    let start = sim.state().now;
+    sim.state().open.push(Transaction { start, skew: TimeDelta::zero(), writes: BTreeMap::new() });
+    for feed in [Feed::Insert, Feed::Update] {
+        let first = match feed {
+            Feed::Insert => insert::Cursor::starting_at(None).position(),
+            _ => Position::new(r#"{"end":null,"zone":0}"#),
+        };
+        let mut walkers = [Walker::new(feed, first.clone(), 8 << 20), Walker::new(feed, first, 8 << 20)];
+        let pass = |walkers: &mut [Walker], many| {
+            fill(many);
+            sim.state().pass(TimeDelta::seconds(1));
+            for walker in walkers {
+                while walker.step(&sim, 1000, true) {}
+            }
+        };
+        for _ in 0..10 {
+            pass(&mut walkers, 1000);
+        }
+        walkers[1].at = Position::new(walkers[1].at.as_str());
+        for _ in 0..20 {
+            pass(&mut walkers[..1], 1000);
+        }
+        pass(&mut walkers, 0);
+        pass(&mut walkers, 500);
+        let mut together = Walker::new(feed, walkers[0].earlier(&walkers[1].at, &sim.kind.time), 8 << 20);
+        let rows = sim.state().rows.len();
+        let before = sim.state().queries;
+        pass(std::slice::from_mut(&mut together), 0);
+        let queries = sim.state().queries - before;
+        // What lies within the overlap is read whole at every look.
+        let most = if feed == Feed::Insert { 0 } else { 4000 };
+        assert!(together.returned <= most, "{feed}: {} of {rows} rows again", together.returned);
+        assert!(queries <= 8 + rows / 10_000, "{feed}: {queries} questions");
+    }
+}
+
+/// Only the newest rows are gone, and nothing counts ids: they are given out again.
+#[test]
+fn ids_that_are_given_out_again_are_returned_again() {
+    let kind = Kind {
+        time: TimeForm::Unix(1),
+        whole_seconds: true,
+        zone: Tz::UTC,
+        told: true,
+        sparse: 1,
+        increment: 1,
+    };
+    for (newest, counted) in [(1, true), (500, true), (1, false), (500, false), (3000, false)] {
+        let sim = Sim::new(kind.clone(), at("2026-07-01 12:00:00"), 3001);
+        sim.state().counted = counted;
+        let mut walker = Walker::new(Feed::Insert, insert::Cursor::starting_at(None).position(), 8 << 20);
+        let row = |version| Row { version, time: sim.stamp(at("2026-07-01 12:00:00")) };
+        for id in 1..=3000 {
+            sim.state().rows.insert(id, row(1));
+        }
+        let look = |walker: &mut Walker| {
+            for _ in 0..4 {
+                sim.state().pass(TimeDelta::seconds(2));
+                while walker.step(&sim, 1000, true) {}
+            }
+        };
+        look(&mut walker);
+        assert_eq!(walker.settled_id(), Some(3000));
+        sim.state().rows.retain(|id, _| *id <= 3000 - newest);
+        if newest == 3000 {
+            let bounds = Bounds { memory: 8 << 20, settle: SETTLE };
+            sim.state().pass(TimeDelta::seconds(6));
+            let read = insert::read(&sim, bounds, &walker.at, 1000).now_or_never().unwrap();
+            assert_eq!(read.unwrap_err().kind, crate::sql::PlaceErrorKind::Anew);
+            continue;
+        }
+        look(&mut walker);
+        assert_eq!(walker.settled_id(), Some(if counted { 3000 } else { 3000 - newest }));
+        let next = if counted { 3001 } else { 3001 - newest };
+        sim.state().rows.insert(next, row(2));
+        walker.owes.insert(next, (2, "again".to_owned()));
+        look(&mut walker);
+        assert!(walker.owes.is_empty(), "{newest} {counted}");
     }
 }
 
@@ -494,5 +612,8 @@ fn gaps_below_the_settled_id_are_looked_at_again() {
 #[test]
 fn positions_are_told_apart() {
     assert!(insert::Cursor::read(&Position::new("nonsense")).is_none());
-    assert_eq!(insert::Cursor::starting_at(Some(RowId(5))).position().as_str(), r#"{"after":"4"}"#);
+    assert_eq!(
+        insert::Cursor::starting_at(Some(RowId(5))).position().as_str(),
+        r#"{"after":"4","newest":{}}"#
+    );
 }

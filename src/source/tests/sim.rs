@@ -13,6 +13,7 @@ use crate::source::ground::{Found, Ground, Page, Stretch, Survey};
 use crate::source::update::TimeForm;
 use crate::sql::clock::Now;
 use crate::sql::horizon::Horizon;
+use crate::sql::next_id::NextId;
 use crate::sql::{PlaceError, PlaceErrorKind};
 
 /// A row: its version and what its update column holds.
@@ -57,6 +58,8 @@ pub(super) struct State {
     pub(super) rows: BTreeMap<i128, Row>,
     pub(super) open: Vec<Transaction>,
     pub(super) next_id: i128,
+    /// Whether a counter tells it.
+    pub(super) counted: bool,
     pub(super) version: u64,
     pub(super) queries: usize,
     turn: u64,
@@ -75,6 +78,7 @@ impl Sim {
             rows: BTreeMap::new(),
             open: Vec::new(),
             next_id,
+            counted: true,
             version: 0,
             queries: 0,
             turn: 1,
@@ -164,6 +168,11 @@ impl Ground for Sim {
 
     async fn largest(&self) -> Result<Option<RowId>, PlaceError> {
         Ok(self.asked().rows.keys().next_back().map(|id| RowId(*id)))
+    }
+
+    async fn next_id(&self) -> Result<NextId, PlaceError> {
+        let state = self.asked();
+        Ok(if state.counted { NextId::Is(state.next_id) } else { NextId::NoCounter })
     }
 
     async fn page(

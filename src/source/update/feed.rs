@@ -22,9 +22,6 @@ use crate::sql::{Database, PlaceError, PlaceErrorKind};
 /// The least overlap of windows: a second, because most update columns hold whole seconds.
 const LEAST_OVERLAP: TimeDelta = TimeDelta::seconds(1);
 
-/// Bytes of pairs remembered.
-const MEMORY: usize = 8 << 20;
-
 /// See the module's documentation.
 pub(in crate::source) struct UpdateFeed {
     column: crate::model::Column,
@@ -134,12 +131,12 @@ impl UpdateFeed {
     pub(in crate::source) async fn read(
         &self,
         ground: &dyn Ground,
+        memory: usize,
         from: &Position,
         limit: usize,
     ) -> Result<Option<Batch>, PlaceError> {
         let Some(time) = self.time.get() else { return Ok(None) };
-        let terms =
-            Terms { overlap: self.overlap, settle: self.settle, memory: MEMORY, time, column: self.place };
+        let terms = Terms { overlap: self.overlap, settle: self.settle, memory, time, column: self.place };
         super::read(ground, terms, from, limit).await
     }
 

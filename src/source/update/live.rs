@@ -15,6 +15,8 @@ use crate::model::RowId;
 pub(super) struct Live {
     /// Now (UTC) of the last finished look.
     pub(super) looked: Option<NaiveDateTime>,
+    /// What lies before this has settled.
+    pub(super) floor: Option<NaiveDateTime>,
     /// What was read behind the overlap.
     pub(super) pairs: Pairs,
     /// `pairs` was full: before this time it tells nothing.
@@ -60,6 +62,26 @@ pub(super) struct Tick {
 }
 
 impl Live {
+    /// What holds for two that go on as one; `None`: too little is known of either. `other` has settled no less.
+    pub(super) fn both(&self, other: &Self) -> Option<Self> {
+        if self.tick.is_some() || other.tick.is_some() {
+            return None;
+        }
+        let floor = other.floor?;
+        Some(Self {
+            looked: Some(self.looked?.min(other.looked?)),
+            floor: self.floor,
+            pairs: self.pairs.both(&other.pairs, floor),
+            forgotten: self.forgotten.max(other.forgotten),
+            whole: self.whole.zip(other.whole).map(|(a, b)| if a.0 <= b.0 { a } else { b }),
+            tick: None,
+            told: self.told && other.told,
+            nulls: self.nulls,
+            ahead: self.ahead,
+            surveyed: self.surveyed,
+        })
+    }
+
     /// Pairs that were read and may settle later.
     pub(super) fn remember(
         &mut self,

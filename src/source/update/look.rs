@@ -255,7 +255,7 @@ impl<'a> Look<'a> {
         let Place { cursor, live } = &mut self.at;
         let tick = live.tick.take().expect("a look was begun");
         *cursor = tick.end;
-        live.looked = tick.now;
+        (live.looked, live.floor) = (tick.now, tick.floor);
         if let Some(floor) = tick.floor {
             live.pairs.forget(floor);
             live.forgotten = live.forgotten.filter(|forgotten| *forgotten > floor);

@@ -48,6 +48,25 @@ impl Pairs {
         self.slots.get(&slot(time)).is_some_and(|held| held.binary_search(&digest(time, id)).is_ok())
     }
 
+    /// Pairs that the other has as well, and those before a time up to which it needs none.
+    pub(super) fn both(&self, other: &Self, upto: NaiveDateTime) -> Self {
+        let mut both = Self::default();
+        for (at, held) in &self.slots {
+            let kept = match other.slots.get(at) {
+                _ if *at < slot(upto) => held.clone(),
+                Some(theirs) if Arc::ptr_eq(held, theirs) => held.clone(),
+                Some(theirs) => {
+                    let has = |digest: &&u64| theirs.binary_search(digest).is_ok();
+                    Arc::new(held.iter().filter(has).copied().collect())
+                }
+                None => continue,
+            };
+            both.bytes += HEAD + kept.len() * size_of::<u64>();
+            both.slots.insert(*at, kept);
+        }
+        both
+    }
+
     /// Forgets the slots that lie before this time.
     pub(super) fn forget(&mut self, before: NaiveDateTime) {
         let kept = self.slots.split_off(&slot(before));
@@ -97,6 +116,14 @@ mod tests {
         assert!(pairs.has(at(3), RowId(7)) && pairs.has(at(3), RowId(3)) && !pairs.has(at(4), RowId(3)));
         assert!(!copy.has(at(3), RowId(7)));
         assert_eq!(pairs.bytes(), 101 * 8 + 5 * HEAD);
+        let mut other = Pairs::default();
+        other.extend((40..100).step_by(2).map(|n| (at(n), RowId(i128::from(n)))));
+        let both = pairs.both(&other, at(20));
+        for (n, has) in [(3, true), (19, true), (20, false), (40, true), (41, false), (98, true), (99, false)]
+        {
+            assert_eq!(both.has(at(n), RowId(i128::from(n))), has, "{n}");
+        }
+        assert_eq!(both.bytes(), 21 * 8 + 30 * 8 + 4 * HEAD);
         pairs.forget(at(20));
         assert!(!pairs.has(at(3), RowId(3)) && pairs.has(at(20), RowId(20)));
         assert_eq!(pairs.forget_oldest(), Some(at(40)));

@@ -168,10 +168,16 @@ fn the_earlier_position_loses_nothing() {
             assert_eq!(&earlier(a, b, OVERLAP, &time), &all[i.min(j)], "{i} {j}");
         }
     }
-    // A later end may still have to read more than a page of an earlier window has left.
+    // A later end may still have to read more than a page of an earlier window has left; but what it has settled, the
+    // other has not.
     let later = finished(&now("2026-01-01 12:00:05", 8));
     let far = page("2026-01-01 19:59:58", 1);
-    assert_eq!(earlier(&far, &later, OVERLAP, &time), later);
+    assert_eq!(earlier(&far, &later, OVERLAP, &time), done);
+    // Of two pages the window of the earlier one settles no more than that of the other.
+    let near = Cursor { page: page("2026-01-01 19:59:51", 1).page, ..later.clone() };
+    let newer = Page { now: "2026-01-01 20:00:05".to_owned(), ..near.page.clone().unwrap() };
+    let newer = Cursor { page: Some(newer), ..later };
+    assert_eq!(earlier(&far, &newer, OVERLAP, &time).page, near.page);
     // Over a change of the wall clock both begin again at the earlier end.
     let winter = finished(&now("2026-01-01 12:00:05", 7));
     assert_eq!(earlier(&three_of(&all), &winter, OVERLAP, &time), done);

@@ -30,7 +30,7 @@ async fn inserts_are_read_in_pages_and_once() {
             assert!(drain(&*source, Feed::Insert, end, limit).await.0.is_empty());
         }
         let start = source.start(Feed::Insert, Some(RowId(990))).await.unwrap();
-        assert_eq!(start.as_str(), r#"{"after":"989"}"#);
+        assert_eq!(start.as_str(), r#"{"after":"989","newest":{}}"#);
         let (rows, end) = drain(&*source, Feed::Insert, start, 2).await;
         assert_eq!(ids(&rows), [990, 992, 994, 996, 998], "{engine}");
         db.run("INSERT INTO t VALUES (999, 'x', 1)").await;

@@ -8,6 +8,7 @@ mod feeds;
 mod probe;
 mod session;
 mod settled;
+mod stands;
 mod tls;
 mod wide;
 mod zones;

@@ -158,6 +158,82 @@ async fn ids_committed_out_of_order_are_found_and_rolled_back_ones_are_passed() 
     }
 }
 
+/// Ids below zero, at the very end of their column, and ten apart: those that commit late are found, and what was rolled
+/// back is passed.
+#[tokio::test]
+async fn ids_of_every_kind_may_commit_late() {
+    let unsigned = |ids: [i128; 5]| (Engine::MySql, "BIGINT UNSIGNED", ids);
+    let signed = |engine, ids: [i128; 5]| (engine, "BIGINT", ids);
+    let (lowest, highest) = (i128::from(i64::MIN), i128::from(i64::MAX));
+    let top = i128::from(u64::MAX);
+    let mut cases = vec![
+        unsigned([0, 1, 2, 3, 4]),
+        unsigned([highest - 1, highest, highest + 1, highest + 2, highest + 3]),
+        unsigned([1, 1 << 62, 1 << 63, top - 1, top]),
+    ];
+    for engine in SERVERS {
+        cases.push(signed(engine, [-20, -19, -18, -1, 0]));
+        cases.push(signed(engine, [-21, -11, -1, 9, 19]));
+        cases.push(signed(engine, [lowest, lowest + 1, 0, highest - 1, highest]));
+    }
+    for (engine, kind, ids) in cases {
+        let Some(db) = Db::new(engine).await else { continue };
+        db.run(format!("CREATE TABLE t (id {kind} PRIMARY KEY, k INTEGER, v INTEGER)")).await;
+        let row = |at: usize| format!("INSERT INTO t VALUES ({}, {at}, 0)", ids[at]);
+        let config = SourceConfig { update: None, ..config(&db) };
+        let mut walkers =
+            [Walker::new(&config, Feed::Insert).await, Walker::new(&config, Feed::Insert).await];
+        walkers[1].restarts = true;
+        db.run(row(0)).await;
+        let mut undone = held(&db, &row(1)).await;
+        let mut late = held(&db, &row(2)).await;
+        db.run(row(3)).await;
+        db.run(row(4)).await;
+        for walker in &mut walkers {
+            walker.finds("the overtaker", ids[4], 0).await;
+        }
+        undone.run("ROLLBACK").await;
+        late.run("COMMIT").await;
+        for walker in &mut walkers {
+            walker.finds("the late one", ids[2], 0).await;
+            walker.settles_at(ids[4]).await;
+            assert_eq!(walker.seen, [0, 2, 3, 4].map(|at| (ids[at], 0)).into(), "{engine} {ids:?}");
+        }
+    }
+}
+
+/// The server gives ids out ten apart (`auto_increment_increment`), and a transaction takes several.
+#[tokio::test]
+async fn ids_with_an_increment_may_commit_late() {
+    let Some(db) = Db::new(Engine::MySql).await else { return };
+    db.run("CREATE TABLE t (id BIGINT AUTO_INCREMENT PRIMARY KEY, k INTEGER, v INTEGER) ENGINE=InnoDB").await;
+    let apart = "SET auto_increment_increment = 10, auto_increment_offset = 3; ";
+    let insert = |rows: &str| format!("{apart}INSERT INTO t (k, v) VALUES {rows}");
+    let config = SourceConfig { update: None, ..config(&db) };
+    let mut walker = Walker::new(&config, Feed::Insert).await;
+    walker.restarts = true;
+    db.run(insert("(1, 0), (2, 0)")).await;
+    let mut late = held(&db, &insert("(3, 0), (4, 0)")).await;
+    db.run(insert("(5, 0)")).await;
+    let id = i128::from(db.number("SELECT id FROM t WHERE k = 5").await);
+    walker.finds("the overtaker", id, 0).await;
+    late.run("COMMIT").await;
+    for k in [3, 4] {
+        let id = i128::from(db.number(format!("SELECT id FROM t WHERE k = {k}")).await);
+        assert_eq!(id % 10, 3);
+        walker.finds("a late one", id, 0).await;
+    }
+    walker.settles_at(id).await;
+    // What was rolled back leaves a gap, and the counter tells that nothing has begun anew.
+    let mut undone = held(&db, &insert("(6, 0)")).await;
+    undone.run("ROLLBACK").await;
+    db.run("DELETE FROM t WHERE k >= 4").await;
+    walker.goes_on(Duration::from_secs(1)).await;
+    db.run(insert("(7, 0)")).await;
+    let id = i128::from(db.number("SELECT id FROM t WHERE k = 7").await);
+    walker.finds("the next one", id, 0).await;
+}
+
 /// Five times as long as `settle`; the feeds ask who is open, so that it makes no difference.
 #[tokio::test]
 async fn a_transaction_that_is_open_for_long_is_waited_for() {
