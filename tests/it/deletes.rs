@@ -347,6 +347,31 @@ async fn a_rule_that_is_no_comparison_is_refused() {
     }
 }
 
+/// CEL says "not equal" of two types, never "wrong": such a rule would just never hold.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rule_that_compares_two_types_is_refused() {
+    for pair in pairs().await {
+        pair.fill(1..=3).await;
+        let (t, mark) = (pair.src.quote(TABLE), pair.src.quote("IsDelete"));
+        pair.src.run(format!("ALTER TABLE {t} ADD COLUMN {mark} SMALLINT DEFAULT 0")).await;
+        let receiver = Receiver::answering(200).await;
+        let mut config = config(&pair, &receiver, json!({}));
+        config["src"]["deletedWhen"] = "phone == 3 || IsDelete == true".into();
+        let site = Site::new(&config);
+        let ran = site.run(&["check", "-c", "{c}", "--connect"]);
+        assert_eq!(ran.code, Some(2), "{}", ran.all());
+        let text = std::fs::read_to_string(&site.config).unwrap();
+        for (literal, write) in [("3 ||", "write `phone == '3'`"), ("true\"", "write `IsDelete == 1`")] {
+            let (line, at) =
+                text.lines().enumerate().find_map(|(n, l)| Some((n + 1, l.find(literal)? + 1))).unwrap();
+            assert!(ran.all().contains(&format!("{write} (line {line}, character {at})")), "{}", ran.all());
+        }
+        let mut daemon = site.start();
+        daemon.wait_output("never true; write `IsDelete == 1`").await;
+        assert_eq!(receiver.count(), 0);
+    }
+}
+
 /// While nobody can say whether a row is deleted, its delivery neither goes out nor ends as if it had healed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_row_that_the_rule_cannot_judge_waits_and_comes_back() {
