@@ -104,17 +104,33 @@ pub struct Looked {
     pub(super) witness: Witness,
 }
 
+/// Why two sides cannot be compared.
+#[derive(Debug)]
+pub(super) enum PairError {
+    /// A column is gone.
+    Place(PlaceError),
+    /// Policies that do not fit their columns, all of them.
+    Unfit(Vec<String>),
+}
+
+impl From<PlaceError> for PairError {
+    fn from(e: PlaceError) -> Self {
+        Self::Place(e)
+    }
+}
+
 impl Pair {
     /// Decides how the two are compared.
     ///
     /// # Errors
-    /// If a column is not there (the catalogue changed between two looks), or has a policy that its type does not allow.
+    /// If a column is not there (the catalogue changed between two looks), or some have policies that their types do not
+    /// allow.
     pub(super) fn new(
         source: Arc<dyn Source>,
         destination: Arc<dyn Destination>,
         from: &SourceConfig,
         config: &DestinationConfig,
-    ) -> Result<Self, PlaceError> {
+    ) -> Result<Self, PairError> {
         let all = source.columns();
         let read = source.read_columns();
         let find = |name: &str| {
@@ -133,15 +149,20 @@ impl Pair {
         // A copy's row is its key followed by the compared columns.
         let rule = |at: usize, i: usize| {
             let (from, to) = ((at, &all[pairs[i].0]), (i + 1, &destination.columns()[i]));
-            let unfit = |message| PlaceError::new(PlaceErrorKind::Missing, destination.identity(), message);
-            ColumnRule::new(from, to, &columns[i].policy).map_err(unfit)
+            ColumnRule::new(from, to, &columns[i].policy)
         };
+        let unfit: Vec<String> =
+            pairs.iter().enumerate().filter_map(|(i, pair)| rule(pair.0, i).err()).flatten().collect();
+        if !unfit.is_empty() {
+            return Err(PairError::Unfit(unfit));
+        }
         let named = from.deleted_when.iter().flat_map(Rule::columns);
         let named = named.map(|name| find(name)).collect::<Result<Vec<_>, _>>()?;
         let classes = named.iter().map(|(whole, _)| all[*whole].class).collect();
         let shape = |key: usize, columns: Vec<usize>, version: Vec<usize>, named: Vec<usize>| {
-            let rules = columns.iter().enumerate().map(|(i, at)| rule(*at, i)).collect::<Result<_, _>>()?;
-            Ok::<_, PlaceError>(Shape { key, columns, rules, version, rule: named })
+            let rules = columns.iter().enumerate().map(|(i, at)| rule(*at, i));
+            let rules = rules.collect::<Result<_, _>>().map_err(PairError::Unfit)?;
+            Ok::<_, PairError>(Shape { key, columns, rules, version, rule: named })
         };
         let key_form = KeyForm::new(&all[whole_key], destination.key_column());
         let of_read = shape(

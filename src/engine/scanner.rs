@@ -165,7 +165,8 @@ impl Scanner {
         let began = Instant::now();
         if ticket.feed == Feed::Extra {
             let (task, from) = (&task.config.name, ticket.from.as_ref());
-            let walked = pair.walk(task, name, from, ticket.limit, || self.clock.now()).await?;
+            let walked =
+                pair.walk(task, name, from, (ticket.limit, ticket.meant), || self.clock.now()).await?;
             let (next, more, Compared { findings, counts, agreed }) = walked;
             let (identity, took) = (read.identity.clone(), began.elapsed());
             let rows = usize::try_from(counts.rows).unwrap_or(usize::MAX);

@@ -2,6 +2,9 @@
 
 use thiserror::Error;
 
+/// What a message says to start with where its task is not known: who shows it puts the name in.
+pub const RESTART_TASK: &str = "--restart TASK";
+
 /// A failed conversation with a database.
 #[derive(Debug, Error)]
 #[error("{place}: {message}")]
@@ -37,6 +40,8 @@ pub enum PlaceErrorKind {
     Denied,
     /// Table, column or usable key is not there or not as needed: blocked.
     Missing,
+    /// What both sides say is in doubt: nothing goes on until it is as before or a person says that it is meant.
+    Held,
     /// Anything else: blocked, with the database's own words.
     Other,
 }
@@ -55,6 +60,7 @@ impl PlaceErrorKind {
             Self::TooSlow => "too_slow",
             Self::Denied => "denied",
             Self::Missing => "missing",
+            Self::Held => "held",
             Self::Other => "other",
         }
     }

@@ -24,5 +24,5 @@ mod zone;
 
 pub(crate) use database::is_bad_value;
 pub use database::{Database, Limits};
-pub use error::{PlaceError, PlaceErrorKind};
+pub use error::{PlaceError, PlaceErrorKind, RESTART_TASK};
 pub(crate) use run::{Answer, BUDGET};
