@@ -83,8 +83,11 @@ async fn check_task(task: &TaskPlaces, samples: usize) -> usize {
     for (index, destination) in task.config.destinations.iter().enumerate() {
         // Places that cannot be opened have said why.
         let unfit = task.unfit(index).await.unwrap_or_default();
+        if !unfit.is_empty() {
+            println!("  columns of {}", destination.name);
+        }
         for message in &unfit {
-            println!("  destination {}: {}", destination.name, line(&Checked::problem("policy", message)));
+            println!("    {}", line(&Checked::problem("policy", message)));
         }
         problems += unfit.len();
     }

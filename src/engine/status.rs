@@ -1,6 +1,6 @@
 //! What the engine is doing, as typed values: what `cupid status`, the control socket and health are made of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -95,8 +95,8 @@ struct Inner {
     failures: BTreeMap<(String, String), u32>,
     /// By task and reason.
     said: BTreeMap<(String, String), Instant>,
-    /// By task and work: the reason of a block that the log knows of.
-    blocked: BTreeMap<(String, String), String>,
+    /// By task and work: the reasons of a block that the log knows of.
+    blocked: BTreeMap<(String, String), BTreeSet<String>>,
     state_said: Option<Instant>,
 }
 
@@ -198,7 +198,7 @@ impl StatusBoard {
             inner.said.clear();
         }
         // Each that is blocked is found in the log, the reason once.
-        let told = blocked && inner.blocked.insert(key.clone(), reason.clone()).as_ref() == Some(&reason);
+        let told = blocked && !inner.blocked.entry(key.clone()).or_default().insert(reason.clone());
         let said = inner.said.entry((key.0, reason.clone())).or_insert_with(|| {
             // The first time is always said.
             Instant::now().checked_sub(REMIND).unwrap_or_else(Instant::now)

@@ -129,7 +129,7 @@ async fn keyless(database: &Database, table: &Table, column: usize) -> Option<Ch
     let rows = database.fetch(&select::nulls(table, column, NULLS + 1), &[]).await.ok()?;
     let count = rows[0][0].as_int().filter(|count| *count > 0)?;
     let message = format!(
-        "{} have no {name:?} (NULL): without a key they cannot be compared, and are counted as such",
+        "{} no {name:?} (NULL): without a key they cannot be compared, and are counted as such",
         many(count)
     );
     Some(Checked::warning("key", message))
@@ -137,9 +137,9 @@ async fn keyless(database: &Database, table: &Table, column: usize) -> Option<Ch
 
 fn many(count: i128) -> String {
     match count {
-        1 => "one row".to_owned(),
-        count if count > i128::from(NULLS) => format!("more than {NULLS} rows"),
-        count => format!("{count} rows"),
+        1 => "one row has".to_owned(),
+        count if count > i128::from(NULLS) => format!("more than {NULLS} rows have"),
+        count => format!("{count} rows have"),
     }
 }
 
@@ -150,7 +150,7 @@ async fn unreadable(update: &UpdateFeed, database: &Database, column: &str) -> O
     let ids: Vec<String> = strays.named.iter().map(ToString::to_string).collect();
     let most = if strays.more || strays.rows > ids.len() as u64 { ", …" } else { "" };
     let message = format!(
-        "{} have a {column:?} that is no time in the notation of the others (id {}{most}): the update feed never sees \
+        "{} a {column:?} that is no time in the notation of the others (id {}{most}): the update feed never sees \
          them; their changes are left to the sweep, so correct them",
         many(i128::from(strays.rows)),
         ids.join(", ")
@@ -167,7 +167,7 @@ async fn nulls(database: &Database, table: &Table, column: usize) -> Option<Chec
     };
     let count = rows[0][0].as_int().filter(|count| *count > 0)?;
     let message = format!(
-        "{} have no {name:?} (NULL): the update feed never sees them; their changes are left to the sweep",
+        "{} no {name:?} (NULL): the update feed never sees them; their changes are left to the sweep",
         many(count)
     );
     Some(Checked::warning("update time", message))
