@@ -21,8 +21,9 @@ pub enum Unwritable {
 /// Bytes of a trial file: more than fits beside a name in a file system that is full.
 const TRIAL: [u8; 4096] = [0; 4096];
 
-/// Whether this process can make files in `folder`, and the folder first if it is missing: tries it, and takes away
-/// again what it made. Rights alone do not tell of full disks, quotas and file systems that only pretend.
+/// Whether this process can make files in `folder`, and the folder first if it is missing.
+///
+/// It tries, and takes away again what it made. Rights alone do not tell of full disks, quotas and file systems that only pretend.
 ///
 /// # Errors
 /// What stands in the way.

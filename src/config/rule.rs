@@ -146,7 +146,7 @@ fn cel_value(value: &Value, class: Class) -> cel::Value {
         Value::Int(n) => cel::Value::Int(*n),
         Value::UInt(n) => cel::Value::UInt(*n),
         // By its shortest text, as people write it.
-        Value::F32(x) => cel::Value::Float(x.to_string().parse().unwrap_or(f64::from(*x))),
+        Value::F32(x) => cel::Value::Float(x.to_string().parse().unwrap_or_else(|_| f64::from(*x))),
         Value::F64(x) => cel::Value::Float(*x),
         Value::Bytes(bytes) if class == Class::Bit && bytes.len() <= 8 => {
             let n = bytes.iter().fold(0_u64, |n, byte| (n << 8) | u64::from(*byte));

@@ -126,9 +126,9 @@ pub(crate) fn extreme(table: &Table, column: usize, largest: bool) -> Statement 
 
 /// `SELECT columns FROM table WHERE time IS NOT NULL ORDER BY time, id LIMIT ?`, from the largest time down if `largest`.
 pub(crate) fn edge(table: &Table, columns: &[usize], (time, id): (usize, usize), largest: bool) -> Statement {
-    let (mut sql, by, last) = (head(table, columns), name(table, time), name(table, id));
+    let (head, by, last) = (head(table, columns), name(table, time), name(table, id));
     let down = if largest { " DESC" } else { "" };
-    sql.push_str(&format!(" WHERE {by} IS NOT NULL ORDER BY {by}{down}, {last}{down} LIMIT "));
+    let mut sql = format!("{head} WHERE {by} IS NOT NULL ORDER BY {by}{down}, {last}{down} LIMIT ");
     Placeholders::new(table.engine).next(&mut sql);
     Statement::new(sql, reads(table, columns))
 }
