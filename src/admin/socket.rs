@@ -97,11 +97,7 @@ impl ControlSocket {
             Some("resume") => {
                 let (task, destination) = (request["task"].as_str(), request["destination"].as_str());
                 match self.control.resume(task, destination).await {
-                    Ok(resumed) => {
-                        let name = |(task, destination)| json!({ "task": task, "destination": destination });
-                        let names = resumed.iter().map(|(t, d)| (t.as_str(), d.as_str())).map(name);
-                        json!({ "resumed": names.collect::<Vec<_>>() })
-                    }
+                    Ok(resumed) => json!({ "resumed": resumed }),
                     Err(e) => json!({ "error": e.to_string() }),
                 }
             }

@@ -1,7 +1,7 @@
-//! Whether a folder or a file could be written, asked without writing anything.
+//! Whether a folder or a file could be written.
 
 use std::fs;
-use std::io::{Error, ErrorKind};
+use std::io::{Error, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
@@ -18,11 +18,51 @@ pub enum Unwritable {
     Refused(PathBuf, Error),
 }
 
-/// Whether this process may make files in `folder`, or make the folder first if it is missing.
+/// Bytes of a trial file: more than fits beside a name in a file system that is full.
+const TRIAL: [u8; 4096] = [0; 4096];
+
+/// Whether this process can make files in `folder`, and the folder first if it is missing.
+///
+/// It tries, and takes away again what it made. Rights alone do not tell of full disks, quotas and file systems that only pretend.
 ///
 /// # Errors
 /// What stands in the way.
 pub fn writable(folder: &Path) -> Result<(), Unwritable> {
+    may_write(folder)?;
+    let refused = |path: &Path| {
+        let path = path.to_owned();
+        move |e| Unwritable::Refused(path, e)
+    };
+    let missing: Vec<&Path> = folder.ancestors().take_while(|place| !place.exists()).collect();
+    let mut made = Vec::new();
+    let mut tried = Ok(());
+    for place in missing.into_iter().rev() {
+        match fs::create_dir(place) {
+            Ok(()) => made.push(place),
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
+            Err(e) => {
+                tried = Err(refused(place)(e));
+                break;
+            }
+        }
+    }
+    if tried.is_ok() {
+        let file = folder.join(format!(".cupid-trial-{}", std::process::id()));
+        let written = fs::File::create(&file).and_then(|mut file| {
+            file.write_all(&TRIAL)?;
+            file.sync_all()
+        });
+        let _ = fs::remove_file(&file);
+        tried = written.map_err(refused(folder));
+    }
+    for place in made.into_iter().rev() {
+        // Somebody who has put something into it meanwhile keeps it.
+        let _ = fs::remove_dir(place);
+    }
+    tried
+}
+
+fn may_write(folder: &Path) -> Result<(), Unwritable> {
     for place in folder.ancestors() {
         match fs::metadata(place) {
             Ok(found) if found.is_dir() => return allowed(place, Access::WRITE_OK | Access::EXEC_OK),
@@ -59,11 +99,27 @@ mod tests {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         writable(here).unwrap();
         writable(&here.join("target/not/there/yet")).unwrap();
-        assert!(!here.join("target/not").exists(), "nothing is made");
+        assert!(!here.join("target/not").exists(), "nothing is left");
+        let left = |folder: &Path| {
+            fs::read_dir(folder)
+                .unwrap()
+                .flatten()
+                .any(|e| e.file_name().as_encoded_bytes().starts_with(b".cupid-trial"))
+        };
+        assert!(!left(here));
         let file = here.join("Cargo.toml");
         for below in [file.clone(), file.join("folder"), file.join("folder/below")] {
             let said = writable(&below).unwrap_err().to_string();
             assert_eq!(said, format!("{} is not a folder", file.display()));
+        }
+    }
+
+    /// Rights say yes to root; the file system says no.
+    #[test]
+    fn only_writing_tells_of_a_file_system_that_takes_nothing() {
+        for below in ["/proc/cupid", "/proc/cupid/state", "/proc"] {
+            let said = writable(Path::new(below)).unwrap_err().to_string();
+            assert!(said.starts_with("/proc"), "{said}");
         }
     }
 

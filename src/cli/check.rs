@@ -40,7 +40,7 @@ pub(super) async fn check(loaded: &Loaded, path: &Path, connect: Option<usize>) 
     ExitCode::SUCCESS
 }
 
-/// Whether a daemon could write its state and its log. Nothing is made.
+/// Whether a daemon could write its state and its log. Nothing is left of the trial.
 fn folders(config: &Config) -> Vec<Checked> {
     let (database, folder) = (config.state.database(&config.name), &config.state.dir);
     let state = writable(folder)
@@ -79,6 +79,17 @@ async fn check_task(task: &TaskPlaces, samples: usize) -> usize {
             println!("    {}", line(checked));
         }
         problems += found.iter().filter(|c| c.level == Level::Problem).count();
+    }
+    for (index, destination) in task.config.destinations.iter().enumerate() {
+        // Places that cannot be opened have said why.
+        let unfit = task.unfit(index).await.unwrap_or_default();
+        if !unfit.is_empty() {
+            println!("  columns of {}", destination.name);
+        }
+        for message in &unfit {
+            println!("    {}", line(&Checked::problem("policy", message)));
+        }
+        problems += unfit.len();
     }
     if problems > 0 {
         return problems;

@@ -1,4 +1,4 @@
-//! `cupid resume`: a person says that very many missing rows are meant.
+//! `cupid resume`: a person says that very many missing rows, at the copy or at the source, are meant.
 
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use crate::admin;
 use crate::config::Config;
 use crate::store::local::holder;
 
-/// Lets paused callbacks of the running daemon go on.
+/// Lets what the running daemon has paused go on.
 pub(super) async fn resume(config: &Config, task: Option<&str>, destination: Option<&str>) -> ExitCode {
     let database = config.state.database(&config.name);
     if holder(&database).is_none() {
@@ -34,7 +34,11 @@ pub(super) async fn resume(config: &Config, task: Option<&str>, destination: Opt
     }
     for one in resumed {
         let name = |key: &str| one[key].as_str().unwrap_or("?").to_owned();
-        println!("callbacks go on: {} → {}", name("task"), name("destination"));
+        let what = match one["what"].as_str() {
+            Some("extra") => "rows that only the copy has are looked for again, for one pass",
+            _ => "callbacks go on",
+        };
+        println!("{what}: {} → {}", name("task"), name("destination"));
     }
     ExitCode::SUCCESS
 }

@@ -151,7 +151,14 @@ fn limits(f: &Value, now: i64) -> String {
     }
     match f["uncovered"].as_u64() {
         Some(rows) if rows > 0 => {
-            out + &format!(", {rows} rows have no update time and are left to the sweep")
+            let ids: Vec<&str> =
+                f["unreadable"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let unreadable = if ids.is_empty() {
+                String::new()
+            } else {
+                format!(" or none that can be read (id {})", ids.join(", "))
+            };
+            out + &format!(", {rows} rows have no update time{unreadable} and are left to the sweep")
         }
         _ => out,
     }

@@ -12,6 +12,7 @@ use super::Config;
 use super::check::{self, File};
 use super::env::{Outside, reason};
 use super::explain::Outline;
+use super::lexer::{TokenKind, tokens};
 use super::mask::Masked;
 use super::problem::{Problem, Report, Span};
 use super::read::Reader;
@@ -172,6 +173,9 @@ pub(crate) fn parse_json(text: &str) -> Result<Option<Value<'_>>, ParseError> {
 }
 
 fn syntax(error: &ParseError, text: &str) -> Problem {
+    if let Some(problem) = unclosed(error, text) {
+        return problem;
+    }
     let range = error.range();
     let start = text.floor_char_boundary(range.start);
     let first = text[start..].chars().next().map_or(0, char::len_utf8);
@@ -186,8 +190,6 @@ fn syntax(error: &ParseError, text: &str) -> Problem {
             "put keys and texts in double quotes; without quotes only numbers, true and false can stand"
         }
         ParseErrorKind::ExpectedColonAfterObjectKey => "put a colon between the key and its value",
-        ParseErrorKind::UnterminatedObject => "a `{` is not closed by `}`",
-        ParseErrorKind::UnterminatedArray => "a `[` is not closed by `]`",
         ParseErrorKind::String(_) => {
             "end the text with a double quote on the same line; write a backslash as \\\\"
         }
@@ -195,6 +197,46 @@ fn syntax(error: &ParseError, text: &str) -> Problem {
         _ => "the file is JSON; comments (// and /* */) and trailing commas are allowed",
     };
     Problem::error(Span { start, end }, format!("the file is not valid JSON: {words}")).help(help)
+}
+
+/// The bracket that is not closed, if that is what is wrong: the parser knows only where the outermost one begins.
+fn unclosed(error: &ParseError, text: &str) -> Option<Problem> {
+    if !matches!(error.kind(), ParseErrorKind::UnterminatedObject | ParseErrorKind::UnterminatedArray) {
+        return None;
+    }
+    let indent = |at: usize| {
+        let line = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+        let blanks = text[line..].find(|c: char| !c.is_whitespace() || c == '\n').unwrap_or(0);
+        (blanks, line + blanks == at)
+    };
+    let (mut open, mut suspect): (Vec<usize>, Option<usize>) = (Vec::new(), None);
+    for token in tokens(text).filter(|token| token.kind == TokenKind::Punctuation) {
+        let at = token.range.start;
+        match &text[token.range] {
+            "{" | "[" => open.push(at),
+            "}" | "]" => {
+                let opener = open.pop()?;
+                let ((blanks, leads), (wanted, _)) = (indent(at), indent(opener));
+                // A line that is set further out than what it closes was meant for another bracket.
+                if leads && blanks < wanted && suspect.is_none() {
+                    suspect = Some(opener);
+                }
+            }
+            _ => {}
+        }
+    }
+    let innermost = *open.last()?;
+    let start = suspect.unwrap_or(innermost);
+    let (bracket, closing) = if text[start..].starts_with('{') { ("{", "}") } else { ("[", "]") };
+    let end = text.trim_end().len();
+    let count =
+        if open.len() > 1 { format!("; {} brackets are open there", open.len()) } else { String::new() };
+    let problem = Problem::error(
+        Span { start, end: start + 1 },
+        format!("the file is not valid JSON: this `{bracket}` is not closed by `{closing}`"),
+    );
+    let problem = problem.other(Span { start: end.saturating_sub(1), end }, "the file ends here");
+    Some(problem.help(format!("put the `{closing}` where it belongs{count}")))
 }
 
 /// Absolute path with the folder resolved. The last part is kept: a file mounted as a changing symbolic link

@@ -4,12 +4,14 @@
 //! it. A rule that cannot be worked out for a row (an order between NULL or text and a number, a result that is neither
 //! true nor false) says nothing about that row, which is told apart from saying no.
 
+mod fit;
+
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use cel::{Context, ExecutionError, Program};
 
-use crate::model::{Class, Value};
+use crate::model::{Class, Column, Value};
 
 /// Longest rule, in bytes.
 const LONGEST: usize = 4096;
@@ -20,6 +22,8 @@ pub struct Rule {
     text: Arc<str>,
     program: Arc<Program>,
     columns: Arc<[String]>,
+    /// Line and character of the file at which the text begins, if it stands there as it is.
+    place: Option<(usize, usize)>,
 }
 
 /// What is wrong with a rule.
@@ -45,7 +49,8 @@ impl Rule {
         let mut columns: Vec<String> =
             program.references().variables().into_iter().map(str::to_owned).collect();
         columns.sort();
-        let rule = Self { text: text.into(), program: Arc::new(program), columns: columns.into() };
+        let rule =
+            Self { text: text.into(), program: Arc::new(program), columns: columns.into(), place: None };
         match rule.work_out(rule.columns.iter().map(|_| cel::Value::Null)) {
             Err(ExecutionError::UndeclaredReference(name)) => {
                 let at = text.find(name.as_str()).unwrap_or(0);
@@ -62,6 +67,26 @@ impl Rule {
     /// The rule as written.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// The same rule, which begins at this line and character (both from 1) of the file.
+    #[must_use]
+    pub(crate) fn placed(self, line: usize, character: usize) -> Self {
+        Self { place: Some((line, character)), ..self }
+    }
+
+    /// All that can never hold with columns of these types, each as one line with its place; `find` knows columns by
+    /// the names that the rule uses.
+    pub fn unfit_for<'c>(&self, find: &dyn Fn(&str) -> Option<&'c Column>) -> Vec<String> {
+        let shown = |problem: RuleProblem| {
+            let before = self.text[..problem.at].chars().count();
+            let place = match self.place {
+                Some((line, character)) => format!("line {line}, character {}", character + before),
+                None => format!("character {} of the rule", before + 1),
+            };
+            format!("\"deletedWhen\": {:?} cannot be used: {} ({place})", &*self.text, problem.message)
+        };
+        self.unfit(find).into_iter().map(shown).collect()
     }
 
     /// The columns it names, as written.
@@ -125,13 +150,18 @@ fn cel_value(value: &Value, class: Class) -> cel::Value {
         Value::Bool(truth) => cel::Value::Bool(*truth),
         Value::Int(n) => cel::Value::Int(*n),
         Value::UInt(n) => cel::Value::UInt(*n),
-        Value::F32(x) => cel::Value::Float(f64::from(*x)),
+        // By its shortest text, as people write it.
+        Value::F32(x) => cel::Value::Float(x.to_string().parse().unwrap_or_else(|_| f64::from(*x))),
         Value::F64(x) => cel::Value::Float(*x),
         Value::Bytes(bytes) if class == Class::Bit && bytes.len() <= 8 => {
             let n = bytes.iter().fold(0_u64, |n, byte| (n << 8) | u64::from(*byte));
             i64::try_from(n).map_or(cel::Value::UInt(n), cel::Value::Int)
         }
         Value::Bytes(bytes) => cel::Value::Bytes(Arc::new(bytes.to_vec())),
+        Value::Text(text) if class == Class::Bit => match u64::from_str_radix(text, 2) {
+            Ok(n) => i64::try_from(n).map_or(cel::Value::UInt(n), cel::Value::Int),
+            Err(_) => cel::Value::String(Arc::new(text.to_string())),
+        },
         Value::Text(text) if class == Class::Decimal => match (text.parse(), text.parse()) {
             (Ok(n), _) => cel::Value::Int(n),
             (_, Ok(x)) => cel::Value::Float(x),
@@ -187,6 +217,8 @@ mod tests {
             ("d == 1", Value::text("1"), Class::Decimal, Some(true)),
             ("d == 1.5", Value::text("1.50"), Class::Decimal, Some(true)),
             ("d == 1", Value::Bytes([1].into()), Class::Bit, Some(true)),
+            ("d == 1", Value::text("1"), Class::Bit, Some(true)),
+            ("d == 0.1", Value::F32(0.1), Class::F32, Some(true)),
             ("d", Value::Bool(true), Class::Bool, Some(true)),
             ("d == 'gone'", Value::text("gone"), Class::Text, Some(true)),
             ("d == 1", Value::text("1"), Class::Text, Some(false)),

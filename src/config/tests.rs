@@ -419,6 +419,26 @@ fn exercise(text: &str) -> String {
     }
 }
 
+#[test]
+fn the_bracket_that_is_not_closed_is_shown() {
+    for (text, line, column, bracket) in [
+        ("{\n  \"src\": {\n    \"table\": \"t\"\n  }\n", 1, 1, "{"),
+        ("{\n  \"src\": {\n    \"table\": \"t\",\n", 2, 10, "{"),
+        ("{\n  \"src\": {\n    \"table\": \"t\"\n  },\n  \"des\": [\n    { }\n", 5, 10, "["),
+        // By how it is set out: the last bracket is meant for the file, not for `src`.
+        ("{\n  \"src\": {\n    \"table\": \"t\",\n  \"des\": [\n  ]\n}\n", 2, 10, "{"),
+        ("{ \"src\": { \"table\": \"{[\", // {[\n \"des\": [ 1, 2", 2, 9, "["),
+        ("{", 1, 1, "{"),
+    ] {
+        let report = parse(text, Path::new("/conf/config.json"), &|_| None).unwrap_err();
+        let [problem] = report.problems() else { panic!("{text}: {report:?}") };
+        assert_eq!((problem.line, problem.column), (line, column), "{text}\n{problem}");
+        assert!(problem.message.contains(&format!("this `{bracket}` is not closed by")), "{problem}");
+        assert!(problem.help.as_deref().is_some_and(|help| help.starts_with("put the `")), "{problem}");
+        assert!(report.render(false).contains("the file ends here"), "{}", report.render(false));
+    }
+}
+
 proptest! {
     #[test]
     fn any_text_is_loaded_or_reported(text in "\\PC*|[\"{}\\[\\],:'/*\n\\\\a0-9.-]{0,40}") {

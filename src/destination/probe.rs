@@ -1,5 +1,6 @@
 //! A look at a destination before the start.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::config::DestinationConfig;
@@ -16,10 +17,16 @@ pub async fn probe(
     let mut found = Vec::new();
     let Some(table) = probe::place(database, &config.table, &mut found).await else { return found };
     let names = std::iter::once(&config.by_column).chain(config.columns.iter().map(|column| &column.copy));
-    let mut problems: Vec<String> = names.filter_map(|name| table.require(name).err()).collect();
+    let (mut columns, mut problems) = (BTreeSet::new(), Vec::new());
+    for name in names {
+        match table.require(name) {
+            Ok(column) => drop(columns.insert(column)),
+            Err(problem) => problems.push(problem),
+        }
+    }
     problems.dedup();
     if problems.is_empty() {
-        found.push(Checked::good("columns", format!("all {} are there", config.columns.len() + 1)));
+        found.push(Checked::good("columns", probe::all_there(columns.len())));
     }
     found.extend(problems.into_iter().map(|problem| Checked::problem("columns", problem)));
     if let Ok(key) = table.require(&config.by_column) {

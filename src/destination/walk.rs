@@ -157,7 +157,7 @@ fn read(position: &Position) -> Option<Value> {
 }
 
 fn foreign(database: &Database) -> PlaceError {
-    let message = "the saved position is none of this walk; start the task anew (--restart)";
+    let message = "the saved position is none of this walk; start the task once with `--restart TASK`";
     PlaceError::new(PlaceErrorKind::Other, database.place(), message)
 }
 

@@ -18,12 +18,12 @@ impl ColumnRule {
     /// The rule for a source column and a destination column, each with its place in the rows to be compared.
     ///
     /// # Errors
-    /// What of the policy cannot apply to columns of these types, and why.
+    /// All of the policy that cannot apply to columns of these types, and why.
     pub fn new(
         source: (usize, &Column),
         destination: (usize, &Column),
         policy: &ColumnPolicy,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, Vec<String>> {
         let form = Form::between(source.1, destination.1);
         let lens = Lens::new(policy, form, source.1, destination.1)?;
         Ok(Self { source: source.0, destination: destination.0, form, lens })

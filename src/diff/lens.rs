@@ -32,44 +32,46 @@ impl Lens {
     /// `None` for a policy that lets nothing pass.
     ///
     /// # Errors
-    /// What cannot apply to columns of these types, and why.
+    /// All that cannot apply to columns of these types, and why.
     pub(super) fn new(
         policy: &ColumnPolicy,
         form: Form,
         source: &Column,
         destination: &Column,
-    ) -> Result<Option<Self>, String> {
+    ) -> Result<Option<Self>, Vec<String>> {
         if !policy.is_loose() {
             return Ok(None);
         }
-        let refuse = |what: &str, why: &str| {
+        let mut unfit = Vec::new();
+        let mut refuse = |what: &str, why: &str| {
             let shown = |column: &Column| format!("{:?} ({})", column.name, column.declared);
             let (a, b) = (shown(source), shown(destination));
-            Err(format!("`{what}` in \"columns\" cannot apply to {a} and {b}: {why}; remove it or change it"))
+            unfit.push(format!(
+                "`{what}` in \"columns\" cannot apply to {a} and {b}: {why}; remove it or change it"
+            ));
         };
         let classes = [class(source), class(destination)];
         let either = |wanted: &[Class]| wanted.iter().any(|class| classes.contains(class));
         let text = either(&[Class::Text, Class::Dynamic]);
         if policy.trim != Trim::None && !text {
-            return refuse("trim", "neither is text");
+            refuse("trim", "neither is text");
         }
         if policy.ignore_case && !text {
-            return refuse("ignoreCase", "neither is text");
+            refuse("ignoreCase", "neither is text");
         }
         if policy.empty_is_null && !text && !either(&[Class::Bytes]) {
-            return refuse("emptyIsNull", "neither is text or bytes");
+            refuse("emptyIsNull", "neither is text or bytes");
         }
         match &policy.tolerance {
             Some(Tolerance::Time(_)) if !matches!(form, Form::Moment | Form::Clock) => {
-                return refuse("tolerance", "they are not compared as times");
+                refuse("tolerance", "they are not compared as times");
             }
             Some(Tolerance::Absolute(_) | Tolerance::Percent(_)) if !form.is_number(&classes) => {
-                return refuse("tolerance", "they are not compared as numbers");
+                refuse("tolerance", "they are not compared as numbers");
             }
             _ => {}
         }
         let wall = match (policy.zone, classes) {
-            (None, _) => None,
             (Some(zone), [Class::Instant, other]) if other != Class::Instant && form == Form::Moment => {
                 Some((Side::Destination, zone))
             }
@@ -77,10 +79,12 @@ impl Lens {
                 Some((Side::Source, zone))
             }
             (Some(_), _) => {
-                return refuse("zone", "it needs an instant on one side and a wall clock on the other");
+                refuse("zone", "it needs an instant on one side and a wall clock on the other");
+                None
             }
+            (None, _) => None,
         };
-        Ok(Some(Self { policy: policy.clone(), wall }))
+        if unfit.is_empty() { Ok(Some(Self { policy: policy.clone(), wall })) } else { Err(unfit) }
     }
 
     /// Whether two values are the same as far as the policy goes.

@@ -13,6 +13,7 @@ use crate::store::{Store, StoreError};
 const PAUSED: &str = "paused";
 const AGREED: &str = "agreed";
 const PARKED: &str = "parked";
+const WALK: &str = "walk";
 /// What the note says once a person has let a storm pass.
 const ACCEPTED: &str = "accepted";
 
@@ -25,6 +26,12 @@ pub(super) struct Guard {
     /// The receiver said that it is gone.
     parked: AtomicBool,
     accepted: AtomicBool,
+    /// The look for rows that only the copy has waits for a person.
+    walk_held: AtomicBool,
+    /// A person lets one pass of it go on.
+    walk_meant: AtomicBool,
+    /// That has just been said.
+    walk_wakes: AtomicBool,
     storm: Mutex<Storm>,
     agreed: Mutex<(Agreed, bool)>,
 }
@@ -43,6 +50,9 @@ impl Guard {
             paused: AtomicBool::new(true),
             parked: AtomicBool::new(false),
             accepted: AtomicBool::new(false),
+            walk_held: AtomicBool::new(false),
+            walk_meant: AtomicBool::new(false),
+            walk_wakes: AtomicBool::new(false),
             storm: Mutex::default(),
             agreed: Mutex::default(),
         }
@@ -53,6 +63,9 @@ impl Guard {
         let (task, destination) = (&self.task, &self.destination);
         if let Some(text) = self.store.recall(task, destination, AGREED).await? {
             lock(&self.agreed).0 = Agreed::read(&text);
+        }
+        if self.store.recall(task, destination, WALK).await?.as_deref() == Some(ACCEPTED) {
+            self.let_walk();
         }
         let note = self.store.recall(task, destination, PAUSED).await?;
         let accepted = note.as_deref() == Some(ACCEPTED);
@@ -146,6 +159,45 @@ impl Guard {
         self.paused.store(true, Ordering::Relaxed);
         self.store.remember(&self.task, &self.destination, PAUSED, Some(why.clone())).await?;
         Ok(Some(why))
+    }
+
+    fn let_walk(&self) {
+        self.walk_held.store(false, Ordering::Relaxed);
+        self.walk_meant.store(true, Ordering::Relaxed);
+        self.walk_wakes.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the look for rows that only the copy has may go on whatever the source has lost.
+    pub(super) fn is_walk_meant(&self) -> bool {
+        self.walk_meant.load(Ordering::Relaxed)
+    }
+
+    /// Whether a person has said so since this was asked last.
+    pub(super) fn wakes_walk(&self) -> bool {
+        self.walk_wakes.swap(false, Ordering::Relaxed)
+    }
+
+    /// That look waits for a person, or no longer does.
+    pub(super) fn hold_walk(&self, held: bool) {
+        self.walk_held.store(held, Ordering::Relaxed);
+    }
+
+    /// One pass of it is complete: what was said held for that one.
+    pub(super) async fn end_walk(&self) -> Result<(), StoreError> {
+        if self.walk_meant.swap(false, Ordering::Relaxed) {
+            self.store.remember(&self.task, &self.destination, WALK, None).await?;
+        }
+        Ok(())
+    }
+
+    /// A person lets one pass of it go on. Returns whether it was held.
+    pub(super) async fn resume_walk(&self) -> Result<bool, StoreError> {
+        if !self.walk_held.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        self.store.remember(&self.task, &self.destination, WALK, Some(ACCEPTED.to_owned())).await?;
+        self.let_walk();
+        Ok(true)
     }
 
     /// A person lets it pass. Returns whether it was paused.

@@ -1,13 +1,16 @@
 //! Looks at both sides of claimed deliveries and decides what each becomes.
 
+use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 
 use super::pair::{Looked, Pair};
 use crate::base::clock::UnixMs;
-use crate::config::CallbackConfig;
+use crate::config::{CallbackConfig, ValueForm};
 use crate::deliver::{Changed, Message, body, extra_body};
 use crate::diff::digest;
-use crate::model::{Delivery, DeliveryId, DeliveryKind, Evidence, Row, Sent, State, Verdict};
+use crate::model::{
+    Class, Column, Delivery, DeliveryId, DeliveryKind, Evidence, Row, Sent, State, Value, Verdict, real_text,
+};
 use crate::outbox::{Learner, Lesson, Next, Policy, Seen, Step, Watch, after_look, after_watch};
 use crate::sql::PlaceError;
 use crate::store::{Prepared, Settlement};
@@ -248,21 +251,37 @@ fn write(
 ) -> Box<[u8]> {
     if let (DeliveryKind::Extra, Some(copy)) = (kind, copy) {
         let columns = std::iter::once(pair.destination.key_column()).chain(pair.destination.columns());
-        return extra_body(columns.map(|c| &*c.name).zip(copy), receiver.values);
+        let named: Vec<_> =
+            columns.zip(copy).map(|(c, v)| (&*c.name, shown(c, v, receiver.values))).collect();
+        return extra_body(named.iter().map(|(name, value)| (*name, &**value)), receiver.values);
     }
     let columns = pair.source.columns();
-    let changed: Vec<Changed<'_>> = match (verdict, copy) {
+    let pairs: Vec<_> = match (verdict, copy) {
         (Some(Verdict::Differs(list)), Some(copy)) => list
             .iter()
             .map(|i| {
-                let at = pair.source_column(*i);
-                Changed { column: &columns[at].name, src: &row[at], des: &copy[i + 1] }
+                let (at, values) = (pair.source_column(*i), receiver.values);
+                let des = &pair.destination.columns()[*i];
+                (&columns[at], shown(&columns[at], &row[at], values), shown(des, &copy[i + 1], values))
             })
             .collect(),
         _ => Vec::new(),
     };
-    let named = columns.iter().map(|c| &*c.name).zip(row);
-    body(kind, named, &changed, receiver.body, receiver.values)
+    let changed: Vec<Changed<'_>> =
+        pairs.iter().map(|(column, src, des)| Changed { column: &column.name, src, des }).collect();
+    let named: Vec<_> =
+        columns.iter().zip(row).map(|(c, v)| (&*c.name, shown(c, v, receiver.values))).collect();
+    body(kind, named.iter().map(|(name, value)| (*name, &**value)), &changed, receiver.body, receiver.values)
+}
+
+/// A value as a callback shows it, where the database's own text form is another than the value's.
+fn shown<'v>(column: &Column, value: &'v Value, form: ValueForm) -> Cow<'v, Value> {
+    match value {
+        Value::F64(x) if column.class == Class::Dynamic && form == ValueForm::Text => {
+            Cow::Owned(Value::text(real_text(*x)))
+        }
+        value => Cow::Borrowed(value),
+    }
 }
 
 #[cfg(test)]

@@ -196,6 +196,7 @@ impl Manager {
                     start_id: first.start_id,
                     destinations: look.lanes.clone(),
                     limit: feed.pace.rows(),
+                    meant: false,
                 };
                 if self.tickets.try_send(ticket).is_err() {
                     full = true;

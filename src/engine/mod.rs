@@ -40,7 +40,7 @@ pub use notifier::Notifier;
 pub use pair::{Judged, Looked, Pair, Sample};
 pub use places::{Places, TaskPlaces};
 pub use scanner::Scanner;
-pub use status::{ControlHandle, FeedStatus, Status, StatusBoard, TaskStatus};
+pub use status::{ControlHandle, FeedStatus, Resumed, Status, StatusBoard, TaskStatus};
 pub use stop::Stop;
 pub use supervisor::{Supervisor, TaskKind};
 use ticket::Scanned;

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 mod again;
 mod extra;
+mod fit;
 mod lookup;
 mod several;
 
+pub(super) use fit::PairError;
 use several::several;
 
 use super::ticket::Counts;
@@ -109,13 +111,14 @@ impl Pair {
     /// Decides how the two are compared.
     ///
     /// # Errors
-    /// If a column is not there (the catalogue changed between two looks), or has a policy that its type does not allow.
+    /// If a column is not there (the catalogue changed between two looks), or some have policies that their types do not
+    /// allow.
     pub(super) fn new(
         source: Arc<dyn Source>,
         destination: Arc<dyn Destination>,
         from: &SourceConfig,
         config: &DestinationConfig,
-    ) -> Result<Self, PlaceError> {
+    ) -> Result<Self, PairError> {
         let all = source.columns();
         let read = source.read_columns();
         let find = |name: &str| {
@@ -134,15 +137,20 @@ impl Pair {
         // A copy's row is its key followed by the compared columns.
         let rule = |at: usize, i: usize| {
             let (from, to) = ((at, &all[pairs[i].0]), (i + 1, &destination.columns()[i]));
-            let unfit = |message| PlaceError::new(PlaceErrorKind::Missing, destination.identity(), message);
-            ColumnRule::new(from, to, &columns[i].policy).map_err(unfit)
+            ColumnRule::new(from, to, &columns[i].policy)
         };
+        let unfit: Vec<String> =
+            pairs.iter().enumerate().filter_map(|(i, pair)| rule(pair.0, i).err()).flatten().collect();
+        if !unfit.is_empty() {
+            return Err(PairError::Unfit(unfit));
+        }
         let named = from.deleted_when.iter().flat_map(Rule::columns);
         let named = named.map(|name| find(name)).collect::<Result<Vec<_>, _>>()?;
         let classes = named.iter().map(|(whole, _)| all[*whole].class).collect();
         let shape = |key: usize, columns: Vec<usize>, version: Vec<usize>, named: Vec<usize>| {
-            let rules = columns.iter().enumerate().map(|(i, at)| rule(*at, i)).collect::<Result<_, _>>()?;
-            Ok::<_, PlaceError>(Shape { key, columns, rules, version, rule: named })
+            let rules = columns.iter().enumerate().map(|(i, at)| rule(*at, i));
+            let rules = rules.collect::<Result<_, _>>().map_err(PairError::Unfit)?;
+            Ok::<_, PairError>(Shape { key, columns, rules, version, rule: named })
         };
         let key_form = KeyForm::new(&all[whole_key], destination.key_column());
         let of_read = shape(
@@ -272,26 +280,6 @@ impl Pair {
                 return Ok(judged.into_iter().flatten().collect());
             }
         }
-    }
-
-    /// Whether a row counts as being at the source; `None`: `deletedWhen` cannot be worked out for it.
-    fn is_there(&self, shape: &Shape, row: &[Value]) -> Option<bool> {
-        let Some((rule, classes)) = &self.deleted_when else { return Some(true) };
-        let values = shape.rule.iter().zip(classes).map(|(at, class)| (&row[*at], *class));
-        rule.holds(values).map(|deleted| !deleted)
-    }
-
-    /// Why `deletedWhen` is no rule, if this row shows that: nothing could be compared, and nobody would know.
-    fn no_rule(&self, row: &[Value]) -> Option<PlaceError> {
-        let (rule, classes) = self.deleted_when.as_ref()?;
-        let gives =
-            rule.gives_else(self.read.rule.iter().zip(classes).map(|(at, class)| (&row[*at], *class)))?;
-        let message = format!(
-            "\"deletedWhen\": {:?} gives {gives} and not true or false; write a comparison, such as {} == 1",
-            rule.as_str(),
-            rule.columns().first().map_or("IsDelete", String::as_str)
-        );
-        Some(PlaceError::new(PlaceErrorKind::Missing, self.source.identity(), message))
     }
 
     /// What confirming needs of a row, if there is one, and what was found for it.

@@ -14,7 +14,7 @@ mod standing;
 
 use standing::Standing;
 
-use super::pair::{Pair, Sample};
+use super::pair::{Pair, PairError, Sample};
 use crate::config::{Config, Dsn, TaskConfig};
 use crate::destination::{self, Destination};
 use crate::model::{Column, Feed};
@@ -218,9 +218,29 @@ impl TaskPlaces {
             let place = self.destination_databases[destination].place();
             unchanged(place, &config.table, was.into_iter().zip(is))?;
         }
-        let pair = Arc::new(Pair::new(source.clone(), opened, &self.config.source, config)?);
+        let place = opened.identity().to_owned();
+        let pair = Pair::new(source.clone(), opened, &self.config.source, config).map_err(|e| match e {
+            PairError::Place(e) => e,
+            PairError::Unfit(all) => PlaceError::new(PlaceErrorKind::Missing, place, all.join("; ")),
+        })?;
+        let pair = Arc::new(pair);
         slot.set(pair.clone());
         Ok(pair)
+    }
+
+    /// Policies of one destination's columns that do not fit what the two sides hold, all of them.
+    ///
+    /// # Errors
+    /// Either side cannot be opened.
+    pub async fn unfit(&self, destination: usize) -> Result<Vec<String>, PlaceError> {
+        let config = &self.config.destinations[destination];
+        let (source, database) = (self.source().await?, self.destination_databases[destination].clone());
+        let opened: Arc<dyn Destination> = destination::open(config, database).await?.into();
+        match Pair::new(source, opened, &self.config.source, config) {
+            Err(PairError::Unfit(all)) => Ok(all),
+            Err(PairError::Place(e)) => Err(e),
+            Ok(_) => Ok(Vec::new()),
+        }
     }
 
     /// Looks at everything the task needs of its places and tells all that was found, by place.

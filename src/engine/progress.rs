@@ -121,12 +121,18 @@ impl LaneState {
         let took_ms = u64::try_from(self.pass.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         if self.pass.first {
             info!(%task, destination = %self.name, %feed, rows = c.rows, same = c.same, missing = c.missing,
-                differs = c.differs, rows_per_s = rate(&self.pass), took_ms, "caught up");
+                differs = c.differs, ambiguous = some(c.ambiguous), not_comparable = some(c.not_comparable),
+                too_large = some(c.too_large), rows_per_s = rate(&self.pass), took_ms, "caught up");
         } else {
             debug!(%task, destination = %self.name, %feed, rows = c.rows, same = c.same, took_ms, "looked");
         }
         self.pass = Pass::new(false);
     }
+}
+
+/// What is not there is not said.
+fn some(rows: u64) -> Option<u64> {
+    (rows > 0).then_some(rows)
 }
 
 fn rate(pass: &Pass) -> u64 {

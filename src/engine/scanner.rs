@@ -180,7 +180,8 @@ impl Scanner {
         let began = Instant::now();
         if ticket.feed == Feed::Extra {
             let (task, from) = (&task.config.name, ticket.from.as_ref());
-            let walked = pair.walk(task, name, from, ticket.limit, || self.clock.now()).await?;
+            let walked =
+                pair.walk(task, name, from, (ticket.limit, ticket.meant), || self.clock.now()).await?;
             let (next, more, mut compared) = walked;
             let remembered = self.remembered(&pair, ticket, name, &mut compared).await?;
             let Compared { findings, counts, agreed } = compared;

@@ -1,6 +1,6 @@
 //! What the engine is doing, as typed values: what `cupid status`, the control socket and health are made of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use crate::base::clock::{Clock, UnixMs};
 use crate::model::{DestinationName, Feed, TaskName};
 use crate::scan::Passed;
 use crate::source::Coverage;
-use crate::sql::{PlaceError, PlaceErrorKind};
+use crate::sql::{PlaceError, PlaceErrorKind, RESTART_TASK};
 use crate::store::{Store, StoreError};
 
 /// Longest pause between two tries at a place that fails.
@@ -70,6 +70,8 @@ pub struct FeedStatus {
     pub told: bool,
     /// Rows without an update time, which the update feed never sees.
     pub uncovered: Option<u64>,
+    /// The ids of the first of those whose update time is a text that is no time.
+    pub unreadable: Vec<String>,
     /// The last complete pass of a slow feed: what was wrong before it began has been found.
     pub last_pass: Option<Passed>,
 }
@@ -91,7 +93,10 @@ pub struct Trouble {
 struct Inner {
     status: Status,
     failures: BTreeMap<(String, String), u32>,
+    /// By task and reason.
     said: BTreeMap<(String, String), Instant>,
+    /// By task and work: the reasons of a block that the log knows of.
+    blocked: BTreeMap<(String, String), BTreeSet<String>>,
     state_said: Option<Instant>,
 }
 
@@ -133,9 +138,17 @@ impl StatusBoard {
     ) {
         let now = self.clock.now();
         let mut inner = self.lock();
-        let task = inner.status.tasks.entry(task.to_string()).or_default();
-        let feeds = task.destinations.entry(destination.to_string()).or_default();
+        let of_task = inner.status.tasks.entry(task.to_string()).or_default();
+        let feeds = of_task.destinations.entry(destination.to_string()).or_default();
         let feed = feeds.entry(feed.to_string()).or_default();
+        let unreadable: Vec<String> = coverage.unreadable.iter().map(ToString::to_string).collect();
+        if unreadable != feed.unreadable {
+            if !unreadable.is_empty() {
+                warn!(%task, %destination, ids = unreadable.join(","),
+                    "the update times of these rows cannot be read, they are left to the sweep");
+            }
+            feed.unreadable = unreadable;
+        }
         feed.counts.add(counts);
         feed.caught_up = caught_up;
         feed.last_read = now;
@@ -168,7 +181,8 @@ impl StatusBoard {
         destination: &DestinationName,
         error: &PlaceError,
     ) -> Duration {
-        let reason = chain(error).to_string();
+        let restart = format!("--restart {task}");
+        let reason = chain(error).to_string().replace(RESTART_TASK, &restart);
         let now = self.clock.now();
         let mut inner = self.lock();
         let key = (task.to_string(), format!("{what} → {destination}"));
@@ -179,10 +193,12 @@ impl StatusBoard {
         let since = troubles.get(&key.1).map_or(now, |t| t.since);
         let blocked = !error.kind.is_passing();
         let trouble = Trouble { since, class: error.kind.as_str(), reason: reason.clone(), blocked };
-        troubles.insert(key.1, trouble);
+        troubles.insert(key.1.clone(), trouble);
         if inner.said.len() > 1000 {
             inner.said.clear();
         }
+        // Each that is blocked is found in the log, the reason once.
+        let told = blocked && !inner.blocked.entry(key.clone()).or_default().insert(reason.clone());
         let said = inner.said.entry((key.0, reason.clone())).or_insert_with(|| {
             // The first time is always said.
             Instant::now().checked_sub(REMIND).unwrap_or_else(Instant::now)
@@ -197,6 +213,9 @@ impl StatusBoard {
                 warn!(%task, %destination, work = what, class = error.kind.as_str(), error = reason, next_s,
                     "a database cannot be used now, trying again");
             }
+        } else if blocked && !told {
+            error!(%task, %destination, work = what, class = error.kind.as_str(),
+                "blocked too, for the reason that was said of this task before");
         }
         pause
     }
@@ -208,14 +227,14 @@ impl StatusBoard {
         if inner.failures.remove(&key).is_none() {
             return;
         }
+        let was_blocked = inner.blocked.remove(&key).is_some();
         let troubles = &mut inner.status.tasks.entry(key.0.clone()).or_default().trouble;
         let trouble = troubles.remove(&key.1);
         let others = troubles.values().any(|t| trouble.as_ref().is_some_and(|gone| gone.reason == t.reason));
-        if let Some(trouble) = trouble
-            && !others
-        {
+        if let Some(trouble) = trouble {
             let waited_s = self.clock.now().saturating_sub(trouble.since) / 1000;
-            if inner.said.remove(&(key.0, trouble.reason)).is_some() {
+            let said = !others && inner.said.remove(&(key.0, trouble.reason)).is_some();
+            if said || (trouble.blocked && was_blocked) {
                 info!(%task, %destination, work = what, waited_s, "works again");
             }
         }
@@ -283,6 +302,17 @@ impl StatusBoard {
     }
 }
 
+/// What a person has let go on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Resumed {
+    /// The task.
+    pub task: String,
+    /// The destination.
+    pub destination: String,
+    /// `callbacks`, or `extra`: the look for rows that only the copy has.
+    pub what: &'static str,
+}
+
 /// What the outside may ask of a running engine.
 #[derive(Clone)]
 pub struct ControlHandle {
@@ -303,8 +333,9 @@ impl ControlHandle {
         Self { status, store, guards: Arc::new(callback.guards()) }
     }
 
-    /// Lets callbacks go on that were paused because the copy seemed to be emptied: it is meant. `None` stands for
-    /// every destination. Returns which were paused.
+    /// Lets callbacks go on that were paused because the copy seemed to be emptied, and the look for rows that only the
+    /// copy has, for one pass, where the source seemed to be: it is meant. `None` stands for every destination. Returns
+    /// what was paused.
     ///
     /// # Errors
     /// If the state cannot be written.
@@ -312,14 +343,25 @@ impl ControlHandle {
         &self,
         task: Option<&str>,
         destination: Option<&str>,
-    ) -> Result<Vec<(TaskName, DestinationName)>, StoreError> {
+    ) -> Result<Vec<Resumed>, StoreError> {
         let mut resumed = Vec::new();
         for guard in self.guards.iter() {
             let meant = task.is_none_or(|task| task == guard.task.as_str())
                 && destination.is_none_or(|destination| destination == guard.destination.as_str());
-            if meant && guard.resume().await? {
+            if !meant {
+                continue;
+            }
+            let goes_on = |what| Resumed {
+                task: guard.task.to_string(),
+                destination: guard.destination.to_string(),
+                what,
+            };
+            if guard.resume().await? {
                 self.status.paused(&guard.task, &guard.destination, None);
-                resumed.push((guard.task.clone(), guard.destination.clone()));
+                resumed.push(goes_on("callbacks"));
+            }
+            if guard.resume_walk().await? {
+                resumed.push(goes_on("extra"));
             }
         }
         Ok(resumed)

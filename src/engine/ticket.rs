@@ -27,6 +27,8 @@ pub struct Ticket {
     pub destinations: Vec<usize>,
     /// Rows to ask for.
     pub limit: usize,
+    /// A person has said that rows of the copy may be unknown to the source, however many.
+    pub meant: bool,
 }
 
 /// What came of a ticket at one destination. Each is sent as soon as it is known, so that a slow destination does not

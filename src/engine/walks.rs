@@ -161,6 +161,7 @@ impl Walks {
             destinations: of_task.lanes.iter().filter(able).filter(shares).map(|l| l.destination).collect(),
             limit: lane.pace.rows(),
             from,
+            meant: false,
         }))
     }
 

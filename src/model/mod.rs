@@ -17,4 +17,4 @@ pub use evidence::{Evidence, Listed};
 pub use finding::{Finding, Verdict};
 pub use id::{DeliveryId, DestinationName, Feed, Position, RowId, RunId, TaskName};
 pub use row::{Key, Row, SourceRow, row_size};
-pub use value::Value;
+pub use value::{Value, real_text};

@@ -87,6 +87,16 @@ impl Value {
     }
 }
 
+/// A REAL as SQLite writes it: always with a point, `1.0`. Digits as in [`Value::to_text`], of which SQLite shows 15 only.
+pub fn real_text(x: f64) -> String {
+    let text = float_text(x, &format!("{x:e}"));
+    match text.split_once('e') {
+        _ if !x.is_finite() || text.contains('.') => text,
+        Some((digits, exponent)) => format!("{digits}.0e{exponent}"),
+        None => text + ".0",
+    }
+}
+
 /// Shortest text that reads back as the same float: plain up to 15 digits, with an exponent beyond.
 fn float_text(x: f64, scientific: &str) -> String {
     if x.is_nan() {
@@ -141,6 +151,24 @@ mod tests {
             assert_eq!(value.to_text().as_deref(), Some(text));
         }
         assert_eq!(Value::Null.to_text(), None);
+    }
+
+    #[test]
+    fn reals_have_a_point() {
+        for (x, text) in [
+            (1.0, "1.0"),
+            (0.0, "0.0"),
+            (-2.0, "-2.0"),
+            (0.1, "0.1"),
+            (1e14, "100000000000000.0"),
+            (1e15, "1.0e+15"),
+            (1.5e20, "1.5e+20"),
+            (1e-5, "0.00001"),
+            (1e-7, "1.0e-07"),
+            (f64::INFINITY, "Infinity"),
+        ] {
+            assert_eq!(real_text(x), text);
+        }
     }
 
     proptest! {

@@ -123,8 +123,10 @@ pub struct Coverage {
     pub told: bool,
     /// Whether the memory of what was seen is full: its oldest part is read again when it settles, not before.
     pub forgets: bool,
-    /// Rows without an update time, which the update feed never sees; counted now and then.
+    /// Rows without an update time, or with a text that is none, which the update feed never sees; counted now and then.
     pub uncovered: Option<u64>,
+    /// The first of those whose text is no time.
+    pub unreadable: Vec<RowId>,
     /// Whether there are more of them than were counted.
     pub uncovered_more: bool,
     /// How far the latest update time lay in the future when last asked: such rows are read when that time has come.

@@ -32,7 +32,7 @@ pub async fn probe(config: &SourceConfig, mapped: &[String], database: &Arc<Data
         }
     };
     let id = &table.columns[shape.id];
-    found.push(Checked::good("columns", format!("all {} are there", shape.read.len())));
+    found.push(Checked::good("columns", probe::all_there(shape.read.len())));
     found.push(Checked::good("id", format!("rows are walked by {:?} ({})", id.name, id.declared)));
     if table.may_be_null(shape.id) {
         let message = format!(
@@ -44,8 +44,14 @@ pub async fn probe(config: &SourceConfig, mapped: &[String], database: &Arc<Data
     }
     found.push(probe::index(&table, shape.id, "the insert feed reads by it"));
     found.extend(carriers(&table, &shape));
+    if table.may_be_null(shape.by) {
+        found.extend(keyless(database, &table, shape.by).await);
+    }
     found.push(match horizon::read(database, Some(chrono_tz::UTC), config.settle).await {
-        Ok(horizon) => transactions(database.engine(), &horizon, config.settle),
+        Ok(horizon) => {
+            let user = if horizon.told { None } else { probe::user(database).await };
+            transactions(database.engine(), &horizon, config.settle, user)
+        }
         Err(error) => Checked::problem("transactions", error.to_string()),
     });
     if let Some(update) = UpdateFeed::new(&table, &shape, config) {
@@ -55,6 +61,7 @@ pub async fn probe(config: &SourceConfig, mapped: &[String], database: &Arc<Data
             Ok(ahead) => clock(ahead, &table.columns[column].name, config),
             Err(error) => Checked::problem("clock", error.to_string()),
         });
+        found.extend(unreadable(&update, database, &table.columns[column].name).await);
         if table.columns[column].nullable {
             found.extend(nulls(database, &table, column).await);
         }
@@ -90,7 +97,7 @@ fn carriers(table: &Table, shape: &Shape) -> Option<Checked> {
 }
 
 /// Whether rows that commit late are found however late that is.
-fn transactions(engine: Engine, horizon: &Horizon, settle: Duration) -> Checked {
+fn transactions(engine: Engine, horizon: &Horizon, settle: Duration, user: Option<String>) -> Checked {
     let seconds = settle.as_secs_f64();
     if horizon.told {
         let message = "open transactions are visible: rows are found however late they commit";
@@ -102,15 +109,53 @@ fn transactions(engine: Engine, horizon: &Horizon, settle: Duration) -> Checked 
         );
         return Checked::good("transactions", message);
     }
-    let right = match engine {
-        Engine::MySql => "GRANT PROCESS ON *.* TO this user",
-        Engine::Postgres | Engine::Sqlite => "GRANT pg_read_all_stats TO this role",
+    let grant = match (engine, user) {
+        (Engine::MySql, user) => {
+            format!("GRANT PROCESS ON *.* TO {}", user.as_deref().unwrap_or("the user of `dsn`"))
+        }
+        (_, user) => format!("GRANT pg_read_all_stats TO {}", user.as_deref().unwrap_or("the user of `dsn`")),
     };
     let message = format!(
         "this user may not see all open transactions, or the rows come from another server: those open for longer than \
-         {seconds} s (\"settle\") are left to the sweep; {right}, or raise \"settle\""
+         {seconds} s (\"settle\") are left to the sweep; run `{grant}`, or raise \"settle\""
     );
     Checked::warning("transactions", message)
+}
+
+/// Rows that cannot be compared.
+async fn keyless(database: &Database, table: &Table, column: usize) -> Option<Checked> {
+    let name = &table.columns[column].name;
+    // A table too large to be counted without an index has its warning about that.
+    let rows = database.fetch(&select::nulls(table, column, NULLS + 1), &[]).await.ok()?;
+    let count = rows[0][0].as_int().filter(|count| *count > 0)?;
+    let message = format!(
+        "{} no {name:?} (NULL): without a key they cannot be compared, and are counted as such",
+        many(count)
+    );
+    Some(Checked::warning("key", message))
+}
+
+fn many(count: i128) -> String {
+    match count {
+        1 => "one row has".to_owned(),
+        count if count > i128::from(NULLS) => format!("more than {NULLS} rows have"),
+        count => format!("{count} rows have"),
+    }
+}
+
+/// Rows whose update time is a text that is no time.
+async fn unreadable(update: &UpdateFeed, database: &Database, column: &str) -> Option<Checked> {
+    // What cannot be asked has been told with the clock.
+    let strays = update.strays(database).await.ok().filter(|strays| strays.rows > 0)?;
+    let ids: Vec<String> = strays.named.iter().map(ToString::to_string).collect();
+    let most = if strays.more || strays.rows > ids.len() as u64 { ", …" } else { "" };
+    let message = format!(
+        "{} a {column:?} that is no time in the notation of the others (id {}{most}): the update feed never sees \
+         them; their changes are left to the sweep, so correct them",
+        many(i128::from(strays.rows)),
+        ids.join(", ")
+    );
+    Some(Checked::warning("update time", message))
 }
 
 /// Rows that the update feed never sees.
@@ -121,9 +166,9 @@ async fn nulls(database: &Database, table: &Table, column: usize) -> Option<Chec
         Err(error) => return Some(Checked::problem("update time", error.to_string())),
     };
     let count = rows[0][0].as_int().filter(|count| *count > 0)?;
-    let many = if count > i128::from(NULLS) { format!("more than {NULLS}") } else { count.to_string() };
     let message = format!(
-        "{many} rows have no {name:?} (NULL): the update feed never sees them; their changes are left to the sweep"
+        "{} no {name:?} (NULL): the update feed never sees them; their changes are left to the sweep",
+        many(count)
     );
     Some(Checked::warning("update time", message))
 }
@@ -148,6 +193,16 @@ fn clock(ahead: Option<TimeDelta>, column: &str, config: &SourceConfig) -> Check
              written right now, set \"zone\" to the zone that {column:?} is written in"
         );
         return Checked::warning("clock", message);
+    }
+    if -ahead > TOLERATED {
+        let age = match (-ahead).num_hours() {
+            hours @ ..72 => format!("{hours} hours"),
+            hours => format!("{} days", hours / 24),
+        };
+        let message = format!(
+            "the newest {column:?} is {age} old by the database's clock ({zone}): too old to compare the clock with"
+        );
+        return Checked::good("clock", message);
     }
     Checked::good("clock", format!("{column:?} agrees with the database's clock ({zone})"))
 }
@@ -194,6 +249,11 @@ mod tests {
             assert_eq!(level(minutes), wanted, "{minutes}");
         }
         assert!(clock(Some(TimeDelta::hours(8)), "u", &config).message.contains("480 minutes ahead"));
+        // Neither a zone nor a clock makes that: it is said, and not that it agrees.
+        let old = clock(Some(TimeDelta::hours(-30)), "u", &config);
+        assert_eq!(old.level, Level::Good);
+        assert!(old.message.contains("30 hours old") && !old.message.contains("agrees"), "{}", old.message);
+        assert_eq!(clock(Some(TimeDelta::hours(30)), "u", &config).level, Level::Warning);
         assert_eq!(clock(None, "u", &config).level, Level::Good);
     }
 }

@@ -34,6 +34,10 @@ impl Shape {
         }
         let update = config.update.as_ref().and_then(|update| note(table.require(&update.column)));
         read.extend(update);
+        if let Some(rule) = &config.deleted_when {
+            let find = |name: &str| table.require(name).ok().map(|column| &table.columns[column]);
+            problems.extend(rule.unfit_for(&find));
+        }
         let (Some(id), Some(by), true) = (id, by, problems.is_empty()) else {
             problems.dedup();
             return Err(problems);

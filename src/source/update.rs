@@ -7,7 +7,7 @@
 //! rows are read once more, for what was written to them within one stamp, and forgotten. So that stamps of clocks
 //! that are a little slow are found as well, everything reaches back by the overlap behind the settled end.
 //!
-//! Rows whose time is NULL are never read; rows whose time lies in the future are read when that time has come.
+//! Rows whose time is NULL, or a text that is no time, are never read, but counted; rows whose time lies in the future are read when that time has come.
 //!
 //! All of this happens on the *column's clock*: UTC for instants and Unix times, the wall of the column's zone for
 //! everything else. A position remembers how far that wall was ahead of UTC, so that a window over the hour that
@@ -30,12 +30,14 @@ mod live;
 mod look;
 mod pairs;
 mod plan;
+mod strays;
 mod time_form;
 
 pub(super) use feed::UpdateFeed;
 use live::Live;
 use look::Look;
 pub(super) use look::Terms;
+pub(super) use strays::Strays;
 pub(super) use time_form::TimeForm;
 
 /// A position as it is carried on: what is stored, and what is lost at a restart.
@@ -217,8 +219,9 @@ pub(super) async fn read(
         settled: next.cursor.end.clone(),
         told: next.live.told,
         forgets: next.live.forgotten.is_some(),
-        uncovered: next.live.nulls,
-        uncovered_more: next.live.nulls.is_some_and(|nulls| nulls > NULLS),
+        uncovered: next.live.nulls.map(|nulls| nulls + next.live.strays.rows),
+        uncovered_more: next.live.nulls.is_some_and(|nulls| nulls > NULLS) || next.live.strays.more,
+        unreadable: next.live.strays.named.clone(),
         ahead: next.live.ahead.and_then(|ahead| u64::try_from(ahead).ok()).map(Duration::from_secs),
     };
     Ok(Some(Batch { rows, next: next.position(), more, coverage }))
@@ -279,7 +282,7 @@ pub(super) fn earlier_place(a: &Position, b: &Position, overlap: TimeDelta, time
 /// The error for a position that another feed, or another program, has written.
 pub(super) fn foreign(database: &Database, position: &Position) -> PlaceError {
     let message = format!(
-        "the saved position {:?} is none of this feed; start the task anew (--restart)",
+        "the saved position {:?} is none of this feed; start the task once with `--restart TASK`",
         position.as_str()
     );
     PlaceError::new(PlaceErrorKind::Other, database.place(), message)

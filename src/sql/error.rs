@@ -2,6 +2,9 @@
 
 use thiserror::Error;
 
+/// What a message says to start with where its task is not known: who shows it puts the name in.
+pub const RESTART_TASK: &str = "--restart TASK";
+
 /// A failed conversation with a database.
 #[derive(Debug, Error)]
 #[error("{place}: {message}")]
@@ -39,6 +42,8 @@ pub enum PlaceErrorKind {
     Missing,
     /// The ids of the source have begun anew: the whole task is blocked.
     Anew,
+    /// What both sides say is in doubt: nothing goes on until it is as before or a person says that it is meant.
+    Held,
     /// Anything else: blocked, with the database's own words.
     Other,
 }
@@ -58,6 +63,7 @@ impl PlaceErrorKind {
             Self::Denied => "denied",
             Self::Missing => "missing",
             Self::Anew => "anew",
+            Self::Held => "held",
             Self::Other => "other",
         }
     }

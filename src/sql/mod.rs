@@ -26,7 +26,7 @@ mod zone;
 
 pub(crate) use database::is_bad_value;
 pub use database::{Database, Limits};
-pub use error::{PlaceError, PlaceErrorKind};
+pub use error::{PlaceError, PlaceErrorKind, RESTART_TASK};
 pub use lookup::Found;
 pub(crate) use lookup::Lookup;
 pub(crate) use run::{Answer, BUDGET};

@@ -47,6 +47,33 @@ impl Checked {
     }
 }
 
+/// So many columns that the task needs are there.
+pub(crate) fn all_there(columns: usize) -> String {
+    match columns {
+        1 => "the one that is needed is there".to_owned(),
+        columns => format!("all {columns} that are needed are there"),
+    }
+}
+
+/// Who this connection is for the server, quoted for a GRANT; `None` where there are no users.
+pub(crate) async fn user(database: &Database) -> Option<String> {
+    let sql = match database.engine() {
+        Engine::MySql => "SELECT CAST(CURRENT_USER() AS CHAR)",
+        Engine::Postgres => "SELECT current_user::text",
+        Engine::Sqlite => return None,
+    };
+    let rows = database.fetch(&Statement::new(sql, [Read::Text]), &[]).await.ok()?;
+    let name = rows.first()?.first()?.to_text()?.into_owned();
+    Some(match database.engine() {
+        Engine::Postgres => quote(Engine::Postgres, &name),
+        _ => {
+            let (user, host) = name.rsplit_once('@').unwrap_or((&name, "%"));
+            let text = |part: &str| format!("'{}'", part.replace('\'', "''"));
+            format!("{}@{}", text(user), text(host))
+        }
+    })
+}
+
 /// A text that loses something on every connection that is not fully Unicode.
 const PROBE: &str = "é中😀";
 

@@ -124,6 +124,15 @@ pub(crate) fn extreme(table: &Table, column: usize, largest: bool) -> Statement 
     Statement::new(sql, reads(table, &[column]))
 }
 
+/// `SELECT columns FROM table WHERE time IS NOT NULL ORDER BY time, id LIMIT ?`, from the largest time down if `largest`.
+pub(crate) fn edge(table: &Table, columns: &[usize], (time, id): (usize, usize), largest: bool) -> Statement {
+    let (head, by, last) = (head(table, columns), name(table, time), name(table, id));
+    let down = if largest { " DESC" } else { "" };
+    let mut sql = format!("{head} WHERE {by} IS NOT NULL ORDER BY {by}{down}, {last}{down} LIMIT ");
+    Placeholders::new(table.engine).next(&mut sql);
+    Statement::new(sql, reads(table, columns))
+}
+
 fn head(table: &Table, columns: &[usize]) -> String {
     let mut sql = "SELECT ".to_owned();
     for (at, column) in columns.iter().enumerate() {

@@ -225,6 +225,50 @@ async fn a_source_that_lost_most_rows_pauses_the_walk() {
     }
 }
 
+/// A person says that what the source has lost is to go: one pass goes on, over a restart too, and no other does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_lets_one_pass_of_the_walk_go_on() {
+    for pair in pairs().await {
+        pair.fill(1..=30).await;
+        let receiver = obeying(&pair).await;
+        let s = pair.src.quote(TABLE);
+        let site = Site::new(&config(&pair, &receiver, json!({})));
+        let mut daemon = site.start_ready().await;
+        pass_after(&site, "extra", 0).await;
+        pair.src.run(format!("DELETE FROM {s}")).await;
+        daemon.wait_output("the source has no row at all").await;
+        assert!(daemon.output().contains("`cupid resume` lets one pass go on"), "{}", daemon.output());
+        let resume = || site.run(&["resume", "-c", "{c}", "--task", "main"]).all();
+        let said = resume();
+        assert!(
+            said.contains("rows that only the copy has are looked for again, for one pass: main →"),
+            "{said}"
+        );
+        ended(&site, &mut daemon, "state = 'healed' AND kind = 3", 30).await;
+        assert_eq!(pair.des.number(format!("SELECT count(*) FROM {}", pair.des.quote(TABLE))).await, 0);
+        // A pass that began before the last row was deleted waits until it sees that.
+        let held = || site.run(&["status", "-c", "{c}"]).all().contains("the source has no row at all");
+        daemon.until("nothing waits for a person", LIMIT, || !held()).await;
+        // It was meant for that pass.
+        wait_for("the pass is complete", LIMIT, async || {
+            let notes = state::try_number(&site, "SELECT count(*) FROM note WHERE name = 'walk'").await?;
+            (notes == 0).then_some(())
+        })
+        .await;
+        orphans(&pair.des, &[101]).await;
+        daemon.until("the next one waits again", LIMIT, held).await;
+        assert_eq!(receiver.count(), 30);
+        // What a person has said holds over a restart.
+        assert!(resume().contains("looked for again"));
+        daemon.stop().await;
+        let mut daemon = site.start_ready().await;
+        ended(&site, &mut daemon, "state = 'healed' AND kind = 3", 31).await;
+        daemon.until("nothing waits for a person", LIMIT, || !held()).await;
+        let said = resume();
+        assert!(said.contains("nothing was paused"), "{said} {}", daemon.output());
+    }
+}
+
 /// `m` and `M` are one place in the order of a collation without case, and the page ends there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_that_a_collation_takes_for_equal_are_not_skipped_at_the_edge_of_a_page() {
@@ -343,6 +387,31 @@ async fn a_rule_that_is_no_comparison_is_refused() {
         assert!(ran.all().contains("not true or false; write a comparison"), "{}", ran.all());
         let mut daemon = site.start();
         daemon.wait_output("not true or false; write a comparison").await;
+        assert_eq!(receiver.count(), 0);
+    }
+}
+
+/// CEL says "not equal" of two types, never "wrong": such a rule would just never hold.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rule_that_compares_two_types_is_refused() {
+    for pair in pairs().await {
+        pair.fill(1..=3).await;
+        let (t, mark) = (pair.src.quote(TABLE), pair.src.quote("IsDelete"));
+        pair.src.run(format!("ALTER TABLE {t} ADD COLUMN {mark} SMALLINT DEFAULT 0")).await;
+        let receiver = Receiver::answering(200).await;
+        let mut config = config(&pair, &receiver, json!({}));
+        config["src"]["deletedWhen"] = "phone == 3 || IsDelete == true".into();
+        let site = Site::new(&config);
+        let ran = site.run(&["check", "-c", "{c}", "--connect"]);
+        assert_eq!(ran.code, Some(2), "{}", ran.all());
+        let text = std::fs::read_to_string(&site.config).unwrap();
+        for (literal, write) in [("3 ||", "write `phone == '3'`"), ("true\"", "write `IsDelete == 1`")] {
+            let (line, at) =
+                text.lines().enumerate().find_map(|(n, l)| Some((n + 1, l.find(literal)? + 1))).unwrap();
+            assert!(ran.all().contains(&format!("{write} (line {line}, character {at})")), "{}", ran.all());
+        }
+        let mut daemon = site.start();
+        daemon.wait_output("never true; write `IsDelete == 1`").await;
         assert_eq!(receiver.count(), 0);
     }
 }

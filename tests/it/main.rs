@@ -33,3 +33,4 @@ mod storm;
 mod support;
 mod sweep;
 mod tidy;
+mod uncovered;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::place::Connections;
 use super::policy::{self, Layers};
 use super::{line, rule, shown};
-use crate::config::problem::Problem;
+use crate::config::problem::{Problem, line_and_column};
 use crate::config::read::{Reader, json};
 use crate::config::section::Section;
 use crate::config::{Rule, SourceConfig, Start, TimeLayout, UpdateConfig, layout, zone};
@@ -135,11 +135,14 @@ fn time_layout(r: &mut Reader<'_>, section: &Section<'_>) -> Result<Option<TimeL
 
 fn deleted_when(r: &mut Reader<'_>, section: &Section<'_>) -> Result<Option<Rule>, ()> {
     let Some(found) = r.text(section, "deletedWhen") else { return Ok(None) };
+    // Only a text that stands in the file as it is has its characters where the file has them.
+    let as_written = !found.outside && found.value.len() + 2 == found.span.end - found.span.start;
     match Rule::parse(&found.value) {
         Ok(rule) => {
             let origin = line(r, found.span);
             r.out.leaf("deletedWhen", found.json, origin);
-            Ok(Some(rule))
+            let (line, character) = line_and_column(r.text, found.span.start + 1);
+            Ok(Some(if as_written { rule.placed(line, character) } else { rule }))
         }
         Err(problem) => {
             let help = "write a CEL rule over columns of the source, for example \"IsDelete == 1\"";

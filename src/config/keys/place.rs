@@ -129,8 +129,8 @@ pub(super) const KEYS: &[Key] = &[
         &[Source],
         Kind::Text,
         "",
-        "A CEL rule over the columns of the source, such as `IsDelete == 1`: a row for which it holds counts as deleted; needs `delete`. NULL is `null` and equals nothing else; a row for which the rule cannot be worked out (`IsDelete > 0` and NULL, or an integer where true or false is needed) is not compared.",
-        "针对源表各列的 CEL 规则，例如 `IsDelete == 1`：满足规则的行视为已删除；需要 `delete`。NULL 即 `null`，只等于它自己；无法求值的行（如 NULL 与 `IsDelete > 0`，或需要真假值却得到整数）不参与比较。",
+        "A CEL rule over the columns of the source, such as `IsDelete == 1`: a row for which it holds counts as deleted; needs `delete`. NULL is `null` and equals nothing else; a row for which the rule cannot be worked out (`IsDelete > 0` and NULL) is not compared. What can never hold for the types of its columns (`IsDelete == true` and an integer) is refused.",
+        "针对源表各列的 CEL 规则，例如 `IsDelete == 1`：满足规则的行视为已删除；需要 `delete`。NULL 即 `null`，只等于它自己；无法求值的行（如 NULL 与 `IsDelete > 0`）不参与比较。按列的类型永远不可能成立的规则（如整数列写成 `IsDelete == true`）会被拒绝。",
     ),
     Key::new(
         "name",

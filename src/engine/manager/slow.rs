@@ -11,6 +11,7 @@ use crate::engine::places::TaskPlaces;
 use crate::engine::ticket::Scanned;
 use crate::engine::walks::{Quick, Turn, place};
 use crate::model::{Feed, RunId};
+use crate::scan::Share;
 use crate::source::Coverage;
 use crate::sql::{PlaceError, PlaceErrorKind};
 use crate::store::ScanCommit;
@@ -25,8 +26,17 @@ impl Manager {
         let (now, mut next) = (self.clock.now(), i64::MAX);
         for task in 0..self.places.tasks.len() {
             let quick = self.quick(task, ticks);
+            for (destination, wakes) in self.wakes[task].iter().enumerate() {
+                if wakes.guard.wakes_walk()
+                    && let Some(lane) = self.walks.lane(task, destination, Feed::Extra)
+                {
+                    lane.due = i64::MIN;
+                }
+            }
             match self.walks.turn(task, &quick, self.generation, now, ticks) {
-                Turn::Read(ticket) => {
+                Turn::Read(mut ticket) => {
+                    let meant = |at: &usize| self.wakes[task][*at].guard.is_walk_meant();
+                    ticket.meant = ticket.feed == Feed::Extra && ticket.destinations.iter().all(meant);
                     if self.tickets.try_send((*ticket).clone()).is_err() {
                         return (next, true);
                     }
@@ -106,7 +116,11 @@ impl Manager {
         let Some(lane) = self.walks.lane(ticket.task, destination, ticket.feed) else { return };
         let counts = scanned.counts;
         lane.pace.learn(scanned.read);
-        let share = lane.share.add(counts.rows, if ticket.feed == Feed::Extra { counts.extra } else { 0 });
+        let share = match ticket.feed {
+            Feed::Extra if ticket.meant => Some(Share::default()),
+            Feed::Extra => lane.share.add(counts.rows, counts.extra),
+            _ => Some(lane.share),
+        };
         let Some(share) = share else {
             let error = too_many(&lane.name.to_string());
             return self.walk_failed(ticket, destination, &error, ticks);
@@ -133,6 +147,15 @@ impl Manager {
         self.wakes[ticket.task][destination].guard.see(|agreed| {
             scanned.agreed.iter().fold(false, |news, (key, row)| agreed.see(key, *row) || news)
         });
+        if ticket.feed == Feed::Extra {
+            let guard = &self.wakes[ticket.task][destination].guard;
+            guard.hold_walk(false);
+            if complete.is_some()
+                && let Err(e) = guard.end_walk().await
+            {
+                self.status.store_failed(&e);
+            }
+        }
         self.status.place_works(&task, ticket.feed.as_str(), &name);
         let coverage = Coverage::default();
         self.status.scanned(&task, &name, ticket.feed, counts, complete.is_some(), &position, &coverage);
@@ -156,6 +179,7 @@ impl Manager {
         if ticket.feed == Feed::Extra && !e.kind.is_passing() {
             // What the sides say stands in the way; they are not to be asked all the time.
             pause = lane.interval.clamp(Duration::from_secs(1), HELD);
+            self.wakes[ticket.task][destination].guard.hold_walk(e.kind == PlaceErrorKind::Held);
         }
         lane.due = ticks.saturating_add(ms(pause));
     }
@@ -164,6 +188,6 @@ impl Manager {
 fn too_many(destination: &str) -> PlaceError {
     let message = "more than half of a thousand rows or more are not at the source; nothing is called back for them. \
                    If the source has lost them, bring them back; if `src` names the wrong table, correct it; if they \
-                   are to go, remove them from the copy";
-    PlaceError::new(PlaceErrorKind::Other, format!("destination {destination}"), message)
+                   are to go, `cupid resume` lets one pass go on";
+    PlaceError::new(PlaceErrorKind::Held, format!("destination {destination}"), message)
 }

@@ -14,14 +14,15 @@ use crate::sql::{PlaceError, PlaceErrorKind};
 const LEAST: usize = 1000;
 
 impl Pair {
-    /// Looks at the next keys of the destination behind `from`. Returns where to go on, whether there is more, and what
+    /// Looks at the next keys of the destination behind `from`, about `limit`; not if the source is empty, unless that
+    /// is `meant`. Returns where to go on, whether there is more, and what
     /// was found.
     pub(in crate::engine) async fn walk(
         &self,
         task: &TaskName,
         destination: &DestinationName,
         from: Option<&Position>,
-        limit: usize,
+        (limit, meant): (usize, bool),
         now: impl Fn() -> UnixMs,
     ) -> Result<(Position, bool, Compared), PlaceError> {
         if let Some(why) = self.unwalkable() {
@@ -47,10 +48,10 @@ impl Pair {
             asked = again(&asked, &found.rest);
         }
         counts.same = counts.rows - keys.len() as u64;
-        if !keys.is_empty() && self.source.is_empty().await? {
+        if !keys.is_empty() && !meant && self.source.is_empty().await? {
             let message = "the source has no row at all and the copy has: nothing is called back for them; fill the \
-                           source again, correct `src`, or empty the copy";
-            return Err(PlaceError::new(PlaceErrorKind::Other, self.source.identity(), message));
+                           source again, or correct `src`; if they are to go, `cupid resume` lets one pass go on";
+            return Err(PlaceError::new(PlaceErrorKind::Held, self.source.identity(), message));
         }
         let mut findings = Vec::new();
         // Only now are whole rows read: most keys are known to the source.

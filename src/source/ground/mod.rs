@@ -11,7 +11,7 @@ use crate::sql::PlaceError;
 use crate::sql::horizon::Horizon;
 use crate::sql::next_id::NextId;
 
-pub(super) use sql::{SqlGround, Statements};
+pub(super) use sql::{SqlGround, Statements, may_be_no_time};
 
 /// A page of something, and whether it was full: then there may be more behind it.
 #[derive(Clone, Debug)]
@@ -42,6 +42,9 @@ pub(super) struct Stretch {
 /// NULL times are counted up to this.
 pub(super) const NULLS: u64 = 10_000;
 
+/// What is no time sorts before or behind all times, most of it: so many texts are looked at there.
+pub(super) const EDGE: usize = 1000;
+
 /// What the update feed cannot see.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Survey {
@@ -49,6 +52,8 @@ pub(super) struct Survey {
     pub(super) nulls: u64,
     /// The latest update time.
     pub(super) latest: Option<Value>,
+    /// Where update times are text, which may be no times: the largest and the smallest, at most [`EDGE`] each.
+    pub(super) edges: Vec<(Value, RowId)>,
 }
 
 /// The table of a source. Every answer is what was committed at the moment of asking.

@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 
 use super::{Found, Ground, Page, Stretch, Survey};
 use crate::config::SourceConfig;
-use crate::model::{Row, RowId, SourceRow, Value};
+use crate::model::{Class, Row, RowId, SourceRow, Value};
 use crate::source::keys::{after_param, by_ids, limit_param, list_statements};
 use crate::source::shape::Shape;
 use crate::sql::catalog::Table;
@@ -42,6 +42,7 @@ pub(in crate::source) struct Statements {
     counter: Counter,
     latest: Option<Statement>,
     nulls: Option<Statement>,
+    edges: Option<[Statement; 2]>,
     /// Without an update column there are none.
     rows: Option<Timed>,
     pairs: Option<Timed>,
@@ -119,10 +120,18 @@ impl Statements {
             nulls: update
                 .filter(|time| table.columns[*time].nullable)
                 .map(|time| select::nulls(table, time, super::NULLS + 1)),
+            edges: update.filter(|time| may_be_no_time(table.columns[*time].class)).map(|time| {
+                [true, false].map(|largest| select::edge(table, &[id, time], (time, id), largest))
+            }),
             rows: timed(&shape.selected),
             pairs: update.and_then(|time| timed(&[id, time])),
         }
     }
+}
+
+/// Whether a column of this class may hold what is no time.
+pub(in crate::source) fn may_be_no_time(class: Class) -> bool {
+    matches!(class, Class::Text | Class::Dynamic | Class::Other)
 }
 
 impl SqlGround<'_> {
@@ -224,6 +233,13 @@ impl Ground for SqlGround<'_> {
         if let Some(latest) = &self.statements.latest {
             survey.latest =
                 self.database.fetch(latest, &[]).await?.into_iter().next().and_then(|mut row| row.pop());
+        }
+        for edge in self.statements.edges.iter().flatten() {
+            let rows = self.database.fetch(edge, &[limit_param(super::EDGE)]).await?;
+            survey.edges.extend(rows.into_iter().filter_map(|mut row| {
+                let id = RowId(row[0].as_int()?);
+                Some((row.pop()?, id))
+            }));
         }
         Ok(survey)
     }

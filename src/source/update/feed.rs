@@ -6,11 +6,12 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 
-use super::{Cursor, Place, Terms, TimeForm, earlier_place};
+use super::{Cursor, Place, Strays, Terms, TimeForm, earlier_place};
 use crate::config::{SourceConfig, Start, UpdateConfig};
-use crate::model::{Class, Position, Value, form};
+use crate::model::{Class, Position, RowId, Value, form};
 use crate::source::Batch;
-use crate::source::ground::Ground;
+use crate::source::ground::{EDGE, Ground, may_be_no_time};
+use crate::source::keys::limit_param;
 use crate::source::shape::Shape;
 use crate::sql::catalog::Table;
 use crate::sql::clock::{self, Now};
@@ -33,6 +34,8 @@ pub(in crate::source) struct UpdateFeed {
     overlap: TimeDelta,
     time: OnceLock<TimeForm>,
     largest: Statement,
+    /// The largest and the smallest values, if they may be no times.
+    edges: Option<[Statement; 2]>,
 }
 
 impl UpdateFeed {
@@ -48,6 +51,10 @@ impl UpdateFeed {
             overlap: span(update.window).max(LEAST_OVERLAP),
             time: OnceLock::new(),
             largest: select::extreme(table, column, true),
+            edges: may_be_no_time(table.columns[column].class).then(|| {
+                [true, false]
+                    .map(|largest| select::edge(table, &[shape.id, column], (column, shape.id), largest))
+            }),
         })
     }
 
@@ -65,15 +72,59 @@ impl UpdateFeed {
             Class::Date | Class::DateTime | Class::Instant => None,
             _ => self.largest(database).await?,
         };
+        let time = match self.decide(database, sample.as_ref()).await? {
+            // Not for one text that is no time: others may tell.
+            Err(problem) => match self.others(database).await? {
+                Some(time) => Some(time),
+                None => return Err(PlaceError::new(PlaceErrorKind::Missing, database.place(), problem)),
+            },
+            Ok(time) => time,
+        };
+        Ok(time.map(|time| self.time.get_or_init(|| time)))
+    }
+
+    async fn decide(
+        &self,
+        database: &Database,
+        sample: Option<&Value>,
+    ) -> Result<Result<Option<TimeForm>, String>, PlaceError> {
         let now = match sample {
             Some(Value::Int(_)) => {
                 Box::pin(clock::now(database, Some(Tz::UTC))).await?.utc.and_utc().timestamp()
             }
             _ => 0,
         };
-        let time = TimeForm::decide(&self.column, self.config.layout.as_ref(), sample.as_ref(), now);
-        let missing = |message| PlaceError::new(PlaceErrorKind::Missing, database.place(), message);
-        Ok(time.map_err(missing)?.map(|time| self.time.get_or_init(|| time)))
+        Ok(TimeForm::decide(&self.column, self.config.layout.as_ref(), sample, now))
+    }
+
+    /// The form of the largest value that is a time, where values may be none.
+    async fn others(&self, database: &Database) -> Result<Option<TimeForm>, PlaceError> {
+        for (value, _) in self.edges(database).await? {
+            if let Ok(Some(time)) = self.decide(database, Some(&value)).await? {
+                return Ok(Some(time));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn edges(&self, database: &Database) -> Result<Vec<(Value, RowId)>, PlaceError> {
+        let mut edges = Vec::new();
+        for edge in self.edges.iter().flatten() {
+            let rows = database.fetch(edge, &[limit_param(EDGE)]).await?;
+            edges.extend(rows.into_iter().filter_map(|mut row| {
+                let id = RowId(row[0].as_int()?);
+                Some((row.pop()?, id))
+            }));
+        }
+        Ok(edges)
+    }
+
+    /// Rows whose update time cannot be read.
+    pub(in crate::source) async fn strays(&self, database: &Database) -> Result<Strays, PlaceError> {
+        match self.time(database).await? {
+            Some(time) => Ok(Strays::among(&self.edges(database).await?, time)),
+            None => Ok(Strays::default()),
+        }
     }
 
     /// The largest update time in the table.
@@ -100,7 +151,10 @@ impl UpdateFeed {
         database: &Database,
     ) -> Result<Option<TimeDelta>, PlaceError> {
         let Some(time) = self.time(database).await? else { return Ok(None) };
-        let largest = self.largest(database).await?.and_then(|value| time.parse(&value));
+        let largest = match self.largest(database).await?.and_then(|value| time.parse(&value)) {
+            None => Strays::among(&self.edges(database).await?, time).latest,
+            largest => largest,
+        };
         let now = self.now(database).await?;
         Ok(largest.map(|largest| match time {
             TimeForm::Day => form::midnight(largest.date()) - form::midnight(now.wall.date()),

@@ -7,7 +7,7 @@ use chrono::NaiveDateTime;
 
 use super::pairs::Pairs;
 use super::plan::Segment;
-use super::{Cursor, Stored};
+use super::{Cursor, Stored, Strays};
 use crate::model::RowId;
 
 /// See the module's documentation. Times without a word are on the column's clock.
@@ -30,6 +30,8 @@ pub(super) struct Live {
     pub(super) told: bool,
     /// Rows without a time, when last counted.
     pub(super) nulls: Option<u64>,
+    /// Those whose time cannot be read.
+    pub(super) strays: Strays,
     /// Seconds by which the latest time lay in the future, when last asked.
     pub(super) ahead: Option<i64>,
     /// When the two were last asked for.

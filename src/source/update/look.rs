@@ -6,7 +6,7 @@ use chrono::{NaiveDateTime, TimeDelta};
 
 use super::live::Tick;
 use super::plan::{Facts, Plan, Segment};
-use super::{Page, Place, Stored, TimeForm};
+use super::{Page, Place, Stored, Strays, TimeForm};
 use crate::model::{RowId, SourceRow, Value, form};
 use crate::source::ground::{Ground, Stretch};
 use crate::sql::PlaceError;
@@ -93,7 +93,9 @@ impl<'a> Look<'a> {
             // Only to be shown: what fails here and matters fails again where rows are read.
             if let Ok(survey) = self.ground.survey().await {
                 live.nulls = Some(survey.nulls);
+                live.strays = Strays::among(&survey.edges, self.terms.time);
                 let latest = survey.latest.and_then(|value| self.terms.time.parse(&value));
+                let latest = latest.or(live.strays.latest);
                 live.ahead = latest.map(|at| (at - self.terms.time.floor(horizon.now.wall)).num_seconds());
             }
         }

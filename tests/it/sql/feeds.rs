@@ -222,8 +222,11 @@ async fn fresh_updates_are_found() {
         let columns: &[(&str, &str)] = match engine {
             Engine::MySql => &[
                 ("DATETIME", "NOW()"),
+                ("DATETIME(1)", "NOW(1)"),
+                ("DATETIME(3)", "NOW(3)"),
                 ("DATETIME(6)", "NOW(6)"),
                 ("TIMESTAMP NULL", "NOW()"),
+                ("TIMESTAMP(6) NULL", "NOW(6)"),
                 ("BIGINT", "UNIX_TIMESTAMP()"),
                 ("BIGINT", "FLOOR(UNIX_TIMESTAMP(NOW(3)) * 1000)"),
                 ("DATE", "CURDATE()"),
@@ -232,12 +235,18 @@ async fn fresh_updates_are_found() {
             Engine::Postgres => &[
                 ("timestamp", "now() AT TIME ZONE 'UTC'"),
                 ("timestamptz(0)", "now()"),
+                ("timestamptz", "now()"),
+                ("timestamp(3)", "now() AT TIME ZONE 'UTC'"),
                 ("date", "current_date"),
                 ("bigint", "extract(epoch FROM now())::bigint"),
+                ("bigint", "floor(extract(epoch FROM now()) * 1000)::bigint"),
+                ("varchar(30)", "to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')"),
             ],
             Engine::Sqlite => &[
                 ("DATETIME", "CURRENT_TIMESTAMP"),
                 ("INTEGER", "unixepoch()"),
+                ("INTEGER", "unixepoch() * 1000"),
+                ("DATE", "CURRENT_DATE"),
                 ("TEXT", "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"),
             ],
         };
