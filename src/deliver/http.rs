@@ -5,6 +5,7 @@ use std::error::Error as _;
 use std::io;
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use reqwest::{Client, Response, StatusCode, redirect};
 
 use super::sign::signature;
@@ -16,7 +17,14 @@ use crate::model::{AttemptOutcome, DeliveryId, ErrorClass, TaskName};
 /// Most bytes of an answer that are read.
 const ANSWER_LIMIT: usize = 64 * 1024;
 
-/// Calls one receiver.
+/// Takes messages to one receiver.
+#[async_trait]
+pub trait Call: Send + Sync {
+    /// Makes the call. Whatever happens is an outcome, not an error.
+    async fn call(&self, message: &Message) -> (AttemptOutcome, Duration);
+}
+
+/// Calls one receiver by HTTP.
 #[derive(Clone, Debug)]
 pub struct Caller {
     client: Client,
@@ -55,16 +63,6 @@ impl Caller {
             .timeout(receiver.timeout)
             .build()?;
         Ok(Self { client, receiver, clock })
-    }
-
-    /// Makes the call. Whatever happens is an outcome, not an error.
-    pub async fn call(&self, message: &Message) -> (AttemptOutcome, Duration) {
-        let began = Instant::now();
-        let outcome = match self.post(message).await {
-            Ok(response) => self.judge(response).await,
-            Err(e) => failed(&e),
-        };
-        (outcome, began.elapsed())
     }
 
     async fn post(&self, message: &Message) -> reqwest::Result<Response> {
@@ -109,6 +107,18 @@ impl Caller {
         };
         let detail = format!("the receiver answered {status}");
         AttemptOutcome::Failed { class, status: Some(status.as_u16()), detail }
+    }
+}
+
+#[async_trait]
+impl Call for Caller {
+    async fn call(&self, message: &Message) -> (AttemptOutcome, Duration) {
+        let began = Instant::now();
+        let outcome = match self.post(message).await {
+            Ok(response) => self.judge(response).await,
+            Err(e) => failed(&e),
+        };
+        (outcome, began.elapsed())
     }
 }
 

@@ -4,5 +4,5 @@ mod http;
 mod payload;
 mod sign;
 
-pub use http::{Caller, Message};
+pub use http::{Call, Caller, Message};
 pub use payload::{Changed, body, extra_body};

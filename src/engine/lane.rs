@@ -17,7 +17,7 @@ use super::places::TaskPlaces;
 use super::status::StatusBoard;
 use crate::base::chain::chain;
 use crate::base::clock::Clock;
-use crate::deliver::Caller;
+use crate::deliver::Call;
 use crate::model::{Attempt, AttemptOutcome, Delivery, DeliveryId, State};
 use crate::notify::{Alert, What};
 use crate::outbox::{Policy, after_attempt};
@@ -40,7 +40,7 @@ pub(super) struct Lane {
     pub(super) store: Arc<dyn Store>,
     pub(super) places: Arc<TaskPlaces>,
     pub(super) destination: usize,
-    pub(super) caller: Caller,
+    pub(super) caller: Arc<dyn Call>,
     pub(super) policy: Policy,
     pub(super) clock: Clock,
     pub(super) guard: Arc<Guard>,
@@ -52,9 +52,10 @@ pub(super) struct Lane {
 }
 
 /// What a refill brought.
-enum Refill {
-    /// Messages to send, and when their rows were read; empty if all claimed were settled by looking.
-    Ready(Instant, Vec<Ready>),
+pub(super) enum Refill {
+    /// Messages to send, and when ([`Clock::elapsed`]) their rows were read; empty if all claimed were settled by
+    /// looking.
+    Ready(Duration, Vec<Ready>),
     /// Nothing is due before this pause is over.
     Nothing(Duration),
 }
@@ -64,7 +65,7 @@ impl Lane {
     pub(super) async fn run(self, stop: Stop) {
         let concurrency = self.places.config.destinations[self.destination].callback.concurrency.max(1);
         let mut calls: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
-        let mut ready: VecDeque<(Instant, Ready)> = VecDeque::new();
+        let mut ready: VecDeque<(Duration, Ready)> = VecDeque::new();
         let mut refill: Option<BoxFuture<'_, Refill>> = None;
         let mut rate = Rate::new(concurrency);
         loop {
@@ -75,7 +76,7 @@ impl Lane {
             while calls.len() < concurrency
                 && let Some((read_at, next)) = ready.pop_front()
             {
-                if read_at.elapsed() < FRESH {
+                if self.is_fresh(read_at) {
                     calls.push(self.attempt(read_at, next, &stop).boxed());
                 } else {
                     let stale = std::iter::once(next).chain(ready.drain(..).map(|(_, r)| r));
@@ -119,7 +120,7 @@ impl Lane {
             () = self.wake.notified() => {}
             () = tokio::time::sleep(pause) => {}
         }
-        Refill::Ready(Instant::now(), Vec::new())
+        Refill::Ready(self.clock.elapsed(), Vec::new())
     }
 
     async fn refill(&self, limit: usize) -> Refill {
@@ -132,8 +133,13 @@ impl Lane {
         }
     }
 
+    /// Whether what was read then may be sent now.
+    pub(super) fn is_fresh(&self, read_at: Duration) -> bool {
+        self.clock.elapsed().saturating_sub(read_at) < FRESH
+    }
+
     /// Claims what is due, looks at both sides, settles what needs no call.
-    async fn step(&self, limit: usize) -> Result<Refill, StoreError> {
+    pub(super) async fn step(&self, limit: usize) -> Result<Refill, StoreError> {
         let (task, destination) = (&self.places.config, &self.places.config.destinations[self.destination]);
         if self.guard.is_paused() {
             return Ok(Refill::Nothing(PAUSED));
@@ -156,7 +162,7 @@ impl Lane {
             return Ok(Refill::Nothing(pause));
         }
         let claims = claimed.iter().map(claim).collect();
-        let read_at = Instant::now();
+        let read_at = self.clock.elapsed();
         match self.look(claimed).await {
             Ok(sorted) => {
                 if !sorted.settled.is_empty() {
@@ -222,7 +228,12 @@ impl Lane {
         }
     }
 
-    async fn give_back(&self, claims: Vec<(DeliveryId, i64)>, pause: Duration, note: Option<String>) {
+    pub(super) async fn give_back(
+        &self,
+        claims: Vec<(DeliveryId, i64)>,
+        pause: Duration,
+        note: Option<String>,
+    ) {
         if claims.is_empty() {
             return;
         }
@@ -234,7 +245,7 @@ impl Lane {
     }
 
     /// One attempt from the durable message to the durable result.
-    async fn attempt(&self, read_at: Instant, ready: Ready, stop: &Stop) {
+    pub(super) async fn attempt(&self, read_at: Duration, ready: Ready, stop: &Stop) {
         let Ready { delivery, prepared, message } = ready;
         match self.store.prepare(vec![prepared.clone()]).await {
             Ok(held) if held.is_empty() => {
@@ -243,7 +254,7 @@ impl Lane {
                 return;
             }
             // The disk was slow: what was read is read again.
-            Ok(_) if read_at.elapsed() >= FRESH => {
+            Ok(_) if !self.is_fresh(read_at) => {
                 return self.give_back(vec![claim(&delivery)], Duration::ZERO, None).await;
             }
             Ok(_) => {}
@@ -342,7 +353,7 @@ impl Lane {
     }
 }
 
-fn claim(d: &Delivery) -> (DeliveryId, i64) {
+pub(super) fn claim(d: &Delivery) -> (DeliveryId, i64) {
     (d.id, d.claim)
 }
 

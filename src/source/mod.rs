@@ -132,5 +132,14 @@ pub struct Coverage {
 }
 
 #[cfg(test)]
+#[path = "tests/dice.rs"]
+pub(crate) mod dice;
+#[cfg(test)]
+#[path = "tests/sim.rs"]
+pub(crate) mod sim;
+#[cfg(test)]
+#[path = "tests/sim_source.rs"]
+pub(crate) mod sim_source;
+#[cfg(test)]
 #[path = "tests/histories.rs"]
 mod tests;

@@ -19,38 +19,11 @@ use super::insert::{self, Bounds};
 use super::update::{self, Terms, TimeForm};
 use crate::model::{Feed, Position, RowId, SourceRow, form};
 
-#[path = "sim.rs"]
-mod sim;
-
-use sim::{Kind, Row, Sim, Transaction, Write};
+use super::dice::Dice;
+use super::sim::{self, Kind, Row, Sim, Transaction};
 
 const OVERLAP: TimeDelta = TimeDelta::seconds(5);
 const SETTLE: Duration = Duration::from_secs(30);
-
-/// Small, fast and the same everywhere (splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        self.next() % n.max(1)
-    }
-
-    fn chance(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-
-    fn one<T: Clone>(&mut self, of: &[T]) -> T {
-        of[usize::try_from(self.below(of.len() as u64)).unwrap()].clone()
-    }
-}
 
 /// One feed under test: where it stands, and what it still owes.
 struct Walker {
@@ -82,7 +55,7 @@ impl Walker {
                     settle: SETTLE,
                     memory: self.memory,
                     time: &sim.kind.time,
-                    column: 1,
+                    column: sim::TIME,
                 };
                 update::read(ground, terms, &self.at, limit).now_or_never()
             }
@@ -100,7 +73,7 @@ impl Walker {
 
     fn receive(&mut self, row: &SourceRow) {
         self.returned += 1;
-        let version = u64::try_from(row.values[0].as_int().unwrap()).unwrap();
+        let version = u64::try_from(row.values[1].as_int().unwrap()).unwrap();
         if self.owes.get(&row.id.0).is_some_and(|(least, _)| *least <= version) {
             self.owes.remove(&row.id.0);
         }
@@ -153,6 +126,7 @@ impl History {
             told: dice.chance(60),
             sparse: dice.one(&[1, 1, 1 << 10, 1 << 44]),
             increment: dice.one(&[1, 1, 1, 10]),
+            ..Kind::default()
         };
         // Near midnight, near the changes of summer time, or just anywhere.
         let start = dice.one(&[
@@ -177,61 +151,18 @@ impl History {
         self.log.push(format!("{now} {what}"));
     }
 
-    fn begin(&mut self) {
-        // Late by up to the overlap less what a transaction's start may differ from its first stamp, early by little.
-        let skew = self.dice.one(&[0, 0, 0, -4000, -1500, 700, 2500]);
-        let mut state = self.sim.state();
-        let start = state.now;
-        let skew = TimeDelta::milliseconds(skew);
-        state.open.push(Transaction { start, skew, writes: BTreeMap::new() });
-    }
-
     fn write(&mut self) {
-        let mut state = self.sim.state();
-        if state.open.is_empty() {
-            return;
+        if let Some(text) = self.sim.write(&mut self.dice) {
+            self.note(text);
         }
-        let which = usize::try_from(self.dice.below(state.open.len() as u64)).unwrap();
-        let stamp = self.sim.stamp(state.now + state.open[which].skew);
-        state.version += 1;
-        let version = state.version;
-        let own: Vec<i128> = state.open[which].writes.keys().copied().collect();
-        let free = |id: &i128| !state.open.iter().any(|open| open.writes.contains_key(id));
-        let known: Vec<i128> = state.rows.keys().copied().filter(free).chain(own).collect();
-        let what = self.dice.below(10);
-        let write = if what < 5 || known.is_empty() {
-            let id = state.next_id;
-            let step = 1 + i128::from(self.dice.below(self.sim.kind.sparse));
-            state.next_id += step * self.sim.kind.increment;
-            (id, Write { row: Some(Row { version, time: stamp }), inserted: true, stamped: true })
-        } else {
-            let id = self.dice.one(&known);
-            let earlier = state.open[which].writes.get(&id).cloned();
-            let old =
-                earlier.as_ref().map_or_else(|| state.rows.get(&id).cloned(), |write| write.row.clone());
-            let Some(old) = old else { return };
-            let inserted = earlier.as_ref().is_some_and(|write| write.inserted);
-            let before = earlier.is_some_and(|write| write.stamped);
-            match what {
-                5..=7 => (id, Write { row: Some(Row { version, time: stamp }), inserted, stamped: true }),
-                8 => (id, Write { row: Some(Row { version, time: old.time }), inserted, stamped: before }),
-                _ => (id, Write { row: None, inserted, stamped: before }),
-            }
-        };
-        let text = format!("write in {which}: {write:?}");
-        state.open[which].writes.insert(write.0, write.1);
-        drop(state);
-        self.note(text);
     }
 
     fn finish(&mut self, which: usize, commit: bool) {
-        let mut state = self.sim.state();
-        let done = state.open.remove(which);
         let settled = self.walkers[0].settled_id();
+        let done = self.sim.finish(which, commit);
         let mut texts = vec![format!("{} {which}", if commit { "commit" } else { "roll back" })];
-        for (id, write) in done.writes.into_iter().filter(|_| commit) {
+        for (id, write) in done.writes {
             let Some(row) = write.row else {
-                state.rows.remove(&id);
                 self.walkers.iter_mut().for_each(|walker| drop(walker.owes.remove(&id)));
                 continue;
             };
@@ -247,19 +178,12 @@ impl History {
                 self.walkers[1].owes.insert(id, (row.version, why.clone()));
             }
             texts.push(why);
-            state.rows.insert(id, row);
         }
-        drop(state);
         self.note(texts.join("; "));
     }
 
     fn end_one(&mut self) {
-        let open = self.sim.state().open.len();
-        if open > 0 {
-            // The first are the oldest, and are left open more often than not.
-            let which =
-                usize::try_from(self.dice.below(open as u64).max(self.dice.below(open as u64))).unwrap();
-            let commit = self.dice.chance(75);
+        if let Some((which, commit)) = self.sim.whom_to_end(&mut self.dice) {
             self.finish(which, commit);
         }
     }
@@ -286,7 +210,7 @@ impl History {
 
     fn event(&mut self) {
         match self.dice.below(20) {
-            0..=2 => self.begin(),
+            0..=2 => self.sim.begin(&mut self.dice),
             3..=9 => self.write(),
             10..=12 => self.end_one(),
             13..=17 => {
@@ -401,14 +325,8 @@ fn every_version_is_returned_after_its_commit() {
 /// Queries per look, counted: at most one per 1 000 rows read, and a few for the look itself.
 #[test]
 fn few_questions_are_asked() {
-    let kind = Kind {
-        time: TimeForm::Unix(1),
-        whole_seconds: true,
-        zone: Tz::UTC,
-        told: true,
-        sparse: 1,
-        increment: 1,
-    };
+    let kind =
+        Kind { time: TimeForm::Unix(1), whole_seconds: true, zone: Tz::UTC, told: true, ..Kind::default() };
     let sim = Sim::new(kind, at("2026-07-01 12:00:00"), 1);
     let mut walkers = [
         Walker::new(Feed::Insert, insert::Cursor::starting_at(None).position(), 8 << 20),
@@ -421,7 +339,7 @@ fn few_questions_are_asked() {
             let (id, version) = (state.next_id, state.version);
             state.next_id += 1;
             let time = sim.stamp(state.now);
-            state.rows.insert(id, Row { version, time });
+            state.rows.insert(id, Row::new(version, time));
         }
     };
     // A transaction holds the horizon all the time.
@@ -459,18 +377,12 @@ fn few_questions_are_asked() {
 /// A transaction that is open for longer than `settle` and is not shown: its ids are gaps by then.
 #[test]
 fn gaps_below_the_settled_id_are_looked_at_again() {
-    let kind = Kind {
-        time: TimeForm::Unix(1),
-        whole_seconds: true,
-        zone: Tz::UTC,
-        told: false,
-        sparse: 1,
-        increment: 1,
-    };
+    let kind =
+        Kind { time: TimeForm::Unix(1), whole_seconds: true, zone: Tz::UTC, told: false, ..Kind::default() };
     let sim = Sim::new(kind, at("2026-07-01 12:00:00"), 1);
     let mut walker = Walker::new(Feed::Insert, insert::Cursor::starting_at(None).position(), 8 << 20);
     while walker.step(&sim, 1000, true) {}
-    let row = |version| Row { version, time: sim.stamp(at("2026-07-01 12:00:00")) };
+    let row = |version| Row::new(version, sim.stamp(at("2026-07-01 12:00:00")));
     for id in (1..=50).filter(|id| *id != 30) {
         sim.state().rows.insert(id, row(1));
     }
