@@ -7,6 +7,7 @@ mod lookup;
 mod open;
 mod probe;
 mod sample;
+mod set_back;
 mod shape;
 mod sql;
 mod sweep;

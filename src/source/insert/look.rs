@@ -58,6 +58,7 @@ impl<'a> Look<'a> {
         };
         let horizon = self.ground.horizon().await?;
         let live = &mut self.cursor.live;
+        let horizon = live.clock.straighten(horizon);
         if fresh == Some(true) {
             live.old = largest;
         }

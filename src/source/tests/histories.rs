@@ -403,6 +403,39 @@ fn gaps_below_the_settled_id_are_looked_at_again() {
     assert!(!walker.at.as_str().contains("gaps"), "{}", walker.at.as_str());
 }
 
+/// Its beginning lies ahead of the clock, and once the clock gets there again it looks as if it had just begun.
+#[test]
+fn a_transaction_is_waited_for_although_the_clock_is_set_back_under_it() {
+    let sim = Sim::new(Kind::default(), at("2026-07-01 12:00:30"), 1);
+    let mut walkers = [
+        Walker::new(Feed::Insert, insert::Cursor::starting_at(None).position(), 8 << 20),
+        Walker::new(Feed::Update, Position::new(r#"{"end":null,"zone":0}"#), 8 << 20),
+    ];
+    let pass = |seconds, walkers: &mut [Walker; 2]| {
+        for _ in 0..seconds {
+            sim.state().pass(TimeDelta::seconds(1));
+            walkers.iter_mut().for_each(|walker| while walker.step(&sim, 1000, true) {});
+        }
+    };
+    pass(3, &mut walkers);
+    let start = sim.state().now;
+    sim.state().open.push(Transaction { start, skew: TimeDelta::zero(), writes: BTreeMap::new() });
+    sim.state().now -= TimeDelta::seconds(20);
+    pass(3, &mut walkers);
+    // The transaction writes row 1, another one row 2, and commits.
+    let late = Row::new(1, sim.stamp(sim.state().now));
+    let row = Row::new(2, sim.stamp(sim.state().now));
+    sim.state().rows.insert(2, row);
+    pass(60, &mut walkers);
+    walkers.iter_mut().for_each(|walker| drop(walker.owes.insert(1, (1, "late".to_owned()))));
+    sim.state().rows.insert(1, late);
+    sim.state().open.clear();
+    pass(5, &mut walkers);
+    for walker in &walkers {
+        assert!(walker.owes.is_empty(), "the {} feed has not returned {:?}", walker.feed, walker.owes);
+    }
+}
+
 #[test]
 fn positions_are_told_apart() {
     assert!(insert::Cursor::read(&Position::new("nonsense")).is_none());

@@ -9,6 +9,7 @@ use super::pairs::Pairs;
 use super::plan::Segment;
 use super::{Cursor, Stored};
 use crate::model::RowId;
+use crate::source::set_back::SetBack;
 
 /// See the module's documentation. Times without a word are on the column's clock.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +25,8 @@ pub(super) struct Live {
     pub(super) whole: Option<(Duration, Duration, Option<NaiveDateTime>)>,
     /// The look that is being made.
     pub(super) tick: Option<Tick>,
+    /// What is known of the database's clock.
+    pub(super) clock: SetBack,
     /// Whether the database shows its open transactions.
     pub(super) told: bool,
     /// Rows without a time, when last counted.

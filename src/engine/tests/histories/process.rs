@@ -91,7 +91,7 @@ pub(super) struct Process {
     tasks: Vec<Task>,
     manager: Option<Box<Manager>>,
     manage: Duration,
-    /// Least pause between two looks of the manager.
+    /// Least pause between two looks of the manager, and what else happens all the time: for when nothing does.
     pub(super) pace: Duration,
     tickets: mpsc::Receiver<Ticket>,
     inbox: Inbox,
@@ -234,7 +234,7 @@ impl Process {
             Done::Watched(at, pause, kept) => {
                 let l = &mut self.loops[at];
                 l.kept = Some(kept);
-                (l.watch.busy, l.watch.due) = (false, now + pause.min(KEEP));
+                (l.watch.busy, l.watch.due) = (false, now + pause.min(KEEP.max(self.pace)));
             }
             Done::Refilled(at, refill) => {
                 let l = &mut self.loops[at];
@@ -254,7 +254,7 @@ impl Process {
             Done::GivenBack => {}
             Done::Swept(steps, set) => {
                 self.swept = Some((steps, Some(set)));
-                (self.sweep.busy, self.sweep.due) = (false, now + JANITOR);
+                (self.sweep.busy, self.sweep.due) = (false, now + JANITOR.max(self.pace));
             }
         }
     }

@@ -2,7 +2,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
@@ -129,11 +131,11 @@ impl History {
         let chaos = self.world.draw(&[8_000, 20_000, 40_000]);
         self.go_on(millis(chaos));
         self.world.quiet();
+        self.pace = Duration::from_secs(2);
         self.go_on(SILENCE);
         self.world.ledger().judge_silence(self.plan.copies, true);
         self.world.all_heal();
-        // Nothing happens any more that must be seen soon.
-        self.pace = Duration::from_secs(15);
+        self.pace = Duration::from_secs(60);
         self.go_on(HEALING);
         self.world.ledger().judge_end(self.plan.copies);
         self.check();
@@ -169,28 +171,40 @@ fn every_row_that_stays_different_is_reported_and_none_that_is_equal() {
         None => 0..number("CUPID_HISTORIES").unwrap_or(HISTORIES),
     };
     let folder = folder();
-    let (mut calls, mut rows, mut healed) = (0, 0, 0);
-    for seed in seeds.clone() {
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-            let handle = runtime.handle().clone();
-            let _here = handle.enter();
-            let mut history = History::new(seed, &folder, runtime);
-            history.run();
-            history.check();
-            let ledger = history.world.ledger();
-            let healed = ledger.calls.iter().filter(|call| call.accepted.is_some()).count();
-            (ledger.calls.len(), ledger.rows().len(), healed)
-        }));
-        match outcome {
-            Ok((some, more, ok)) => (calls, rows, healed) = (calls + some, rows + more, healed + ok),
-            Err(panic) => {
-                let _ = std::fs::remove_dir_all(&folder);
-                println!("seed {seed}: CUPID_SEED={seed} cargo test --lib stays_different -- --nocapture");
-                resume_unwind(panic);
-            }
+    let (next, sums) = (AtomicU64::new(seeds.start), Mutex::new([0; 4]));
+    // The disk's threads work for one history while another one thinks.
+    let worker = || {
+        while let seed = next.fetch_add(1, Ordering::Relaxed)
+            && seed < seeds.end
+        {
+            let sum = history(seed, &folder);
+            sums.lock().unwrap().iter_mut().zip(sum).for_each(|(all, one)| *all += one);
         }
-    }
+    };
+    let results: Vec<_> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..2).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().map(ScopedJoinHandle::join).collect()
+    });
     let _ = std::fs::remove_dir_all(&folder);
-    println!("{} histories, {rows} rows, {calls} calls, {healed} of them acknowledged", seeds.count());
+    let [histories, rows, calls, accepted] = *sums.lock().unwrap();
+    println!("{histories} histories, {rows} rows, {calls} calls, {accepted} of them acknowledged");
+    if let Some(Err(panic)) = results.into_iter().find(Result::is_err) {
+        resume_unwind(panic);
+    }
+}
+
+/// Runs one; returns what it has seen.
+fn history(seed: u64, folder: &Path) -> [usize; 4] {
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let handle = runtime.handle().clone();
+    let _here = handle.enter();
+    let mut history = History::new(seed, folder, runtime);
+    let outcome = catch_unwind(AssertUnwindSafe(|| history.run()));
+    if let Err(panic) = outcome {
+        println!("seed {seed}: CUPID_SEED={seed} cargo test --lib stays_different -- --nocapture");
+        resume_unwind(panic);
+    }
+    let ledger = history.world.ledger();
+    let accepted = ledger.calls.iter().filter(|call| call.accepted.is_some()).count();
+    [1, ledger.rows().len(), ledger.calls.len(), accepted]
 }
