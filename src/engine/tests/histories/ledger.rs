@@ -210,15 +210,15 @@ impl Ledger {
     }
 
     /// Nothing has happened for a while: each row that differs has been called with what the source says now, after it
-    /// began to differ. `slow`: rows whose receiver said 2xx before may still wait for their next message.
-    pub(super) fn judge_silence(&mut self, copies: usize, slow: bool) {
+    /// began to differ. Where the receiver said 2xx before and nothing healed, the next message may still wait.
+    pub(super) fn judge_silence(&mut self, copies: usize) {
         for (copy, row) in self.pairs(copies) {
             let (Some(says), Some(since)) = (self.now_at_source(row), self.differs_since(copy, row)) else {
                 continue;
             };
             let calls = self.calls.iter().filter(|c| (c.copy, c.row) == (copy, row));
             let told = calls.clone().any(|c| c.says == says && c.at >= since);
-            let waits = slow && calls.clone().any(|c| c.accepted.is_some());
+            let waits = calls.clone().any(|c| c.accepted.is_some());
             if !told && !waits {
                 self.fail(
                     Some(row),

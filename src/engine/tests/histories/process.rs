@@ -192,6 +192,11 @@ impl Process {
         self.poll() || begun
     }
 
+    /// Whether nobody is in the middle of believing something.
+    pub(super) fn is_calm(&self) -> bool {
+        self.loops.iter().all(|l| l.kept.is_some() && !l.watch.busy)
+    }
+
     /// When something is due, as far as that is not known to the clockwork.
     pub(super) fn next(&self) -> Option<Duration> {
         let loops = self.loops.iter().flat_map(|l| {

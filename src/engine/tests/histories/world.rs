@@ -89,6 +89,10 @@ pub(super) struct World {
     /// When an application does something next; `None`: never again.
     next_write: Option<Duration>,
     next_trouble: Option<Duration>,
+    /// The daemon's clock is to be set by so many milliseconds.
+    set: Option<i64>,
+    /// It was set back by so much that what is due waits for minutes.
+    pub(super) set_far: bool,
 }
 
 impl World {
@@ -128,6 +132,8 @@ impl World {
             commits: 0,
             next_write,
             next_trouble,
+            set: None,
+            set_far: false,
         };
         world.load();
         world
@@ -218,9 +224,7 @@ impl World {
                 copy.stop(time);
             }
             6 if self.sets => {
-                let by: i64 = self.dice.one(&[-600_000, -15_000, -2000, 2000, 15_000, 600_000]);
-                self.note(format!("the daemon's clock is set by {by} ms"));
-                self.clockwork.clock.set(self.clockwork.clock.now() + by);
+                self.set = Some(self.dice.one(&[-600_000, -15_000, -2000, 2000, 15_000, 600_000]));
             }
             7 if self.sets && told => {
                 let by: i64 = self.dice.one(&[-20_000, -1500, 1500, 20_000]);
@@ -231,6 +235,14 @@ impl World {
             10 | 11 if self.spoils => copy.spoil(),
             _ => {}
         }
+    }
+
+    /// Sets the daemon's clock, if that is to happen.
+    pub(super) fn set_clock(&mut self) {
+        let Some(by) = self.set.take() else { return };
+        self.note(format!("the daemon's clock is set by {by} ms"));
+        self.clockwork.clock.set(self.clockwork.clock.now() + by);
+        self.set_far |= by < -60_000;
     }
 
     /// Everything that is due.
