@@ -46,6 +46,8 @@ pub(super) struct Ledger {
     fetched: BTreeMap<i128, Vec<(Duration, Content)>>,
     looked: BTreeMap<(usize, i128), Vec<(Duration, Content)>>,
     pub(super) calls: Vec<Call>,
+    /// Messages that have been made durable: delivery, revision, bytes.
+    pub(super) prepared: BTreeSet<(String, i64, Box<[u8]>)>,
     /// Rows whose differences have been made durable, by copy.
     pub(super) found: BTreeSet<(usize, i128)>,
     log: Vec<(Duration, Option<i128>, String)>,
@@ -162,22 +164,23 @@ impl Ledger {
 
     fn judge(&self, call: &Call) -> Result<(), String> {
         let Call { at: now, copy, row, says, .. } = *call;
+        if !self.prepared.contains(&(call.delivery.clone(), call.revision, call.body.clone())) {
+            return Err("what is sent is not durable".to_owned());
+        }
         // The source row was read at most two seconds ago, and says what is sent.
         let fetched = within(self.fetched.get(&row), now);
-        if !fetched.iter().any(|(_, content)| *content == Some(says)) {
+        let Some((read, _)) = fetched.iter().find(|(_, content)| *content == Some(says)) else {
             return Err(format!("what is sent was not read within 2 s, but {fetched:?}"));
-        }
+        };
         // The copy was looked at as lately, and was not equal.
         let looked = within(self.looked.get(&(copy, row)), now);
-        let wrong: Vec<_> = looked.iter().filter(|(_, content)| *content != Some(says)).collect();
-        if wrong.is_empty() {
+        let wrong = || looked.iter().map(|(_, content)| *content).filter(|content| *content != Some(says));
+        if wrong().next().is_none() {
             return Err(format!("the copy was equal when it was read: {looked:?}"));
         }
-        // And it was not merely late: what it showed was out of date for the confirm time at least.
-        let late = |(time, content): &(Duration, Content)| {
-            time.saturating_sub(self.right_until(row, *content, *time))
-        };
-        let longest = wrong.into_iter().map(late).max().unwrap_or_default();
+        // And it was not merely late: what it showed had been out of date for the confirm time at least.
+        let late = |content| read.saturating_sub(self.right_until(row, content, *read));
+        let longest = wrong().map(late).max().unwrap_or_default();
         if longest < self.confirm {
             return Err(format!("the copy was only late, by {longest:?}"));
         }

@@ -116,7 +116,13 @@ impl Store for Durable {
     }
 
     async fn prepare(&self, messages: Vec<Prepared>) -> Result<Vec<DeliveryId>, StoreError> {
-        self.step(self.store.prepare(messages)).await
+        let sent: Vec<_> = messages.iter().map(|m| (m.id.to_string(), m.revision, m.body.clone())).collect();
+        let work = async {
+            let held = self.store.prepare(messages).await;
+            self.ledger.lock().unwrap().prepared.extend(sent);
+            held
+        };
+        self.step(work).await
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), StoreError> {
