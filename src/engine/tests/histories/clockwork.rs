@@ -14,6 +14,9 @@ pub(super) fn millis(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
+/// The most milliseconds that a question takes.
+pub(super) const SLOWEST: u64 = 1250;
+
 /// Time that passes only when it is let pass.
 pub(super) struct Clockwork {
     /// The daemon's clock: right about how much time passes, and about nothing else.
@@ -90,7 +93,7 @@ impl Clockwork {
         let took = {
             let mut inner = self.inner();
             let most = inner.dice.one(&[1, 1, 2, 4, 4, 30]);
-            let rare = if inner.dice.chance(1) { inner.dice.below(1200) } else { 0 };
+            let rare = if inner.dice.chance(1) { inner.dice.below(SLOWEST - 50) } else { 0 };
             inner.dice.below(most) + rare
         };
         self.sleep(millis(took)).await;

@@ -4,13 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::clockwork::SLOWEST;
 use crate::source::sim::Cells;
 
 /// What a row says; `None`: it is not there.
 pub(super) type Content = Option<Cells>;
 
-/// What is read to be sent is read again after this.
-const FRESH: Duration = Duration::from_secs(2);
+/// What was read earlier is not sent. Two seconds, and what the last of a row's questions may take here: a row that is
+/// looked for alone counts as read when the look at it has ended.
+const FRESH: Duration = Duration::from_millis(2000 + SLOWEST);
 
 /// A message as its receiver got it.
 #[derive(Clone, Debug)]
@@ -170,7 +172,7 @@ impl Ledger {
         // The source row was read at most two seconds ago, and says what is sent.
         let fetched = within(self.fetched.get(&row), now);
         let Some((read, _)) = fetched.iter().find(|(_, content)| *content == Some(says)) else {
-            return Err(format!("what is sent was not read within 2 s, but {fetched:?}"));
+            return Err(format!("what is sent was not read of late, but {fetched:?}"));
         };
         // The copy was looked at as lately, and was not equal.
         let looked = within(self.looked.get(&(copy, row)), now);

@@ -139,7 +139,7 @@ impl Process {
         ));
         let (_, no_tickets) = mpsc::channel(1);
         let no_tickets = Arc::new(tokio::sync::Mutex::new(no_tickets));
-        let scanner = Arc::new(Scanner::new(places, no_tickets, outcomes, clock.clone()));
+        let scanner = Arc::new(Scanner::new(places, no_tickets, outcomes, clock.clone(), store.clone()));
         let loops = callback.watchers.into_iter().zip(callback.lanes).map(|(watcher, lane)| Loops {
             watcher,
             watch: Beat::default(),
@@ -246,7 +246,7 @@ impl Process {
                 l.refill.busy = false;
                 match refill {
                     Refill::Nothing(pause) => l.refill.due = now + pause,
-                    Refill::Ready(read_at, ready) => {
+                    Refill::Ready(read_at, _, ready) => {
                         l.ready.extend(ready.into_iter().map(|r| (read_at, r)));
                         l.refill.due = now;
                     }

@@ -1,5 +1,6 @@
 //! A receiver: it heals, says 2xx and does nothing, fails, fails and heals all the same, or heals late.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -28,19 +29,28 @@ pub(super) struct Receiver {
     copy: Arc<PlayedCopy>,
     clockwork: Arc<Clockwork>,
     ledger: Arc<Mutex<Ledger>>,
-    inner: Mutex<(Dice, Vec<Does>)>,
+    /// Whether it drops what it has answered with a 2xx before.
+    drops: bool,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    dice: Dice,
+    does: Vec<Does>,
+    known: BTreeSet<(String, i64)>,
 }
 
 impl Receiver {
     pub(super) fn new(
         copy: Arc<PlayedCopy>,
         seed: u64,
-        does: Vec<Does>,
+        (does, drops): (Vec<Does>, bool),
         clockwork: Arc<Clockwork>,
         ledger: Arc<Mutex<Ledger>>,
     ) -> Self {
         let dice = Dice(seed ^ (0x5ec << copy.number));
-        Self { copy, clockwork, ledger, inner: Mutex::new((dice, does)) }
+        let inner = Mutex::new(Inner { dice, does, known: BTreeSet::new() });
+        Self { copy, clockwork, ledger, drops, inner }
     }
 
     /// The place of this receiver, as far as outages go.
@@ -50,7 +60,7 @@ impl Receiver {
 
     /// From now on it does one of these.
     pub(super) fn becomes(&self, does: Vec<Does>) {
-        self.inner.lock().unwrap().1 = does;
+        self.inner.lock().unwrap().does = does;
     }
 
     fn arrived(&self, message: &Message) -> Option<Arrived> {
@@ -73,6 +83,18 @@ impl Receiver {
         })
     }
 
+    /// What it does with a message, how long its answer takes, and how late it may heal.
+    fn choose(&self, call: &Arrived) -> (Does, Duration, Duration) {
+        let Inner { dice, does, known } = &mut *self.inner.lock().unwrap();
+        let slow = dice.one(&[5, 5, 50, 400, 3000]);
+        let (mut does, took, late) = (dice.one(does), dice.below(slow), 1500 + dice.below(9000));
+        let accepts = matches!(does, Does::Heals | Does::HealsLate | Does::Nothing);
+        if accepts && !known.insert((call.delivery.clone(), call.revision)) && self.drops {
+            does = Does::Nothing;
+        }
+        (does, millis(took), millis(late))
+    }
+
     /// Also if whoever called is gone by then.
     fn heal(&self, call: &Arrived, after: Duration) {
         let at = self.clockwork.now() + after;
@@ -90,11 +112,7 @@ impl Call for Receiver {
         if self.clockwork.is_down(self.place()) {
             return (failed(ErrorClass::Connect, None), Duration::ZERO);
         }
-        let (does, took, late) = {
-            let (dice, does) = &mut *self.inner.lock().unwrap();
-            let slow = dice.one(&[5, 5, 50, 400]);
-            (dice.one(does), millis(dice.below(slow)), millis(1500 + dice.below(9000)))
-        };
+        let (does, took, late) = self.choose(&call);
         match does {
             Does::Heals | Does::FailsAndHeals => self.heal(&call, took),
             Does::HealsLate => self.heal(&call, took + late),

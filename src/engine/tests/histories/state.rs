@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use super::clockwork::Clockwork;
 use super::ledger::Ledger;
 use crate::base::clock::UnixMs;
-use crate::model::{Delivery, DeliveryId, DestinationName, Feed, TaskName};
+use crate::model::{Delivery, DeliveryId, DeliveryKind, DestinationName, Evidence, Feed, Key, TaskName};
 use crate::store::local::LocalStore;
 use crate::store::{
     ClaimRequest, Committed, Cursor, LaneCount, Prepared, ScanCommit, Settlement, Store, StoreError, Totals,
@@ -178,6 +178,23 @@ impl Store for Durable {
         value: Option<String>,
     ) -> Result<(), StoreError> {
         self.step(self.store.remember(task, destination, name, value)).await
+    }
+
+    async fn remembers(&self, task: &TaskName, destination: &DestinationName) -> Result<bool, StoreError> {
+        self.read(self.store.remembers(task, destination))
+    }
+
+    async fn remembered(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+        keys: &[&Key],
+    ) -> Result<Vec<(Key, DeliveryKind)>, StoreError> {
+        self.read(self.store.remembered(task, destination, keys))
+    }
+
+    async fn evidence(&self, id: DeliveryId) -> Result<Option<Evidence>, StoreError> {
+        self.read(self.store.evidence(id))
     }
 
     async fn counts(&self) -> Result<Vec<LaneCount>, StoreError> {

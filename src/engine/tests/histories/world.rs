@@ -25,6 +25,8 @@ pub(super) struct Plan {
     pub(super) copies: usize,
     pub(super) habits: Habits,
     pub(super) does: Vec<Does>,
+    /// Receivers drop messages whose id they know.
+    pub(super) drops: bool,
     pub(super) insert: bool,
     pub(super) update: bool,
     /// Seconds between two sweeps; then copies are spoiled, and update times forgotten.
@@ -53,8 +55,13 @@ impl Plan {
         kind.stamps = sweep.is_none();
         kind.inserts_only = !update && sweep.is_none();
         let all = [Heals, Heals, Heals, HealsLate, Nothing, Fails, FailsAndHeals, HangsUp];
-        let does: Vec<Vec<Does>> =
-            vec![vec![Heals], vec![Nothing], vec![Fails, HangsUp], vec![HealsLate, Heals], all.to_vec()];
+        let does: Vec<Vec<Does>> = vec![
+            vec![Heals],
+            vec![Nothing],
+            vec![Fails, HangsUp, Heals],
+            vec![HealsLate, Heals],
+            all.to_vec(),
+        ];
         Self {
             kind,
             copies: dice.one(&[1, 1, 2]),
@@ -64,6 +71,7 @@ impl Plan {
                 mends: dice.one(&[0, 50]),
             },
             does: dice.one(&does),
+            drops: dice.chance(50),
             insert,
             update,
             sweep,
@@ -114,7 +122,13 @@ impl World {
             .map(|i| Arc::new(PlayedCopy::new(i, plan.habits, seed, clockwork.clone(), ledger.clone())))
             .collect();
         let receiver = |copy: &Arc<PlayedCopy>| {
-            Arc::new(Receiver::new(copy.clone(), seed, plan.does.clone(), clockwork.clone(), ledger.clone()))
+            Arc::new(Receiver::new(
+                copy.clone(),
+                seed,
+                (plan.does.clone(), plan.drops),
+                clockwork.clone(),
+                ledger.clone(),
+            ))
         };
         let receivers = copies.iter().map(receiver).collect();
         let sim = Arc::new(sim);
