@@ -1,15 +1,26 @@
 //! Time as a dependency, so that tests can hold it still.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 /// Milliseconds since the Unix epoch.
 pub type UnixMs = i64;
 
 /// Where "now" comes from. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Clock(Option<Arc<AtomicI64>>);
+pub struct Clock(Option<Arc<Held>>);
+
+/// A clock in the hands of a test: what its wall shows, and what has passed, in milliseconds.
+#[derive(Default)]
+struct Held {
+    wall: AtomicI64,
+    passed: AtomicI64,
+}
+
+/// Where the machine's passing time is measured from.
+static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl Clock {
     /// The machine's clock.
@@ -19,7 +30,7 @@ impl Clock {
 
     /// A clock that only moves when told; for tests.
     pub fn manual(now: UnixMs) -> Self {
-        Self(Some(Arc::new(AtomicI64::new(now))))
+        Self(Some(Arc::new(Held { wall: AtomicI64::new(now), passed: AtomicI64::new(0) })))
     }
 
     /// Now, in Unix milliseconds.
@@ -27,14 +38,30 @@ impl Clock {
     pub fn now(&self) -> UnixMs {
         match &self.0 {
             None => chrono::Utc::now().timestamp_millis(),
-            Some(held) => held.load(Ordering::Relaxed),
+            Some(held) => held.wall.load(Ordering::Relaxed),
         }
     }
 
-    /// Moves a manual clock forward; does nothing to the machine's.
-    pub fn advance(&self, by: std::time::Duration) {
+    /// Time since some moment of the past, for measuring: it goes on whoever sets the clock.
+    pub fn elapsed(&self) -> Duration {
+        match &self.0 {
+            None => BEGUN.elapsed(),
+            Some(held) => Duration::from_millis(held.passed.load(Ordering::Relaxed).unsigned_abs()),
+        }
+    }
+
+    /// Lets time pass on a manual clock; does nothing to the machine's.
+    pub fn advance(&self, by: Duration) {
         if let Some(held) = &self.0 {
-            held.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::Relaxed);
+            held.wall.fetch_add(ms(by), Ordering::Relaxed);
+            held.passed.fetch_add(ms(by), Ordering::Relaxed);
+        }
+    }
+
+    /// Sets a manual clock, as people and time servers do; no time passes by that.
+    pub fn set(&self, now: UnixMs) {
+        if let Some(held) = &self.0 {
+            held.wall.store(now, Ordering::Relaxed);
         }
     }
 }
@@ -48,7 +75,7 @@ impl fmt::Debug for Clock {
 /// Tells when somebody set the machine's clock, by a second or more.
 #[derive(Debug)]
 pub struct ClockSteps {
-    at: (std::time::Instant, UnixMs),
+    at: (Duration, UnixMs),
     last: UnixMs,
 }
 
@@ -57,22 +84,22 @@ impl ClockSteps {
 
     /// From now on.
     pub fn new(clock: &Clock) -> Self {
-        Self { at: (std::time::Instant::now(), clock.now()), last: UnixMs::MIN }
+        Self { at: (clock.elapsed(), clock.now()), last: UnixMs::MIN }
     }
 
     /// The first time read after the clock was set last; the least time if it was not set since [`ClockSteps::new`].
     pub fn last(&mut self, clock: &Clock) -> UnixMs {
-        let now = clock.now();
+        let (elapsed, now) = (clock.elapsed(), clock.now());
         let (began, then) = self.at;
-        if (now - then - ms(began.elapsed())).abs() >= Self::LEAST {
+        if (now - then - ms(elapsed.saturating_sub(began))).abs() >= Self::LEAST {
             self.last = now;
         }
-        self.at = (std::time::Instant::now(), now);
+        self.at = (elapsed, now);
         self.last
     }
 }
 
 /// A duration in whole milliseconds; what is too long for that is as long as can be.
-pub fn ms(duration: std::time::Duration) -> i64 {
+pub fn ms(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::io;
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode};
 
@@ -20,7 +21,14 @@ const ANSWER_LIMIT: usize = 64 * 1024;
 /// Most bytes of an answer that are kept.
 const ANSWER_KEPT: usize = 4 * 1024;
 
-/// Calls one receiver.
+/// Takes messages to one receiver.
+#[async_trait]
+pub trait Call: Send + Sync {
+    /// Makes the call. Whatever happens is an outcome, not an error.
+    async fn call(&self, message: &Message) -> (AttemptOutcome, Duration);
+}
+
+/// Calls one receiver by HTTP.
 #[derive(Clone, Debug)]
 pub struct Caller {
     client: Client,
@@ -53,20 +61,6 @@ impl Caller {
         let addresses = Addresses::new(&receiver.allow);
         let client = client::client(&receiver, addresses.clone())?;
         Ok(Self { client, addresses, receiver, clock })
-    }
-
-    /// Makes the call. Whatever happens is an outcome, not an error.
-    pub async fn call(&self, message: &Message) -> (AttemptOutcome, Duration) {
-        let began = Instant::now();
-        let outcome = match self.addresses.vet_host(&self.receiver.url) {
-            // The proxy connects, and is asked to.
-            Err(e) if self.receiver.proxy.is_none() => refused(ErrorClass::BlockedAddress, e.to_string()),
-            _ => match self.post(message).await {
-                Ok(response) => self.judge(response).await,
-                Err(e) => failed(&e),
-            },
-        };
-        (outcome, began.elapsed())
     }
 
     async fn post(&self, message: &Message) -> reqwest::Result<Response> {
@@ -169,6 +163,22 @@ fn retry_after(response: &Response, now: i64) -> Option<Duration> {
 
 fn refused(class: ErrorClass, detail: String) -> AttemptOutcome {
     AttemptOutcome::Failed { class, status: None, detail, answer: None, retry_after: None }
+}
+
+#[async_trait]
+impl Call for Caller {
+    async fn call(&self, message: &Message) -> (AttemptOutcome, Duration) {
+        let began = Instant::now();
+        let outcome = match self.addresses.vet_host(&self.receiver.url) {
+            // The proxy connects, and is asked to.
+            Err(e) if self.receiver.proxy.is_none() => refused(ErrorClass::BlockedAddress, e.to_string()),
+            _ => match self.post(message).await {
+                Ok(response) => self.judge(response).await,
+                Err(e) => failed(&e),
+            },
+        };
+        (outcome, began.elapsed())
+    }
 }
 
 /// Header values are ASCII; anything else in a task's name is percent-encoded, as receivers can decode it.

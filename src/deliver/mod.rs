@@ -7,6 +7,6 @@ mod payload;
 mod sign;
 
 pub use client::CallerError;
-pub use http::{Caller, Message};
+pub use http::{Call, Caller, Message};
 pub use payload::{Changed, body, extra_body};
 pub use sign::signature;

@@ -15,7 +15,8 @@ use super::voice::Voice;
 use super::watcher::{Waits, Watcher};
 use super::{Places, StatusBoard, Stop};
 use crate::base::clock::Clock;
-use crate::deliver::{Caller, CallerError};
+use crate::config::CallbackConfig;
+use crate::deliver::{Call, Caller, CallerError};
 use crate::notify::Alert;
 use crate::outbox::{Learner, Policy};
 use crate::store::Store;
@@ -35,8 +36,8 @@ pub(super) type Wakes = Arc<Vec<Vec<Suspects>>>;
 /// See the module's documentation.
 #[derive(Clone)]
 pub struct Callback {
-    lanes: Vec<Lane>,
-    watchers: Vec<Watcher>,
+    pub(super) lanes: Vec<Lane>,
+    pub(super) watchers: Vec<Watcher>,
     wakes: Wakes,
 }
 
@@ -58,6 +59,21 @@ impl Callback {
         alerts: &mpsc::Sender<Alert>,
         status: &StatusBoard,
     ) -> Result<Self, CallerError> {
+        let caller = |receiver: &CallbackConfig| {
+            Ok::<Arc<dyn Call>, CallerError>(Arc::new(Caller::new(receiver.clone(), clock.clone())?))
+        };
+        Self::with(store, places, clock, alerts, status, caller)
+    }
+
+    /// As [`Callback::new`], with somebody else to make the calls.
+    pub(super) fn with<E>(
+        store: &Arc<dyn Store>,
+        places: &Places,
+        clock: &Clock,
+        alerts: &mpsc::Sender<Alert>,
+        status: &StatusBoard,
+        mut caller: impl FnMut(&CallbackConfig) -> Result<Arc<dyn Call>, E>,
+    ) -> Result<Self, E> {
         let (mut lanes, mut watchers) = (Vec::new(), Vec::new());
         let mut wakes = Vec::new();
         for task in &places.tasks {
@@ -96,7 +112,7 @@ impl Callback {
                     store: store.clone(),
                     places: task.clone(),
                     destination,
-                    caller: Caller::new(config.callback.clone(), clock.clone())?,
+                    caller: caller(&config.callback)?,
                     policy,
                     clock: clock.clone(),
                     guard,

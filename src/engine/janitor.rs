@@ -70,7 +70,7 @@ impl Janitor {
         }
     }
 
-    async fn catch_up(&self) -> Result<(), StoreError> {
+    pub(super) async fn catch_up(&self) -> Result<(), StoreError> {
         let latest = self.clock.now().saturating_add(ms(self.longest));
         let moved = self.store.bring_forward(latest).await?;
         if moved > 0 {
@@ -80,7 +80,7 @@ impl Janitor {
     }
 
     /// One round.
-    async fn step(&self) -> Result<(), StoreError> {
+    pub(super) async fn step(&self) -> Result<(), StoreError> {
         let now = self.clock.now();
         let expired = self.store.expire_claims(now).await?;
         if expired > 0 {

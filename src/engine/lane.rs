@@ -18,7 +18,7 @@ use super::status::StatusBoard;
 use super::voice::{Before, Voice};
 use crate::base::chain::chain;
 use crate::base::clock::{Clock, UnixMs};
-use crate::deliver::Caller;
+use crate::deliver::Call;
 use crate::model::{Attempt, AttemptOutcome, Delivery, DeliveryId};
 use crate::notify::{Alert, What};
 use crate::outbox::{Policy, after_attempt};
@@ -41,7 +41,7 @@ pub(super) struct Lane {
     pub(super) store: Arc<dyn Store>,
     pub(super) places: Arc<TaskPlaces>,
     pub(super) destination: usize,
-    pub(super) caller: Caller,
+    pub(super) caller: Arc<dyn Call>,
     pub(super) policy: Policy,
     pub(super) clock: Clock,
     pub(super) guard: Arc<Guard>,
@@ -54,10 +54,10 @@ pub(super) struct Lane {
 }
 
 /// What a refill brought.
-enum Refill {
-    /// Messages to send, when their rows were read, and how long it took to read how many; no messages if all claimed
-    /// were settled by looking.
-    Ready(Instant, Option<(usize, Duration)>, Vec<Ready>),
+pub(super) enum Refill {
+    /// Messages to send, when ([`Clock::elapsed`]) their rows were read, and how long it took to read how many; no
+    /// messages if all claimed were settled by looking.
+    Ready(Duration, Option<(usize, Duration)>, Vec<Ready>),
     /// Nothing is due before this pause is over.
     Nothing(Duration),
 }
@@ -67,7 +67,7 @@ impl Lane {
     pub(super) async fn run(self, stop: Stop) {
         let concurrency = self.places.config.destinations[self.destination].callback.concurrency.max(1);
         let mut calls: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
-        let mut ready: VecDeque<(Instant, Ready)> = VecDeque::new();
+        let mut ready: VecDeque<(Duration, Ready)> = VecDeque::new();
         let mut refill: Option<BoxFuture<'_, Refill>> = None;
         let mut rate = Rate::new(concurrency);
         let mut reads = Reads::default();
@@ -79,7 +79,7 @@ impl Lane {
             while calls.len() < concurrency
                 && let Some((read_at, next)) = ready.pop_front()
             {
-                if read_at.elapsed() < FRESH {
+                if self.is_fresh(read_at) {
                     calls.push(self.attempt(read_at, next, &stop).boxed());
                 } else {
                     let stale = std::iter::once(next).chain(ready.drain(..).map(|(_, r)| r));
@@ -124,7 +124,7 @@ impl Lane {
             () = self.wake.notified() => {}
             () = tokio::time::sleep(pause) => {}
         }
-        Refill::Ready(Instant::now(), None, Vec::new())
+        Refill::Ready(self.clock.elapsed(), None, Vec::new())
     }
 
     async fn refill(&self, limit: usize) -> Refill {
@@ -137,8 +137,13 @@ impl Lane {
         }
     }
 
+    /// Whether what was read then may be sent now.
+    pub(super) fn is_fresh(&self, read_at: Duration) -> bool {
+        self.clock.elapsed().saturating_sub(read_at) < FRESH
+    }
+
     /// Claims what is due, looks at both sides, settles what needs no call.
-    async fn step(&self, limit: usize) -> Result<Refill, StoreError> {
+    pub(super) async fn step(&self, limit: usize) -> Result<Refill, StoreError> {
         let (task, destination) = (&self.places.config, &self.places.config.destinations[self.destination]);
         if self.guard.is_paused() {
             return Ok(Refill::Nothing(PAUSED));
@@ -162,7 +167,7 @@ impl Lane {
         }
         let claims = claimed.iter().map(claim).collect();
         let (rows, before) = (claimed.len(), Before::of(&claimed));
-        let began = Instant::now();
+        let began = self.clock.elapsed();
         match self.look(claimed).await {
             Ok(sorted) => {
                 if !sorted.settled.is_empty() {
@@ -177,10 +182,10 @@ impl Lane {
                 }
                 let rows = rows - sorted.left.len();
                 self.give_back_due(sorted.left, UnixMs::MIN, None).await;
-                let took = began.elapsed();
+                let ended = self.clock.elapsed();
                 // A single row cannot be read any sooner before it is sent than right before that.
-                let read_at = if rows == 1 { Instant::now() } else { began };
-                Ok(Refill::Ready(read_at, Some((rows, took)), sorted.ready))
+                let read_at = if rows == 1 { ended } else { began };
+                Ok(Refill::Ready(read_at, Some((rows, ended.saturating_sub(began))), sorted.ready))
             }
             Err((error, pause)) => {
                 self.give_back(claims, pause, Some(error)).await;
@@ -222,7 +227,12 @@ impl Lane {
         }
     }
 
-    async fn give_back(&self, claims: Vec<(DeliveryId, i64)>, pause: Duration, note: Option<String>) {
+    pub(super) async fn give_back(
+        &self,
+        claims: Vec<(DeliveryId, i64)>,
+        pause: Duration,
+        note: Option<String>,
+    ) {
         let due = self.clock.now().saturating_add(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX));
         self.give_back_due(claims, due, note).await;
     }
@@ -238,7 +248,7 @@ impl Lane {
     }
 
     /// One attempt from the durable message to the durable result.
-    async fn attempt(&self, read_at: Instant, ready: Ready, stop: &Stop) {
+    pub(super) async fn attempt(&self, read_at: Duration, ready: Ready, stop: &Stop) {
         let Ready { delivery, prepared, message } = ready;
         match self.store.prepare(vec![prepared.clone()]).await {
             Ok(held) if held.is_empty() => {
@@ -247,7 +257,7 @@ impl Lane {
                 return;
             }
             // The disk was slow: what was read is read again.
-            Ok(_) if read_at.elapsed() >= FRESH => {
+            Ok(_) if !self.is_fresh(read_at) => {
                 return self.give_back(vec![claim(&delivery)], Duration::ZERO, None).await;
             }
             Ok(_) => {}
@@ -336,7 +346,7 @@ impl Lane {
     }
 }
 
-fn claim(d: &Delivery) -> (DeliveryId, i64) {
+pub(super) fn claim(d: &Delivery) -> (DeliveryId, i64) {
     (d.id, d.claim)
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc};
 use tracing::info;
@@ -41,13 +41,11 @@ pub struct Manager {
     generation: u64,
     feeds: Vec<FeedState>,
     walks: Walks,
-    /// Looks are planned by a clock that nobody sets.
-    began: Instant,
 }
 
 /// A round of planning: how long nothing else is due, and whether more is due than scanners have room for.
-struct Planned {
-    pause: Duration,
+pub(super) struct Planned {
+    pub(super) pause: Duration,
     full: bool,
 }
 
@@ -84,12 +82,12 @@ impl Manager {
             generation: GENERATION.fetch_add(1, Ordering::Relaxed),
             feeds: Vec::new(),
             walks: Walks::default(),
-            began: Instant::now(),
         }
     }
 
+    /// Looks are planned by a clock that nobody sets.
     fn ticks(&self) -> i64 {
-        ms(self.began.elapsed())
+        ms(self.clock.elapsed())
     }
 
     /// Works until the stop.
@@ -117,7 +115,7 @@ impl Manager {
     }
 
     /// Reads the cursors, and leaves those behind that another `-s` makes void.
-    async fn load(&mut self) -> Result<(), StoreError> {
+    pub(super) async fn load(&mut self) -> Result<(), StoreError> {
         let mut begins = self.begins.lock().await;
         for (task, begin) in begins.iter_mut() {
             if let Begin::Restart(id) = *begin {
@@ -161,7 +159,7 @@ impl Manager {
     }
 
     /// Hands out the tickets that are due.
-    fn step(&mut self) -> Planned {
+    pub(super) fn step(&mut self) -> Planned {
         let now = self.ticks();
         let mut next = now.saturating_add(ms(IDLE));
         let mut full = false;
@@ -220,7 +218,7 @@ impl Manager {
         Planned { pause, full }
     }
 
-    async fn finish(&mut self, outcome: Outcome) {
+    pub(super) async fn finish(&mut self, outcome: Outcome) {
         let Outcome { ticket, destination, result } = outcome;
         let of_ticket = |f: &FeedState| f.task == ticket.task && f.feed == ticket.feed;
         if ticket.generation != self.generation {

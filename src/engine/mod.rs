@@ -14,6 +14,9 @@
 
 mod callback;
 mod guard;
+#[cfg(test)]
+#[path = "tests/histories/mod.rs"]
+mod histories;
 mod janitor;
 mod lane;
 mod look;

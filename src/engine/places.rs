@@ -62,6 +62,16 @@ impl Places {
         Self { tasks, databases: databases.into_values().collect() }
     }
 
+    /// Places on stages, one for each task.
+    #[cfg(test)]
+    pub(super) fn staged(config: &Config, cursors: &[Cursor], stages: Vec<Stage>) -> Self {
+        let mut places = Self::new(config, cursors);
+        for (task, stage) in places.tasks.iter_mut().zip(stages) {
+            Arc::get_mut(task).expect("nobody else has it yet").stage = Some(stage);
+        }
+        places
+    }
+
     /// Closes all connections.
     pub async fn close(&self) {
         for database in &self.databases {
@@ -84,6 +94,16 @@ pub struct TaskPlaces {
     standing: Standing,
     /// By destination: when both sides were last seen to be as they were opened.
     checked: Vec<std::sync::Mutex<Option<Instant>>>,
+    #[cfg(test)]
+    stage: Option<Stage>,
+}
+
+/// What a test plays instead of the databases of a task.
+#[cfg(test)]
+#[derive(Clone)]
+pub(super) struct Stage {
+    pub(super) source: Arc<dyn Source>,
+    pub(super) destinations: Vec<Arc<dyn Destination>>,
 }
 
 /// What is opened when it is first needed, and anew when it is doubted. Nobody who doubts it waits for somebody who
@@ -134,7 +154,35 @@ impl TaskPlaces {
         let (source, progress) = (Slot::new(), std::sync::Mutex::new(None));
         let standing = Standing::new(config.destinations.len());
         let checked = config.destinations.iter().map(|_| std::sync::Mutex::default()).collect();
-        Self { config, source_database, destination_databases, source, pairs, progress, standing, checked }
+        Self {
+            config,
+            source_database,
+            destination_databases,
+            source,
+            pairs,
+            progress,
+            standing,
+            checked,
+            #[cfg(test)]
+            stage: None,
+        }
+    }
+
+    async fn open_source_anew(&self, columns: &[String]) -> Result<Arc<dyn Source>, PlaceError> {
+        #[cfg(test)]
+        if let Some(stage) = &self.stage {
+            return Ok(stage.source.clone());
+        }
+        Ok(source::open(&self.config.source, columns, self.source_database.clone()).await?.into())
+    }
+
+    async fn open_destination_anew(&self, destination: usize) -> Result<Arc<dyn Destination>, PlaceError> {
+        #[cfg(test)]
+        if let Some(stage) = &self.stage {
+            return Ok(stage.destinations[destination].clone());
+        }
+        let database = self.destination_databases[destination].clone();
+        Ok(destination::open(&self.config.destinations[destination], database).await?.into())
     }
 
     /// The source, opened if it is not yet.
@@ -157,8 +205,7 @@ impl TaskPlaces {
             return Ok(source);
         }
         let columns = self.compared_columns();
-        let opened: Arc<dyn Source> =
-            source::open(&self.config.source, &columns, self.source_database.clone()).await?.into();
+        let opened = self.open_source_anew(&columns).await?;
         let saved = self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let found = opened.identity();
         if let Some(saved) = saved.filter(|saved| saved != found) {
@@ -208,8 +255,7 @@ impl TaskPlaces {
             return Ok(pair);
         }
         let config = &self.config.destinations[destination];
-        let opened: Arc<dyn Destination> =
-            destination::open(config, self.destination_databases[destination].clone()).await?.into();
+        let opened = self.open_destination_anew(destination).await?;
         if let Some(before) = slot.last() {
             let all = |des: &Arc<dyn Destination>| {
                 [des.key_column()].into_iter().chain(des.columns()).cloned().collect()

@@ -38,7 +38,7 @@ pub struct Scanner {
 }
 
 /// A read that worked, on its way to the destinations.
-struct Read {
+pub(super) struct Read {
     identity: String,
     batch: Arc<Batch>,
     cost: ReadCost,
@@ -107,7 +107,7 @@ impl Scanner {
         }
     }
 
-    async fn read(&self, ticket: Ticket) -> (Ticket, Result<Read, PlaceError>) {
+    pub(super) async fn read(&self, ticket: Ticket) -> (Ticket, Result<Read, PlaceError>) {
         let result = caught(self.read_batch(&ticket)).await;
         (ticket, result)
     }
@@ -138,7 +138,11 @@ impl Scanner {
     }
 
     /// One outcome for each destination of the ticket.
-    fn spread(&self, ticket: Ticket, read: Result<Read, PlaceError>) -> Vec<BoxFuture<'_, Outcome>> {
+    pub(super) fn spread(
+        &self,
+        ticket: Ticket,
+        read: Result<Read, PlaceError>,
+    ) -> Vec<BoxFuture<'_, Outcome>> {
         let destinations = ticket.destinations.clone();
         match read {
             Ok(read) => {

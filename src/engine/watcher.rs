@@ -104,7 +104,7 @@ impl Watcher {
     }
 
     /// Looks at what is due; returns how long nothing else will be.
-    async fn step(&self, since: UnixMs) -> Result<Duration, StoreError> {
+    pub(super) async fn step(&self, since: UnixMs) -> Result<Duration, StoreError> {
         if self.guard.is_emptied() && self.storms().await? {
             return Ok(ASK);
         }
@@ -227,7 +227,7 @@ impl Watcher {
     }
 
     /// Goes on with what an earlier run has learned.
-    async fn recall(&self) -> Duration {
+    pub(super) async fn recall(&self) -> Duration {
         let (task, destination) = (&self.guard.task, &self.guard.destination);
         let recalled = async || {
             let why = self.guard.recall().await?;
@@ -248,7 +248,7 @@ impl Watcher {
     }
 
     /// Keeps what was learned if it has changed by a quarter.
-    async fn keep(&self, kept: &mut Duration) {
+    pub(super) async fn keep(&self, kept: &mut Duration) {
         let now = self.clock.now();
         let (wait, stopped) = {
             let waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);

@@ -6,6 +6,7 @@ mod keys;
 mod open;
 mod probe;
 mod sample;
+mod set_back;
 mod shape;
 mod sql;
 mod sweep;
@@ -133,6 +134,15 @@ pub struct Coverage {
     pub ahead: Option<Duration>,
 }
 
+#[cfg(test)]
+#[path = "tests/dice.rs"]
+pub(crate) mod dice;
+#[cfg(test)]
+#[path = "tests/sim.rs"]
+pub(crate) mod sim;
+#[cfg(test)]
+#[path = "tests/sim_source.rs"]
+pub(crate) mod sim_source;
 #[cfg(test)]
 #[path = "tests/histories.rs"]
 mod tests;

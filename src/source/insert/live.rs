@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{NaiveDateTime, TimeDelta};
 
 use super::runs::Runs;
+use crate::source::set_back::SetBack;
 use crate::sql::horizon::Horizon;
 
 /// Distance of marks.
@@ -39,6 +40,8 @@ pub(super) struct Live {
     pub(super) tick: Option<Tick>,
     /// Whether more was known to wait when the last look ended.
     pub(super) unfinished: bool,
+    /// What is known of the database's clock.
+    pub(super) clock: SetBack,
     /// Whether the database shows its open transactions.
     pub(super) told: bool,
 }
@@ -100,6 +103,7 @@ impl Live {
             stood: self.stood.min(other.stood),
             tick: None,
             unfinished: false,
+            clock: self.clock.both(&other.clock),
             told: self.told && other.told,
         })
     }

@@ -59,6 +59,7 @@ impl<'a> Look<'a> {
         let largest = self.stands(fresh.is_some()).await?.filter(|_| fresh.is_some());
         let horizon = self.ground.horizon().await?;
         let live = &mut self.cursor.live;
+        let horizon = live.clock.straighten(horizon);
         if fresh == Some(true) {
             live.old = largest;
         }

@@ -19,38 +19,11 @@ use super::insert::{self, Bounds};
 use super::update::{self, Terms, TimeForm};
 use crate::model::{Feed, Position, RowId, SourceRow, form};
 
-#[path = "sim.rs"]
-mod sim;
-
-use sim::{Kind, Row, Sim, Transaction, Write};
+use super::dice::Dice;
+use super::sim::{self, Kind, Row, Sim, Transaction};
 
 const OVERLAP: TimeDelta = TimeDelta::seconds(5);
 const SETTLE: Duration = Duration::from_secs(30);
-
-/// Small, fast and the same everywhere (splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        self.next() % n.max(1)
-    }
-
-    fn chance(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-
-    fn one<T: Clone>(&mut self, of: &[T]) -> T {
-        of[usize::try_from(self.below(of.len() as u64)).unwrap()].clone()
-    }
-}
 
 /// One feed under test: where it stands, and what it still owes.
 struct Walker {
@@ -82,7 +55,7 @@ impl Walker {
                     settle: SETTLE,
                     memory: self.memory,
                     time: &sim.kind.time,
-                    column: 1,
+                    column: sim::TIME,
                 };
                 update::read(ground, terms, &self.at, limit).now_or_never()
             }
@@ -100,7 +73,7 @@ impl Walker {
 
     fn receive(&mut self, row: &SourceRow) {
         self.returned += 1;
-        let version = u64::try_from(row.values[0].as_int().unwrap()).unwrap();
+        let version = u64::try_from(row.values[1].as_int().unwrap()).unwrap();
         if self.owes.get(&row.id.0).is_some_and(|(least, _)| *least <= version) {
             self.owes.remove(&row.id.0);
         }
@@ -154,6 +127,7 @@ impl History {
             told: dice.chance(60),
             sparse: dice.one(&[1, 1, 1 << 10, 1 << 44]),
             increment: dice.one(&[1, 1, 1, 10]),
+            ..Kind::default()
         };
         // Near midnight, near the changes of summer time, or just anywhere.
         let start = dice.one(&[
@@ -177,60 +151,17 @@ impl History {
         self.log.push(format!("{now} {what}"));
     }
 
-    fn begin(&mut self) {
-        // Late by up to the overlap less what a transaction's start may differ from its first stamp, early by little.
-        let skew = self.dice.one(&[0, 0, 0, -4000, -1500, 700, 2500]);
-        let mut state = self.sim.state();
-        let start = state.now;
-        let skew = TimeDelta::milliseconds(skew);
-        state.open.push(Transaction { start, skew, writes: BTreeMap::new() });
-    }
-
     fn write(&mut self) {
-        let mut state = self.sim.state();
-        if state.open.is_empty() {
-            return;
+        if let Some(text) = self.sim.write(&mut self.dice) {
+            self.note(text);
         }
-        let which = usize::try_from(self.dice.below(state.open.len() as u64)).unwrap();
-        let stamp = self.sim.stamp(state.now + state.open[which].skew);
-        state.version += 1;
-        let version = state.version;
-        let own: Vec<i128> = state.open[which].writes.keys().copied().collect();
-        let free = |id: &i128| !state.open.iter().any(|open| open.writes.contains_key(id));
-        let known: Vec<i128> = state.rows.keys().copied().filter(free).chain(own).collect();
-        let what = self.dice.below(10);
-        let write = if what < 5 || known.is_empty() {
-            let id = state.next_id;
-            let step = 1 + i128::from(self.dice.below(self.sim.kind.sparse));
-            state.next_id += step * self.sim.kind.increment;
-            (id, Write { row: Some(Row { version, time: stamp }), inserted: true, stamped: true })
-        } else {
-            let id = self.dice.one(&known);
-            let earlier = state.open[which].writes.get(&id).cloned();
-            let old =
-                earlier.as_ref().map_or_else(|| state.rows.get(&id).cloned(), |write| write.row.clone());
-            let Some(old) = old else { return };
-            let inserted = earlier.as_ref().is_some_and(|write| write.inserted);
-            let before = earlier.is_some_and(|write| write.stamped);
-            match what {
-                5..=7 => (id, Write { row: Some(Row { version, time: stamp }), inserted, stamped: true }),
-                8 => (id, Write { row: Some(Row { version, time: old.time }), inserted, stamped: before }),
-                _ => (id, Write { row: None, inserted, stamped: before }),
-            }
-        };
-        let text = format!("write in {which}: {write:?}");
-        state.open[which].writes.insert(write.0, write.1);
-        drop(state);
-        self.note(text);
     }
 
     fn finish(&mut self, which: usize, commit: bool) {
-        let mut state = self.sim.state();
-        let done = state.open.remove(which);
+        let done = self.sim.finish(which, commit);
         let mut texts = vec![format!("{} {which}", if commit { "commit" } else { "roll back" })];
-        for (id, write) in done.writes.into_iter().filter(|_| commit) {
+        for (id, write) in done.writes {
             let Some(row) = write.row else {
-                state.rows.remove(&id);
                 self.walkers.iter_mut().for_each(|walker| drop(walker.owes.remove(&id)));
                 continue;
             };
@@ -249,19 +180,12 @@ impl History {
                 }
             }
             texts.push(why);
-            state.rows.insert(id, row);
         }
-        drop(state);
         self.note(texts.join("; "));
     }
 
     fn end_one(&mut self) {
-        let open = self.sim.state().open.len();
-        if open > 0 {
-            // The first are the oldest, and are left open more often than not.
-            let which =
-                usize::try_from(self.dice.below(open as u64).max(self.dice.below(open as u64))).unwrap();
-            let commit = self.dice.chance(75);
+        if let Some((which, commit)) = self.sim.whom_to_end(&mut self.dice) {
             self.finish(which, commit);
         }
     }
@@ -288,7 +212,7 @@ impl History {
 
     fn event(&mut self) {
         match self.dice.below(20) {
-            0..=2 => self.begin(),
+            0..=2 => self.sim.begin(&mut self.dice),
             3..=9 => self.write(),
             10..=12 => self.end_one(),
             13..=17 => {
@@ -414,14 +338,8 @@ fn every_version_is_returned_after_its_commit() {
 /// Queries per look, counted: at most one per 1 000 rows read, and a few for the look itself.
 #[test]
 fn few_questions_are_asked() {
-    let kind = Kind {
-        time: TimeForm::Unix(1),
-        whole_seconds: true,
-        zone: Tz::UTC,
-        told: true,
-        sparse: 1,
-        increment: 1,
-    };
+    let kind =
+        Kind { time: TimeForm::Unix(1), whole_seconds: true, zone: Tz::UTC, told: true, ..Kind::default() };
     let sim = Sim::new(kind, at("2026-07-01 12:00:00"), 1);
     let mut walkers = [
         Walker::new(Feed::Insert, insert::Cursor::starting_at(None).position(), 8 << 20),
@@ -434,7 +352,7 @@ fn few_questions_are_asked() {
             let (id, version) = (state.next_id, state.version);
             state.next_id += 1;
             let time = sim.stamp(state.now);
-            state.rows.insert(id, Row { version, time });
+            state.rows.insert(id, Row::new(version, time));
         }
     };
     // A transaction holds the horizon all the time.
@@ -481,6 +399,7 @@ fn those_who_come_together_again_go_on_with_what_both_have_read() {
         told: true,
         sparse: 1,
         increment: 1,
+        ..Kind::default()
     };
     let sim = Sim::new(kind, at("2026-07-01 12:00:00"), 1);
     let fill = |many: i128| {
@@ -490,7 +409,7 @@ fn those_who_come_together_again_go_on_with_what_both_have_read() {
             let (id, version) = (state.next_id, state.version);
             state.next_id += 1;
             let time = sim.stamp(state.now);
-            state.rows.insert(id, Row { version, time });
+            state.rows.insert(id, Row::new(version, time));
         }
     };
     let start = sim.state().now;
@@ -539,12 +458,13 @@ fn ids_that_are_given_out_again_are_returned_again() {
         told: true,
         sparse: 1,
         increment: 1,
+        ..Kind::default()
     };
     for (newest, counted) in [(1, true), (500, true), (1, false), (500, false), (3000, false)] {
         let sim = Sim::new(kind.clone(), at("2026-07-01 12:00:00"), 3001);
         sim.state().counted = counted;
         let mut walker = Walker::new(Feed::Insert, insert::Cursor::starting_at(None).position(), 8 << 20);
-        let row = |version| Row { version, time: sim.stamp(at("2026-07-01 12:00:00")) };
+        let row = |version| Row::new(version, sim.stamp(at("2026-07-01 12:00:00")));
         for id in 1..=3000 {
             sim.state().rows.insert(id, row(1));
         }
@@ -577,18 +497,12 @@ fn ids_that_are_given_out_again_are_returned_again() {
 /// A transaction that is open for longer than `settle` and is not shown: its ids are gaps by then.
 #[test]
 fn gaps_below_the_settled_id_are_looked_at_again() {
-    let kind = Kind {
-        time: TimeForm::Unix(1),
-        whole_seconds: true,
-        zone: Tz::UTC,
-        told: false,
-        sparse: 1,
-        increment: 1,
-    };
+    let kind =
+        Kind { time: TimeForm::Unix(1), whole_seconds: true, zone: Tz::UTC, told: false, ..Kind::default() };
     let sim = Sim::new(kind, at("2026-07-01 12:00:00"), 1);
     let mut walker = Walker::new(Feed::Insert, insert::Cursor::starting_at(None).position(), 8 << 20);
     while walker.step(&sim, 1000, true) {}
-    let row = |version| Row { version, time: sim.stamp(at("2026-07-01 12:00:00")) };
+    let row = |version| Row::new(version, sim.stamp(at("2026-07-01 12:00:00")));
     for id in (1..=50).filter(|id| *id != 30) {
         sim.state().rows.insert(id, row(1));
     }
@@ -607,6 +521,39 @@ fn gaps_below_the_settled_id_are_looked_at_again() {
     }
     assert!(walker.owes.is_empty());
     assert!(!walker.at.as_str().contains("gaps"), "{}", walker.at.as_str());
+}
+
+/// Its beginning lies ahead of the clock, and once the clock gets there again it looks as if it had just begun.
+#[test]
+fn a_transaction_is_waited_for_although_the_clock_is_set_back_under_it() {
+    let sim = Sim::new(Kind::default(), at("2026-07-01 12:00:30"), 1);
+    let mut walkers = [
+        Walker::new(Feed::Insert, insert::Cursor::starting_at(None).position(), 8 << 20),
+        Walker::new(Feed::Update, Position::new(r#"{"end":null,"zone":0}"#), 8 << 20),
+    ];
+    let pass = |seconds, walkers: &mut [Walker; 2]| {
+        for _ in 0..seconds {
+            sim.state().pass(TimeDelta::seconds(1));
+            walkers.iter_mut().for_each(|walker| while walker.step(&sim, 1000, true) {});
+        }
+    };
+    pass(3, &mut walkers);
+    let start = sim.state().now;
+    sim.state().open.push(Transaction { start, skew: TimeDelta::zero(), writes: BTreeMap::new() });
+    sim.state().now -= TimeDelta::seconds(20);
+    pass(3, &mut walkers);
+    // The transaction writes row 1, another one row 2, and commits.
+    let late = Row::new(1, sim.stamp(sim.state().now));
+    let row = Row::new(2, sim.stamp(sim.state().now));
+    sim.state().rows.insert(2, row);
+    pass(60, &mut walkers);
+    walkers.iter_mut().for_each(|walker| drop(walker.owes.insert(1, (1, "late".to_owned()))));
+    sim.state().rows.insert(1, late);
+    sim.state().open.clear();
+    pass(5, &mut walkers);
+    for walker in &walkers {
+        assert!(walker.owes.is_empty(), "the {} feed has not returned {:?}", walker.feed, walker.owes);
+    }
 }
 
 #[test]

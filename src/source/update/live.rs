@@ -9,6 +9,7 @@ use super::pairs::Pairs;
 use super::plan::Segment;
 use super::{Cursor, Stored, Strays};
 use crate::model::RowId;
+use crate::source::set_back::SetBack;
 
 /// See the module's documentation. Times without a word are on the column's clock.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +27,8 @@ pub(super) struct Live {
     pub(super) whole: Option<(Duration, Duration, Option<NaiveDateTime>)>,
     /// The look that is being made.
     pub(super) tick: Option<Tick>,
+    /// What is known of the database's clock.
+    pub(super) clock: SetBack,
     /// Whether the database shows its open transactions.
     pub(super) told: bool,
     /// Rows without a time, when last counted.
@@ -77,8 +80,10 @@ impl Live {
             forgotten: self.forgotten.max(other.forgotten),
             whole: self.whole.zip(other.whole).map(|(a, b)| if a.0 <= b.0 { a } else { b }),
             tick: None,
+            clock: self.clock.both(&other.clock),
             told: self.told && other.told,
             nulls: self.nulls,
+            strays: self.strays.clone(),
             ahead: self.ahead,
             surveyed: self.surveyed,
         })

@@ -85,7 +85,7 @@ impl<'a> Look<'a> {
             });
             return Ok(());
         }
-        let horizon = self.ground.horizon().await?;
+        let horizon = live.clock.straighten(self.ground.horizon().await?);
         let now = self.ground.elapsed();
         live.told = horizon.told;
         if live.surveyed.is_none_or(|at| now.saturating_sub(at) >= SURVEY) {

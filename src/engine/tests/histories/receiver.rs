@@ -1,0 +1,148 @@
+//! A receiver: it heals, says 2xx and does nothing, fails, fails and heals all the same, or heals late.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::clockwork::{Clockwork, millis};
+use super::copy::{Change, PlayedCopy};
+use super::ledger::{Call as Arrived, Ledger};
+use crate::deliver::{Call, Message};
+use crate::model::{AttemptOutcome, ErrorClass};
+use crate::source::dice::Dice;
+
+/// What a receiver does with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Does {
+    Heals,
+    HealsLate,
+    Nothing,
+    Fails,
+    FailsAndHeals,
+    HangsUp,
+}
+
+/// See the module's documentation.
+pub(super) struct Receiver {
+    copy: Arc<PlayedCopy>,
+    clockwork: Arc<Clockwork>,
+    ledger: Arc<Mutex<Ledger>>,
+    /// Whether it drops what it has answered with a 2xx before.
+    drops: bool,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    dice: Dice,
+    does: Vec<Does>,
+    known: BTreeSet<(String, i64)>,
+}
+
+impl Receiver {
+    pub(super) fn new(
+        copy: Arc<PlayedCopy>,
+        seed: u64,
+        (does, drops): (Vec<Does>, bool),
+        clockwork: Arc<Clockwork>,
+        ledger: Arc<Mutex<Ledger>>,
+    ) -> Self {
+        let dice = Dice(seed ^ (0x5ec << copy.number));
+        let inner = Mutex::new(Inner { dice, does, known: BTreeSet::new() });
+        Self { copy, clockwork, ledger, drops, inner }
+    }
+
+    /// The place of this receiver, as far as outages go.
+    pub(super) fn place(&self) -> usize {
+        100 + self.copy.number
+    }
+
+    /// From now on it does one of these.
+    pub(super) fn becomes(&self, does: Vec<Does>) {
+        self.inner.lock().unwrap().does = does;
+    }
+
+    fn arrived(&self, message: &Message) -> Option<Arrived> {
+        let body: serde_json::Value = serde_json::from_slice(&message.body).unwrap();
+        let row = &body["srcColumn"];
+        let number = |name: &str| row[name].as_str()?.parse::<i128>().ok();
+        let cell = |name: &str| i64::try_from(number(name)?).ok();
+        let (row_id, says) = (number("id")?, [cell("a")?, cell("b")?]);
+        Some(Arrived {
+            at: self.clockwork.now(),
+            copy: self.copy.number,
+            row: row_id,
+            commit: self.ledger.lock().unwrap().commit_of(row_id, says),
+            delivery: message.delivery.to_string(),
+            revision: message.revision,
+            kind: body["type"].as_u64()?,
+            says,
+            body: message.body.clone(),
+            accepted: None,
+        })
+    }
+
+    /// What it does with a message, how long its answer takes, and how late it may heal.
+    fn choose(&self, call: &Arrived) -> (Does, Duration, Duration) {
+        let Inner { dice, does, known } = &mut *self.inner.lock().unwrap();
+        let slow = dice.one(&[5, 5, 50, 400, 3000]);
+        let (mut does, took, late) = (dice.one(does), dice.below(slow), 1500 + dice.below(9000));
+        let accepts = matches!(does, Does::Heals | Does::HealsLate | Does::Nothing);
+        if accepts && !known.insert((call.delivery.clone(), call.revision)) && self.drops {
+            does = Does::Nothing;
+        }
+        (does, millis(took), millis(late))
+    }
+
+    /// Also if whoever called is gone by then.
+    fn heal(&self, call: &Arrived, after: Duration) {
+        let at = self.clockwork.now() + after;
+        let (row, version, content) = (call.row, call.commit, Some(call.says));
+        self.copy.write(Change { at, row, version, content, why: "healed" });
+    }
+}
+
+#[async_trait]
+impl Call for Receiver {
+    async fn call(&self, message: &Message) -> (AttemptOutcome, Duration) {
+        let failed = |class, status| AttemptOutcome::Failed {
+            class,
+            status,
+            detail: "played".to_owned(),
+            answer: None,
+            retry_after: None,
+        };
+        let call = self.arrived(message).expect("a message that can be read");
+        self.ledger.lock().unwrap().call(call.clone());
+        if self.clockwork.is_down(self.place()) {
+            return (failed(ErrorClass::Connect, None), Duration::ZERO);
+        }
+        let (does, took, late) = self.choose(&call);
+        match does {
+            Does::Heals | Does::FailsAndHeals => self.heal(&call, took),
+            Does::HealsLate => self.heal(&call, took + late),
+            _ => {}
+        }
+        self.clockwork.sleep(took).await;
+        let outcome = match does {
+            Does::Heals | Does::HealsLate | Does::Nothing => {
+                AttemptOutcome::Accepted { status: 200, answer: None }
+            }
+            Does::Fails | Does::FailsAndHeals => failed(ErrorClass::Http5xx, Some(500)),
+            Does::HangsUp => failed(ErrorClass::Reset, None),
+        };
+        let mut ledger = self.ledger.lock().unwrap();
+        let now = self.clockwork.now();
+        ledger.note(now, Some(call.row), format!("receiver {}: {does:?}", self.copy.number));
+        if matches!(outcome, AttemptOutcome::Accepted { .. }) {
+            let same = |c: &&mut Arrived| {
+                (&c.delivery, c.revision, c.copy) == (&call.delivery, call.revision, call.copy)
+            };
+            if let Some(arrived) = ledger.calls.iter_mut().rev().find(same) {
+                arrived.accepted = Some(now);
+            }
+        }
+        (outcome, took)
+    }
+}
