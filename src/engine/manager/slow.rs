@@ -87,7 +87,7 @@ impl Manager {
             cursors.extend(lane.map(|lane| lane.cursor(name, walk, &identity)));
         }
         let (run, now) = (RunId(uuid::Uuid::now_v7()), self.clock.now());
-        let commit = ScanCommit { run, due: now, cursors, findings: Vec::new(), now };
+        let commit = ScanCommit { run, due: now, cursors, findings: Vec::new(), agreed: None, now };
         if let Err(e) = self.store.commit_scan(commit).await {
             self.status.store_failed(&e);
             return false;
