@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
-mod standing;
+mod anew;
 
-use standing::Standing;
+use anew::Standing;
 
 use super::pair::{Pair, PairError, Sample};
 use crate::config::{Config, Dsn, TaskConfig};

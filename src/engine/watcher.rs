@@ -19,6 +19,7 @@ use crate::base::clock::{Clock, ClockSteps, UnixMs, ms};
 use crate::model::{Delivery, State};
 use crate::notify::{Alert, What};
 use crate::outbox::{Learner, Policy};
+use crate::sql::PlaceError;
 use crate::store::{ClaimRequest, Settlement, Store, StoreError, Work};
 
 /// A claim outlives its look.
@@ -190,7 +191,11 @@ impl Watcher {
 
     /// Asks for rows that agreed before. Returns whether nothing may be sent until a person, or the copy, says more.
     async fn storms(&self) -> Result<bool, StoreError> {
-        let asked = async { self.places.pair(self.destination).await?.ask(&self.guard.agreed()).await };
+        let asked = async {
+            let asked = self.places.pair(self.destination).await?.ask(&self.guard.agreed()).await?;
+            self.places.stands().await?;
+            Ok::<_, PlaceError>(asked)
+        };
         let asked = match asked.await {
             Ok((asked, gone)) => {
                 self.guard.lose(&gone);
