@@ -13,6 +13,7 @@
 //! counted, logged and followed by a restart; the others go on.
 
 mod callback;
+mod covered;
 mod guard;
 mod janitor;
 mod lane;
@@ -37,7 +38,7 @@ pub use notifier::Notifier;
 pub use pair::{Judged, Looked, Pair, Sample};
 pub use places::{Places, TaskPlaces};
 pub use scanner::Scanner;
-pub use status::{ControlHandle, FeedStatus, Status, StatusBoard, TaskStatus};
+pub use status::{ControlHandle, Status, StatusBoard, TaskStatus};
 pub use stop::Stop;
 pub use supervisor::{Supervisor, TaskKind};
 use ticket::Scanned;

@@ -166,22 +166,26 @@ impl Scanner {
         if ticket.feed == Feed::Extra {
             let (task, from) = (&task.config.name, ticket.from.as_ref());
             let walked = pair.walk(task, name, from, ticket.limit, || self.clock.now()).await?;
-            let (next, more, Compared { findings, counts, agreed }) = walked;
+            let (next, more, Compared { findings, counts, agreed, unfit }) = walked;
             let (identity, took) = (read.identity.clone(), began.elapsed());
             let rows = usize::try_from(counts.rows).unwrap_or(usize::MAX);
             let read = ReadCost { rows, bytes: 0, took, more };
             let coverage = Coverage::default();
-            return Ok(Scanned { identity, next, more, findings, agreed, counts, coverage, read, took });
+            let met = Vec::new();
+            return Ok(Scanned { identity, next, more, findings, agreed, unfit, counts, met, coverage, read, took });
         }
-        let Compared { findings, counts, agreed } =
+        let Compared { findings, counts, agreed, unfit } =
             pair.compare(&task.config.name, name, &read.batch.rows, || self.clock.now()).await?;
+        let met = read.batch.rows.iter().filter(|_| ticket.feed == Feed::Sweep).map(|row| row.id).collect();
         Ok(Scanned {
             identity: read.identity.clone(),
             next: read.batch.next.clone(),
             more: read.batch.more,
             findings,
             agreed,
+            unfit,
             counts,
+            met,
             coverage: read.batch.coverage.clone(),
             read: read.cost,
             took: read.cost.took + began.elapsed(),

@@ -3,6 +3,7 @@
 //! Everything above speaks in these types; none of them knows a database, a file or a socket.
 
 mod column;
+mod counts;
 mod delivery;
 mod finding;
 pub mod form;
@@ -11,6 +12,7 @@ mod row;
 mod value;
 
 pub use column::{Class, Column};
+pub use counts::{Counts, Unfit};
 pub use delivery::{Attempt, AttemptOutcome, Delivery, DeliveryKind, ErrorClass, Sent, State};
 pub use finding::{Finding, Verdict};
 pub use id::{DeliveryId, DestinationName, Feed, Position, RowId, RunId, TaskName};

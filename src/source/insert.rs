@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::ground::Ground;
-use super::{Batch, Coverage};
+use super::{Batch, Counted, Coverage};
 use crate::model::{Position, RowId};
 use crate::sql::PlaceError;
 
@@ -39,29 +39,42 @@ pub(super) struct Bounds {
 pub(super) struct Cursor {
     /// The key up to which nothing can appear any more; `None`: before everything.
     settled: Option<i128>,
+    /// The rows up to it, each once.
+    counted: Counted,
     gaps: Gaps,
     /// What is lost at a restart.
     live: Live,
 }
 
-/// `{"after":"123","gaps":[…]}`; null: before everything.
+/// `{"after":"123","gaps":[…],"counted":{…}}`; null: before everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Text {
     after: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     gaps: Vec<String>,
+    /// Not there in what earlier versions wrote: then counting begins here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    counted: Option<CountedText>,
+}
+
+/// Rows behind an id (null: all) up to the settled one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct CountedText {
+    after: Option<String>,
+    rows: u64,
 }
 
 impl Cursor {
     /// A first start in front of this key; `None`: before everything.
     pub(super) fn starting_at(id: Option<RowId>) -> Self {
         let settled = id.map(|id| id.0.saturating_sub(1));
-        Self { settled, gaps: Gaps::default(), live: Live::first(settled) }
+        let counted = Counted { after: settled.map(RowId), ..Counted::default() };
+        Self { settled, counted, gaps: Gaps::default(), live: Live::first(settled) }
     }
 
     /// Goes on behind this key without knowing what was seen there.
-    fn after(settled: Option<i128>, gaps: Gaps) -> Self {
-        Self { settled, gaps, live: Live::behind(settled) }
+    fn after(settled: Option<i128>, counted: Counted, gaps: Gaps) -> Self {
+        Self { settled, counted, gaps, live: Live::behind(settled) }
     }
 
     /// Reads a position; `None` if it is not one of ours.
@@ -70,16 +83,25 @@ impl Cursor {
             return Some(held);
         }
         let text: Text = serde_json::from_str(position.as_str()).ok()?;
-        let settled = match &text.after {
-            Some(id) => Some(id.parse().ok()?),
-            None => None,
+        let id = |text: &Option<String>| match text {
+            Some(id) => id.parse().ok().map(Some),
+            None => Some(None),
         };
-        Some(Arc::new(Self::after(settled, Gaps::decode(&text.gaps)?)))
+        let settled: Option<i128> = id(&text.after)?;
+        let counted = match &text.counted {
+            Some(counted) => {
+                Counted { after: id(&counted.after)?.map(RowId), rows: counted.rows, ..Counted::default() }
+            }
+            None => Counted { after: settled.map(RowId), ..Counted::default() },
+        };
+        Some(Arc::new(Self::after(settled, counted, Gaps::decode(&text.gaps)?)))
     }
 
     /// As it is stored and carried on.
     pub(super) fn position(self) -> Position {
-        let text = Text { after: self.settled.map(|id| id.to_string()), gaps: self.gaps.encode() };
+        let Counted { after, rows, .. } = self.counted;
+        let counted = Some(CountedText { after: after.map(|id| id.to_string()), rows });
+        let text = Text { after: self.settled.map(|id| id.to_string()), gaps: self.gaps.encode(), counted };
         let text = serde_json::to_string(&text).expect("strings always serialise");
         Position::with_memory(text, Arc::new(self))
     }
@@ -92,7 +114,12 @@ pub(super) fn earlier(a: &Position, b: &Position) -> Position {
         return a.clone();
     }
     match (Cursor::read(a), Cursor::read(b)) {
-        (Some(x), Some(y)) => Cursor::after(x.settled.min(y.settled), x.gaps.both(&y.gaps)).position(),
+        (Some(x), Some(y)) => {
+            // The count belongs to where it was made; of two made there, the one that reaches back further.
+            let place = |c: &Cursor| (c.settled, c.counted.after, c.counted.rows);
+            let first = if place(&x) <= place(&y) { &x } else { &y };
+            Cursor::after(first.settled, first.counted, x.gaps.both(&y.gaps)).position()
+        }
         // One that cannot be read is refused when it is read from.
         (None, _) => a.clone(),
         (_, None) => b.clone(),
@@ -112,6 +139,9 @@ pub(super) async fn read(
         settled: next.settled.map(|id| format!("id {id}")),
         told: next.live.told,
         forgets: next.live.forgotten.is_some(),
+        behind: next.live.age(ground.elapsed()),
+        counted: Some(Counted { upto: next.settled.map(RowId), ..next.counted }),
+        unsettled: next.live.seen.behind(next.settled),
         ..Coverage::default()
     };
     Ok(Some(Batch { rows, next: next.position(), more, coverage }))
@@ -123,29 +153,35 @@ mod tests {
 
     #[test]
     fn positions_survive_being_stored() {
-        let cursor = Cursor::after(Some(i128::from(u64::MAX)), Gaps::default());
+        let counted = Counted { after: Some(RowId(-4)), rows: 7, upto: None };
+        let cursor = Cursor::after(Some(i128::from(u64::MAX)), counted, Gaps::default());
         let position = cursor.position();
-        assert_eq!(position.as_str(), r#"{"after":"18446744073709551615"}"#);
+        let text = r#"{"after":"18446744073709551615","counted":{"after":"-4","rows":7}}"#;
+        assert_eq!(position.as_str(), text);
         let read = Cursor::read(&Position::new(position.as_str())).unwrap();
-        assert_eq!(read.settled, Some(i128::from(u64::MAX)));
-        assert_eq!(Cursor::starting_at(None).position().as_str(), r#"{"after":null}"#);
-        assert_eq!(Cursor::starting_at(Some(RowId(1))).position().as_str(), r#"{"after":"0"}"#);
-        let gaps = r#"{"after":"9","gaps":["3+4@1700000000"]}"#;
+        assert_eq!((read.settled, read.counted), (Some(i128::from(u64::MAX)), counted));
+        let begin = |id| Cursor::starting_at(id).position().as_str().to_owned();
+        assert_eq!(begin(None), r#"{"after":null,"counted":{"after":null,"rows":0}}"#);
+        assert_eq!(begin(Some(RowId(1))), r#"{"after":"0","counted":{"after":"0","rows":0}}"#);
+        let gaps = r#"{"after":"9","gaps":["3+4@1700000000"],"counted":{"after":null,"rows":5}}"#;
         let read = Cursor::read(&Position::new(gaps)).unwrap();
         assert_eq!(Cursor::clone(&read).position().as_str(), gaps);
         for text in ["", "5", r#"{"after":"x"}"#, r#"{"after":"1","gaps":["?"]}"#] {
             assert!(Cursor::read(&Position::new(text)).is_none(), "{text}");
         }
         // What earlier versions wrote.
-        assert_eq!(Cursor::read(&Position::new(r#"{"after":"7","seen":"AgI"}"#)).unwrap().settled, Some(7));
+        let old = Cursor::read(&Position::new(r#"{"after":"7","seen":"AgI"}"#)).unwrap();
+        assert_eq!((old.settled, old.counted), (Some(7), Counted { after: Some(RowId(7)), ..Counted::default() }));
     }
 
     #[test]
     fn the_earlier_of_two_positions_forgets_rather_than_skips() {
-        let at = |id| Cursor::after(Some(id), Gaps::default()).position();
+        let counted = |rows| Counted { rows, ..Counted::default() };
+        let at = |id: i128| Cursor::after(Some(id), counted(id.unsigned_abs() as u64), Gaps::default()).position();
         assert_eq!(earlier(&at(5), &at(7)).as_str(), at(5).as_str());
         assert_eq!(earlier(&at(7), &at(5)).as_str(), at(5).as_str());
-        assert_eq!(earlier(&at(7), &Cursor::starting_at(None).position()).as_str(), r#"{"after":null}"#);
+        let begin = Cursor::starting_at(None).position();
+        assert_eq!(earlier(&at(7), &begin).as_str(), begin.as_str());
         let one = at(5);
         assert_eq!(earlier(&one, &one.clone()), one);
     }

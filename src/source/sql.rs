@@ -157,7 +157,8 @@ impl Source for SqlSource {
             Feed::Update => {
                 let update = self.update()?;
                 if !update.is_ready(&self.database).await? {
-                    let coverage = Coverage::default();
+                    // An empty table has no transaction to wait for.
+                    let coverage = Coverage { told: true, ..Coverage::default() };
                     return Ok(Batch { rows: Vec::new(), next: from.clone(), more: false, coverage });
                 }
                 update.read(&self.ground(update.wall()), from, limit).await?

@@ -5,13 +5,16 @@ use std::time::Duration;
 use tracing::{debug, info};
 
 use super::Manager;
+use super::durable::Step;
 use crate::base::clock::ms;
 use crate::engine::Ticket;
+use crate::engine::covered::{base, facts, seen};
 use crate::engine::ticket::Scanned;
-use crate::engine::walks::{Quick, Turn, place};
+use crate::engine::walks::{Quick, Turn};
 use crate::model::Feed;
-use crate::source::Coverage;
+use crate::scan::Base;
 use crate::sql::{PlaceError, PlaceErrorKind};
+use crate::store::Pass;
 
 /// Longest pause before a walk that must not go on looks again.
 const HELD: Duration = Duration::from_secs(60);
@@ -28,13 +31,20 @@ impl Manager {
                     if self.tickets.try_send((*ticket).clone()).is_err() {
                         return (next, true);
                     }
-                    self.walks.sent(&ticket, now, ticks);
+                    let bases = ticket.destinations.iter().map(|at| self.base(task, *at)).collect();
+                    self.walks.sent(&ticket, bases, now, ticks);
                 }
                 Turn::At(at) => next = next.min(at),
                 Turn::Wait => {}
             }
         }
         (next, false)
+    }
+
+    /// Where the insert feed stands at a destination.
+    fn base(&self, task: usize, destination: usize) -> Option<Base> {
+        let insert = self.feeds.iter().find(|feed| feed.task == task && feed.feed == Feed::Insert)?;
+        insert.lanes[destination].facts.counted.map(base)
     }
 
     fn quick(&self, task: usize, ticks: i64) -> Quick {
@@ -77,25 +87,24 @@ impl Manager {
         let (rows, took_us) = (counts.rows, u64::try_from(scanned.took.as_micros()).unwrap_or(u64::MAX));
         debug!(%task, destination = %name, feed = %ticket.feed, rows, took_us, "walked");
         let cursors = vec![lane.cursor(&task, &walk, &scanned.identity)];
-        let findings = std::mem::take(&mut scanned.findings);
-        let stored = self.make_durable(ticket, destination, &name, cursors, findings, counts, now).await;
+        let passed = walk.last().filter(|_| !scanned.more);
+        let (from, extra) = (lane.start_id, ticket.feed == Feed::Extra);
+        let seen = seen(&mut scanned, passed.map(|last| Pass { began: last.began, from, extra }), now);
+        let (findings, facts) = (std::mem::take(&mut scanned.findings), facts(&scanned.coverage, !scanned.more, now));
+        let step = Step { name: &name, cursors, findings, counts, facts: Some(facts), seen, now };
+        let stored = self.make_durable(ticket, destination, step).await;
         let Some(lane) = self.walks.lane(ticket.task, destination, ticket.feed) else { return };
         if !stored {
             lane.due = ticks.saturating_add(1000);
             return;
         }
         (lane.share, lane.due) = (share, i64::MIN);
-        lane.counts.add(counts);
         let complete = lane.advance(walk);
-        let (position, last) = (place(&lane.walk), lane.walk.last());
         self.places.tasks[ticket.task].progress_of(&scanned.identity);
         self.wakes[ticket.task][destination].guard.see(|agreed| {
             scanned.agreed.iter().fold(false, |news, (key, row)| agreed.see(key, *row) || news)
         });
         self.status.place_works(&task, ticket.feed.as_str(), &name);
-        let coverage = Coverage::default();
-        self.status.scanned(&task, &name, ticket.feed, counts, complete.is_some(), &position, &coverage);
-        self.status.passed(&task, &name, ticket.feed, last);
         if let Some((passed, c)) = complete {
             let took_ms = passed.ended.saturating_sub(passed.began);
             info!(%task, destination = %name, feed = %ticket.feed, rows = c.rows, same = c.same, missing = c.missing,

@@ -4,8 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{Compared, Pair};
 use crate::base::clock::UnixMs;
-use crate::engine::ticket::Counts;
-use crate::model::{DeliveryKind, DestinationName, Finding, Key, Position, RowId, TaskName, Value, Verdict};
+use crate::model::{Counts, DeliveryKind, DestinationName, Finding, Key, Position, RowId, TaskName, Value, Verdict};
 use crate::outbox::Watch;
 use crate::sql::{PlaceError, PlaceErrorKind};
 
@@ -73,7 +72,7 @@ impl Pair {
                 watch: Watch::begin(&witness, now()).bytes(),
             });
         }
-        Ok((page.next, page.more, Compared { findings, counts, agreed: Vec::new() }))
+        Ok((page.next, page.more, Compared { findings, counts, agreed: Vec::new(), unfit: Vec::new() }))
     }
 
     /// Why rows that only the copy has cannot be looked for; `None`: they can.

@@ -365,6 +365,9 @@ impl History {
                 while self.walkers[1].step(&self.sim, 50, true) {}
             }
         }
+        let text: serde_json::Value = serde_json::from_str(self.walkers[0].at.as_str()).unwrap();
+        let rows = self.sim.state().rows.len() as u64;
+        assert_eq!(text["counted"], serde_json::json!({ "after": null, "rows": rows }), "each row is counted once");
         for walker in &self.walkers {
             assert!(walker.owes.is_empty(), "the {} feed has not returned {:?}", walker.feed, walker.owes);
         }
@@ -494,5 +497,6 @@ fn gaps_below_the_settled_id_are_looked_at_again() {
 #[test]
 fn positions_are_told_apart() {
     assert!(insert::Cursor::read(&Position::new("nonsense")).is_none());
-    assert_eq!(insert::Cursor::starting_at(Some(RowId(5))).position().as_str(), r#"{"after":"4"}"#);
+    let begin = insert::Cursor::starting_at(Some(RowId(5))).position();
+    assert!(begin.as_str().starts_with(r#"{"after":"4""#), "{}", begin.as_str());
 }

@@ -26,6 +26,8 @@ pub(super) struct Live {
     pub(super) tick: Option<Tick>,
     /// Whether the database shows its open transactions.
     pub(super) told: bool,
+    /// The database's now (UTC) of the look that was begun last, and when that was.
+    pub(super) now: Option<(NaiveDateTime, Duration)>,
     /// Rows without a time, when last counted.
     pub(super) nulls: Option<u64>,
     /// Seconds by which the latest time lay in the future, when last asked.

@@ -1,6 +1,7 @@
 //! The state of one process: an SQLite database and a lock file in the state folder.
 
 mod check;
+mod coverage;
 mod history;
 mod lock;
 mod open;

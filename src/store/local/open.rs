@@ -11,12 +11,12 @@ use sqlx::{ConnectOptions, Connection, Executor};
 
 use super::check::{classify, engine, migrate, owner, refuse_foreign, sound};
 use super::writer::{Write, Writer, Wrote};
-use super::{Lock, history, outbox, scan};
+use super::{Lock, coverage, history, outbox, scan};
 use crate::base::clock::UnixMs;
-use crate::model::{Delivery, DeliveryId, DestinationName, Feed, TaskName};
+use crate::model::{Delivery, DeliveryId, DestinationName, Feed, RowId, TaskName};
 use crate::store::{
-    ClaimRequest, Committed, Cursor, LaneCount, Prepared, ScanCommit, Settlement, Store, StoreError,
-    StoreErrorKind, Totals, Work,
+    ClaimRequest, Committed, Covered, Cursor, LaneCount, Prepared, ScanCommit, Settlement, Standing, Store,
+    StoreError, StoreErrorKind, Totals, Work,
 };
 
 /// The state of one process.
@@ -199,6 +199,19 @@ impl Store for LocalStore {
 
     async fn counts(&self) -> Result<Vec<LaneCount>, StoreError> {
         history::counts(&self.readers).await.map_err(|e| self.read_error(e))
+    }
+
+    async fn coverage(&self) -> Result<Vec<Covered>, StoreError> {
+        coverage::coverage(&self.readers).await.map_err(|e| self.read_error(e))
+    }
+
+    async fn standing(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+        from: Option<RowId>,
+    ) -> Result<Standing, StoreError> {
+        coverage::standing(&self.readers, task, destination, from).await.map_err(|e| self.read_error(e))
     }
 
     async fn totals(&self) -> Result<Totals, StoreError> {

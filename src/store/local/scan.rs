@@ -5,6 +5,7 @@ use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqlitePool};
 
 use crate::model::{DestinationName, Feed, Finding, Position, RowId, State, TaskName};
+use super::coverage;
 use crate::store::{Committed, Cursor, ScanCommit};
 
 pub(super) async fn cursors(pool: &SqlitePool) -> Result<Vec<Cursor>, sqlx::Error> {
@@ -36,9 +37,9 @@ pub(super) async fn forget(
     sqlx::query("DELETE FROM cursor WHERE task = ?1 AND (?2 IS NULL OR feed = ?2)")
         .bind(task.as_str())
         .bind(feed.map(Feed::as_str))
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
-    Ok(())
+    coverage::forget(connection, task, feed).await
 }
 
 pub(super) async fn commit(
@@ -81,6 +82,7 @@ pub(super) async fn commit(
         .execute(&mut *connection)
         .await?;
     }
+    coverage::save(connection, commit).await?;
     Ok(counts)
 }
 
@@ -94,7 +96,7 @@ pub(super) const OPEN: &str =
     "SELECT seq, state, fingerprint, row_id, claimed_until IS NOT NULL, found FROM delivery
     WHERE task = ?1 AND destination = ?2 AND key = ?3 AND ended_at IS NULL";
 
-pub(super) const LAST: &str = "SELECT state, fingerprint, id, claims FROM delivery
+pub(super) const LAST: &str = "SELECT state, fingerprint, id, claims, seq FROM delivery
     WHERE task = ?1 AND destination = ?2 AND key = ?3 AND ended_at IS NOT NULL ORDER BY seq DESC LIMIT 1";
 
 /// Revisions of a key go on where the last delivery ended, and never below those of deliveries that were deleted: a
@@ -135,6 +137,9 @@ async fn record(
                 .await?;
         }
         return Ok(if said || (known && found.is_none()) { Recorded::Known } else { Recorded::Changed });
+    }
+    if dead {
+        coverage::met(connection, seq, true, commit.now).await?;
     }
     if known {
         // Writing "seen again" for each of a million open rows at each look would cost more than it tells.
@@ -186,7 +191,11 @@ async fn begin(
     if let Some(last) = of_key(LAST, finding).fetch_optional(&mut *connection).await? {
         // What was handed over or closed by a person is not said again; what was healed and differs anew is.
         let remembers = matches!(State::parse(last.try_get(0)?), Some(State::Delivered | State::Closed));
-        if remembers && last.try_get::<Vec<u8>, _>(1)? == finding.fingerprint {
+        let known = remembers && last.try_get::<Vec<u8>, _>(1)? == finding.fingerprint;
+        if remembers {
+            coverage::met(connection, last.try_get(4)?, known, commit.now).await?;
+        }
+        if known {
             return Ok(Recorded::Known);
         }
         // A receiver tells a late older version by the revision of one delivery, so a key keeps its id; and claims

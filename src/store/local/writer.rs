@@ -277,6 +277,8 @@ mod tests {
                 start_id: None,
             }],
             findings: Vec::new(),
+            covered: None,
+            seen: None,
             due: 0,
             now: 0,
         };

@@ -89,7 +89,8 @@ pub fn cursor(position: &str) -> Cursor {
 }
 
 pub fn found(now: i64, findings: impl IntoIterator<Item = Finding>) -> ScanCommit {
-    ScanCommit { run: run_id(), cursors: Vec::new(), findings: findings.into_iter().collect(), due: now, now }
+    let findings = findings.into_iter().collect();
+    ScanCommit { run: run_id(), cursors: Vec::new(), findings, covered: None, seen: None, due: now, now }
 }
 
 pub fn request(now: i64) -> ClaimRequest {

@@ -1,0 +1,60 @@
+//! What came of a read becomes durable.
+
+use std::sync::PoisonError;
+
+use tracing::info;
+
+use super::Manager;
+use crate::base::clock::UnixMs;
+use crate::engine::Ticket;
+use crate::model::{Counts, DestinationName, Finding};
+use crate::outbox::first_look;
+use crate::store::{Covered, Cursor, Facts, ScanCommit, Seen};
+
+/// What one read gave at one destination.
+pub(super) struct Step<'a> {
+    pub(super) name: &'a DestinationName,
+    pub(super) cursors: Vec<Cursor>,
+    pub(super) findings: Vec<Finding>,
+    pub(super) counts: Counts,
+    /// `None`: no look was made.
+    pub(super) facts: Option<Facts>,
+    pub(super) seen: Seen,
+    pub(super) now: UnixMs,
+}
+
+impl Manager {
+    /// Commits cursors together with what was found on the way and what that covers; `false`: nothing moved.
+    pub(super) async fn make_durable(&self, ticket: &Ticket, destination: usize, step: Step<'_>) -> bool {
+        let Step { name, cursors, findings, counts: c, facts, seen, now } = step;
+        let suspects = &self.wakes[ticket.task][destination];
+        let waits = || suspects.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = first_look(findings.len(), waits().usual(now), now);
+        let task = &self.places.tasks[ticket.task].config.name;
+        let covered = facts.map(|facts| Covered {
+            task: task.clone(),
+            destination: name.clone(),
+            feed: ticket.feed,
+            looks: c,
+            looked_at: now,
+            facts,
+        });
+        let commit = ScanCommit { run: ticket.run, due, cursors, findings, covered, seen: Some(seen), now };
+        let committed = match self.store.commit_scan(commit).await {
+            Ok(committed) => committed,
+            Err(e) => {
+                self.status.store_failed(&e);
+                return false;
+            }
+        };
+        self.status.store_works();
+        if committed.opened + committed.changed > 0 {
+            waits().found(usize::try_from(committed.opened).unwrap_or(usize::MAX), now);
+            suspects.wake.notify_one();
+            info!(%task, destination = %name, feed = %ticket.feed, opened = committed.opened,
+                changed = committed.changed, known = committed.known, missing = c.missing, differs = c.differs,
+                extra = c.extra, ambiguous = c.ambiguous, rows = c.rows, run = %ticket.run, "differences found");
+        }
+        true
+    }
+}

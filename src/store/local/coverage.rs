@@ -1,0 +1,381 @@
+//! What was looked at. Written in the transaction that moves the cursors; the rows of one batch cost nothing here as
+//! long as nothing is known against any row of their destination.
+
+use std::sync::LazyLock;
+
+use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
+use sqlx::{AssertSqlSafe, Row};
+
+use super::rows::ForRows;
+use crate::base::clock::UnixMs;
+use crate::model::{Counts, DeliveryKind, DestinationName, Feed, RowId, State, TaskName, Unfit};
+use crate::store::{Counted, Covered, Facts, Pass, ScanCommit, Seen, Standing, Stands};
+
+/// Rows kept at most of one destination that cannot be compared.
+const MOST: i64 = 100_000;
+
+/// The first version of the schema that knows of coverage.
+const SINCE: i64 = 3;
+
+const COUNTS: [&str; 10] = [
+    "rows", "same", "missing", "differs", "ambiguous", "extra", "not_comparable", "null_key", "undecided",
+    "too_large",
+];
+
+const FACTS: [&str; 13] = [
+    "looked_at", "caught_up", "settled", "settled_at", "told", "forgets", "uncovered", "uncovered_more", "ahead_s",
+    "counted", "counted_after", "counted_upto", "unsettled",
+];
+
+static SAVE: LazyLock<String> = LazyLock::new(|| {
+    let columns: Vec<&str> = COUNTS.iter().chain(&FACTS).copied().collect();
+    let marks = vec!["?"; columns.len() + 3].join(", ");
+    let counts = COUNTS.iter().map(|c| format!("{c} = {c} + excluded.{c}"));
+    let facts = FACTS.iter().map(|c| match *c {
+        // Asked for now and then only; and what was settled stays so.
+        "uncovered" | "ahead_s" | "settled_at" => format!("{c} = coalesce(excluded.{c}, {c})"),
+        "uncovered_more" => format!("{c} = CASE WHEN excluded.uncovered IS NULL THEN {c} ELSE excluded.{c} END"),
+        _ => format!("{c} = excluded.{c}"),
+    });
+    format!(
+        "INSERT INTO coverage (task, destination, feed, {}) VALUES ({marks}) ON CONFLICT DO UPDATE SET {}",
+        columns.join(", "),
+        counts.chain(facts).collect::<Vec<_>>().join(", ")
+    )
+});
+
+/// Whether anything is known against any row of a destination.
+pub(super) const ANY: &str = "SELECT EXISTS (SELECT 1 FROM unfit WHERE task = ?1 AND destination = ?2),
+    EXISTS (SELECT 1 FROM delivery INDEXED BY delivery_left WHERE task = ?1 AND destination = ?2
+            AND past = 0 AND state IN ('dead', 'delivered', 'closed'))";
+
+pub(super) static FIT: LazyLock<ForRows> = LazyLock::new(|| {
+    ForRows::new(
+        &["of_task", "of_destination", "of_row", "read_at"],
+        "DELETE FROM unfit WHERE (task, destination, row) IN (SELECT of_task, of_destination, of_row FROM v)
+             AND at <= (SELECT read_at FROM v LIMIT 1)",
+    )
+});
+
+pub(super) static PAST: LazyLock<ForRows> = LazyLock::new(|| {
+    ForRows::new(
+        &["of_task", "of_destination", "of_row", "read_at"],
+        "UPDATE delivery SET past = 1 FROM v
+         WHERE task = of_task AND destination = of_destination AND row_id = of_row AND past = 0
+             AND state IN ('dead', 'delivered', 'closed') AND seen_at <= read_at AND coalesce(ended_at, 0) <= read_at",
+    )
+});
+
+static UNFIT: LazyLock<ForRows> = LazyLock::new(|| {
+    ForRows::new(
+        &["of_task", "of_destination", "of_row", "of_key", "of_why", "read_at"],
+        "INSERT INTO unfit (task, destination, row, key, why, at)
+         SELECT of_task, of_destination, of_row, of_key, of_why, read_at FROM v WHERE true
+         ON CONFLICT DO UPDATE SET key = excluded.key, why = excluded.why, at = max(at, excluded.at)",
+    )
+});
+
+/// What stands: `?3` is the first row that counts.
+pub(super) const OPEN: &str = "SELECT state, kind, count(*), min(found_at) FROM delivery
+    WHERE task = ?1 AND destination = ?2 AND ended_at IS NULL AND (past = 0 OR state <> 'dead')
+        AND (kind = 3 OR ?3 IS NULL OR CAST(row_id AS INTEGER) >= ?3)
+    GROUP BY state, kind";
+
+pub(super) const LEFT: &str = "SELECT state, kind, count(*), min(found_at) FROM delivery INDEXED BY delivery_left
+    WHERE task = ?1 AND destination = ?2 AND past = 0 AND state IN ('dead', 'delivered', 'closed')
+        AND state <> 'dead' AND (kind = 3 OR ?3 IS NULL OR CAST(row_id AS INTEGER) >= ?3)
+    GROUP BY state, kind";
+
+/// A row for whose key a delivery of another kind is open is counted there; several rows of a key stand as long as
+/// their delivery was not seen to heal.
+const UNFIT_BY_REASON: &str = "SELECT why, count(*) FROM unfit AS u
+    WHERE task = ?1 AND destination = ?2 AND (?3 IS NULL OR row >= ?3)
+        AND NOT EXISTS (SELECT 1 FROM delivery AS d WHERE d.task = u.task AND d.destination = u.destination
+            AND d.key = u.key AND d.ended_at IS NULL AND d.kind <> 9)
+        AND NOT (why = 'ambiguous' AND EXISTS (SELECT 1 FROM delivery AS d
+            WHERE d.task = u.task AND d.destination = u.destination AND d.key = u.key AND d.ended_at >= u.at
+                AND d.state = 'healed'))
+    GROUP BY why";
+
+/// Ids in their own order as bytes.
+fn row_bytes(row: RowId) -> [u8; 16] {
+    ((row.0 as u128) ^ (1 << 127)).to_be_bytes()
+}
+
+pub(super) async fn save(connection: &mut SqliteConnection, commit: &ScanCommit) -> Result<(), sqlx::Error> {
+    if let Some(covered) = &commit.covered {
+        let (c, f) = (covered.looks, &covered.facts);
+        let mut query = sqlx::query(SAVE.as_str())
+            .bind(covered.task.as_str())
+            .bind(covered.destination.as_str())
+            .bind(covered.feed.as_str());
+        let counts = [
+            c.rows, c.same, c.missing, c.differs, c.ambiguous, c.extra, c.not_comparable, c.null_key,
+            c.undecided, c.too_large,
+        ];
+        for count in counts {
+            query = query.bind(int(count));
+        }
+        query
+            .bind(covered.looked_at)
+            .bind(f.caught_up)
+            .bind(f.settled.as_deref())
+            .bind(f.settled_at)
+            .bind(f.told)
+            .bind(f.forgets)
+            .bind(f.uncovered.map(int))
+            .bind(f.uncovered_more)
+            .bind(f.ahead_s.map(int))
+            .bind(f.counted.map(|counted| int(counted.rows)))
+            .bind(f.counted.and_then(|counted| counted.after).map(|id| id.to_string()))
+            .bind(f.counted.and_then(|counted| counted.upto).map(|id| id.to_string()))
+            .bind(int(f.unsettled))
+            .execute(&mut *connection)
+            .await?;
+        if let Some(seen) = &commit.seen {
+            see(connection, &covered.task, &covered.destination, seen).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn see(
+    connection: &mut SqliteConnection,
+    task: &TaskName,
+    destination: &DestinationName,
+    seen: &Seen,
+) -> Result<(), sqlx::Error> {
+    let any = sqlx::query(ANY).bind(task.as_str()).bind(destination.as_str()).fetch_one(&mut *connection).await?;
+    if any.try_get(0)? {
+        for (text, piece) in FIT.pieces(&seen.agreed) {
+            let mut query = sqlx::query(text);
+            for row in piece {
+                query = query.bind(task.as_str()).bind(destination.as_str());
+                query = query.bind(row_bytes(*row).to_vec()).bind(seen.at);
+            }
+            query.execute(&mut *connection).await?;
+        }
+    }
+    if any.try_get(1)? {
+        for (text, piece) in PAST.pieces(&seen.agreed) {
+            let mut query = sqlx::query(text);
+            for row in piece {
+                query = query.bind(task.as_str()).bind(destination.as_str()).bind(row.to_string()).bind(seen.at);
+            }
+            query.execute(&mut *connection).await?;
+        }
+    }
+    if !seen.unfit.is_empty() && kept(connection, task, destination).await? < MOST {
+        for (text, piece) in UNFIT.pieces(&seen.unfit) {
+            let mut query = sqlx::query(text);
+            for (row, key, why) in piece {
+                query = query.bind(task.as_str()).bind(destination.as_str()).bind(row_bytes(*row).to_vec());
+                query = query.bind(key.as_ref().map(|key| key.as_bytes().to_vec())).bind(why.as_str()).bind(seen.at);
+            }
+            query.execute(&mut *connection).await?;
+        }
+    }
+    match seen.passed {
+        Some(pass) => leave(connection, task, destination, pass).await,
+        None => Ok(()),
+    }
+}
+
+async fn kept(
+    connection: &mut SqliteConnection,
+    task: &TaskName,
+    destination: &DestinationName,
+) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("SELECT count(*) FROM unfit WHERE task = ?1 AND destination = ?2")
+        .bind(task.as_str())
+        .bind(destination.as_str())
+        .fetch_one(connection)
+        .await
+}
+
+/// What a complete pass has not met is not there any more.
+async fn leave(
+    connection: &mut SqliteConnection,
+    task: &TaskName,
+    destination: &DestinationName,
+    pass: Pass,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE delivery SET past = 1 WHERE task = ?1 AND destination = ?2 AND past = 0
+             AND state IN ('dead', 'delivered', 'closed') AND seen_at < ?3 AND coalesce(ended_at, 0) < ?3
+             AND (kind = 3) = ?4 AND (?4 OR ?5 IS NULL OR CAST(row_id AS INTEGER) >= ?5)",
+    )
+    .bind(task.as_str())
+    .bind(destination.as_str())
+    .bind(pass.began.saturating_sub(AGAIN))
+    .bind(pass.extra)
+    .bind(pass.from.map(saturated))
+    .execute(&mut *connection)
+    .await?;
+    if !pass.extra {
+        sqlx::query("DELETE FROM unfit WHERE task = ?1 AND destination = ?2 AND at < ?3 AND (?4 IS NULL OR row >= ?4)")
+            .bind(task.as_str())
+            .bind(destination.as_str())
+            .bind(pass.began)
+            .bind(pass.from.map(|from| row_bytes(from).to_vec()))
+            .execute(connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Within so many milliseconds it is not written again that a row was met.
+const AGAIN: i64 = 5000;
+
+/// A row was found to differ for which a delivery stands that nobody works on any more: it stands for that again, or, if
+/// another one was opened, no longer.
+pub(super) async fn met(
+    connection: &mut SqliteConnection,
+    seq: i64,
+    stands: bool,
+    now: UnixMs,
+) -> Result<(), sqlx::Error> {
+    let text = "UPDATE delivery SET past = NOT ?2, seen_at = max(seen_at, ?3)
+        WHERE seq = ?1 AND (past = ?2 OR seen_at < ?4)";
+    sqlx::query(text)
+        .bind(seq)
+        .bind(stands)
+        .bind(now)
+        .bind(now.saturating_sub(AGAIN))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn forget(
+    connection: &mut SqliteConnection,
+    task: &TaskName,
+    feed: Option<Feed>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM coverage WHERE task = ?1 AND (?2 IS NULL OR feed = ?2)")
+        .bind(task.as_str())
+        .bind(feed.map(Feed::as_str))
+        .execute(&mut *connection)
+        .await?;
+    if feed.is_none() {
+        sqlx::query("DELETE FROM unfit WHERE task = ?1").bind(task.as_str()).execute(connection).await?;
+    }
+    Ok(())
+}
+
+/// Whether the state has been used by a version that counts.
+async fn is_counted(pool: &SqlitePool) -> Result<bool, sqlx::Error> {
+    Ok(sqlx::query_scalar::<_, i64>("PRAGMA user_version").fetch_one(pool).await? >= SINCE)
+}
+
+pub(super) async fn coverage(pool: &SqlitePool) -> Result<Vec<Covered>, sqlx::Error> {
+    if !is_counted(pool).await? {
+        return Ok(Vec::new());
+    }
+    let columns: Vec<&str> = COUNTS.iter().chain(&FACTS).copied().collect();
+    let text = format!("SELECT task, destination, feed, {} FROM coverage", columns.join(", "));
+    let rows = sqlx::query(AssertSqlSafe(text)).fetch_all(pool).await?;
+    let mut all = Vec::with_capacity(rows.len());
+    for row in rows {
+        all.extend(decode(&row)?);
+    }
+    Ok(all)
+}
+
+fn decode(row: &SqliteRow) -> Result<Option<Covered>, sqlx::Error> {
+    let Some(feed) = Feed::parse(row.try_get("feed")?) else { return Ok(None) };
+    let count = |name: &str| Ok::<_, sqlx::Error>(row.try_get::<i64, _>(name)?.unsigned_abs());
+    let maybe = |name: &str| Ok::<_, sqlx::Error>(row.try_get::<Option<i64>, _>(name)?.map(i64::unsigned_abs));
+    let id = |name: &str| {
+        let id: Option<String> = row.try_get(name)?;
+        Ok::<_, sqlx::Error>(id.and_then(|id| id.parse().ok()).map(RowId))
+    };
+    let (after, upto) = (id("counted_after")?, id("counted_upto")?);
+    Ok(Some(Covered {
+        task: TaskName::new(row.try_get::<String, _>("task")?),
+        destination: DestinationName::new(row.try_get::<String, _>("destination")?),
+        feed,
+        looks: Counts {
+            rows: count("rows")?,
+            same: count("same")?,
+            missing: count("missing")?,
+            differs: count("differs")?,
+            ambiguous: count("ambiguous")?,
+            extra: count("extra")?,
+            not_comparable: count("not_comparable")?,
+            null_key: count("null_key")?,
+            undecided: count("undecided")?,
+            too_large: count("too_large")?,
+        },
+        looked_at: row.try_get("looked_at")?,
+        facts: Facts {
+            caught_up: row.try_get("caught_up")?,
+            settled: row.try_get("settled")?,
+            settled_at: row.try_get("settled_at")?,
+            told: row.try_get("told")?,
+            forgets: row.try_get("forgets")?,
+            uncovered: maybe("uncovered")?,
+            uncovered_more: row.try_get("uncovered_more")?,
+            ahead_s: maybe("ahead_s")?,
+            counted: maybe("counted")?.map(|rows| Counted { after, upto, rows }),
+            unsettled: count("unsettled")?,
+        },
+    }))
+}
+
+pub(super) async fn standing(
+    pool: &SqlitePool,
+    task: &TaskName,
+    destination: &DestinationName,
+    from: Option<RowId>,
+) -> Result<Standing, sqlx::Error> {
+    let mut standing = Standing::default();
+    if !is_counted(pool).await? {
+        return Ok(standing);
+    }
+    for text in [OPEN, LEFT] {
+        let rows = sqlx::query(text)
+            .bind(task.as_str())
+            .bind(destination.as_str())
+            .bind(from.map(saturated))
+            .fetch_all(pool)
+            .await?;
+        for row in rows {
+            let (state, kind) = (State::parse(row.try_get(0)?), DeliveryKind::from_number(row.try_get(1)?));
+            let (Some(state), Some(kind)) = (state, kind) else { continue };
+            let count = row.try_get::<i64, _>(2)?.unsigned_abs();
+            standing.deliveries.push(Stands { state, kind, count, oldest: row.try_get(3)? });
+        }
+    }
+    let rows = sqlx::query(UNFIT_BY_REASON)
+        .bind(task.as_str())
+        .bind(destination.as_str())
+        .bind(from.map(|from| row_bytes(from).to_vec()))
+        .fetch_all(pool)
+        .await?;
+    for row in rows {
+        let Some(why) = Unfit::parse(row.try_get(0)?) else { continue };
+        standing.unfit.push((why, row.try_get::<i64, _>(1)?.unsigned_abs()));
+    }
+    standing.unfit_more = standing.unfit.iter().map(|(_, count)| count).sum::<u64>() >= MOST.unsigned_abs();
+    Ok(standing)
+}
+
+fn saturated(id: RowId) -> i64 {
+    i64::try_from(id.0).unwrap_or(if id.0 < 0 { i64::MIN } else { i64::MAX })
+}
+
+fn int(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_keep_their_order_as_bytes() {
+        let ids = [i128::from(i64::MIN), -1, 0, 1, 255, 256, i128::from(u64::MAX)];
+        assert!(ids.windows(2).all(|pair| row_bytes(RowId(pair[0])) < row_bytes(RowId(pair[1]))));
+    }
+}
