@@ -31,7 +31,7 @@ mod task;
 mod zone;
 
 pub use column::{ColumnConfig, ColumnPolicy, Tolerance, Trim};
-pub(crate) use duration::{parse as parse_duration, show as show_duration};
+pub(crate) use duration::parse as parse_duration;
 pub(crate) use env::UNSET;
 pub use explain::explain;
 pub use load::{Loaded, load, load_names, parse};

@@ -17,9 +17,7 @@ pub(super) fn facts(coverage: &Coverage, caught_up: bool, now: UnixMs) -> Facts 
         uncovered: coverage.uncovered,
         uncovered_more: coverage.uncovered_more,
         ahead_s: coverage.ahead.map(|ahead| ahead.as_secs()),
-        counted: coverage
-            .counted
-            .map(|source::Counted { after, upto, rows }| Counted { after, upto, rows }),
+        counted: coverage.counted.map(|source::Counted { after, upto, rows }| Counted { after, upto, rows }),
         unsettled: coverage.unsettled,
     }
 }

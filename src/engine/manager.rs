@@ -1,8 +1,8 @@
 //! The manager: plans looks, hands out tickets, and makes what came of them durable. The only writer of cursors.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, mpsc};
@@ -12,8 +12,8 @@ mod durable;
 mod slow;
 
 use super::callback::{Callback, Wakes};
-use super::progress::{FeedState, LaneState};
 use super::covered::{facts, seen};
+use super::progress::{FeedState, LaneState};
 use super::ticket::Scanned;
 use super::walks::Walks;
 use super::{Outcome, Places, StatusBoard, Stop, Ticket};

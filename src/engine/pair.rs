@@ -14,8 +14,8 @@ use crate::config::{DestinationConfig, Rule, SourceConfig};
 use crate::destination::Destination;
 use crate::diff::{ColumnRule, KeyForm, compare, digest, is_too_large};
 use crate::model::{
-    Class, Counts, DeliveryKind, DestinationName, Finding, Key, Row, RowId, SourceRow, TaskName, Unfit, Value,
-    Verdict,
+    Class, Counts, DeliveryKind, DestinationName, Finding, Key, Row, RowId, SourceRow, TaskName, Unfit,
+    Value, Verdict,
 };
 use crate::outbox::{Watch, Witness};
 use crate::source::Source;

@@ -172,7 +172,19 @@ impl Scanner {
             let read = ReadCost { rows, bytes: 0, took, more };
             let coverage = Coverage::default();
             let met = Vec::new();
-            return Ok(Scanned { identity, next, more, findings, agreed, unfit, counts, met, coverage, read, took });
+            return Ok(Scanned {
+                identity,
+                next,
+                more,
+                findings,
+                agreed,
+                unfit,
+                counts,
+                met,
+                coverage,
+                read,
+                took,
+            });
         }
         let Compared { findings, counts, agreed, unfit } =
             pair.compare(&task.config.name, name, &read.batch.rows, || self.clock.now()).await?;

@@ -10,6 +10,7 @@ use tracing::{info, warn};
 
 use super::Stop;
 use super::guard::Guard;
+use super::hot;
 use super::look::watch;
 use super::places::TaskPlaces;
 use super::status::StatusBoard;
@@ -17,7 +18,7 @@ use crate::base::chain::chain;
 use crate::base::clock::{Clock, ClockSteps, UnixMs, ms};
 use crate::model::{Delivery, State};
 use crate::notify::{Alert, What};
-use crate::outbox::{Learner, Policy};
+use crate::outbox::{Hot, Learner, Policy};
 use crate::store::{ClaimRequest, Settlement, Store, StoreError, Work};
 
 /// A claim outlives its look.
@@ -53,6 +54,8 @@ pub(super) struct Watcher {
     pub(super) alerts: mpsc::Sender<Alert>,
     /// Whether it was said that copies no longer follow.
     pub(super) stopped: Arc<AtomicBool>,
+    /// Rows that never stand still.
+    pub(super) hot: Arc<Mutex<Hot>>,
     /// Something is to be looked at.
     pub(super) wake: Arc<Notify>,
     /// Something is to be called.
@@ -71,6 +74,7 @@ impl Watcher {
 
     async fn watch(&self) {
         let mut kept = self.recall().await;
+        let mut hot_kept = self.recall_hot().await;
         let mut kept_at = Instant::now();
         let mut steps = ClockSteps::new(&self.clock);
         let mut since = UnixMs::MIN;
@@ -89,6 +93,7 @@ impl Watcher {
             };
             if kept_at.elapsed() >= KEEP {
                 self.keep(&mut kept).await;
+                self.keep_hot(&mut hot_kept).await;
                 kept_at = Instant::now();
             }
             let pause = pause.min(KEEP);
@@ -122,6 +127,7 @@ impl Watcher {
             }));
         }
         let claims: Vec<_> = claimed.iter().map(|d| (d.id, d.claim)).collect();
+        let found = hot::found(&claimed);
         match self.look(claimed, since).await {
             Ok(settled) => {
                 let confirmed = settled.iter().filter(|s| s.to.state == State::Main).count();
@@ -136,6 +142,7 @@ impl Watcher {
                     return Err(e);
                 }
                 settled.iter().for_each(|s| self.tell(s));
+                self.see_hot(&found, &settled);
                 self.alert(&settled);
                 self.calls.notify_one();
                 Ok(Duration::ZERO)
@@ -222,7 +229,7 @@ impl Watcher {
         }
     }
 
-    fn tell_people(&self, what: What, count: u64) {
+    pub(super) fn tell_people(&self, what: What, count: u64) {
         let (task, destination) = (self.guard.task.clone(), self.guard.destination.clone());
         // A full queue already tells people about this lane.
         let _ = self.alerts.try_send(Alert { task, destination, count, what });

@@ -171,7 +171,8 @@ impl Walk {
     #[must_use]
     pub fn met(&self, counts: Counts, rows: &[RowId], base: Option<&Base>, since: UnixMs) -> Self {
         let mut pass = self.under(since);
-        let picture = pass.picture.get_or_insert_with(|| Picture { base: base.cloned(), ..Picture::default() });
+        let picture =
+            pass.picture.get_or_insert_with(|| Picture { base: base.cloned(), ..Picture::default() });
         picture.counts.add(counts);
         picture.below += picture.base.as_ref().map_or(0, |base| base.holds(rows));
         Self { pass: Some(pass), ..self.clone() }

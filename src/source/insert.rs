@@ -171,13 +171,17 @@ mod tests {
         }
         // What earlier versions wrote.
         let old = Cursor::read(&Position::new(r#"{"after":"7","seen":"AgI"}"#)).unwrap();
-        assert_eq!((old.settled, old.counted), (Some(7), Counted { after: Some(RowId(7)), ..Counted::default() }));
+        assert_eq!(
+            (old.settled, old.counted),
+            (Some(7), Counted { after: Some(RowId(7)), ..Counted::default() })
+        );
     }
 
     #[test]
     fn the_earlier_of_two_positions_forgets_rather_than_skips() {
         let counted = |rows| Counted { rows, ..Counted::default() };
-        let at = |id: i128| Cursor::after(Some(id), counted(id.unsigned_abs() as u64), Gaps::default()).position();
+        let at =
+            |id: i128| Cursor::after(Some(id), counted(id.unsigned_abs() as u64), Gaps::default()).position();
         assert_eq!(earlier(&at(5), &at(7)).as_str(), at(5).as_str());
         assert_eq!(earlier(&at(7), &at(5)).as_str(), at(5).as_str());
         let begin = Cursor::starting_at(None).position();

@@ -44,7 +44,8 @@ pub(super) fn sentence(r: &Report, blocked: bool, now: UnixMs) -> String {
 
 fn settled(f: &FeedReport, what: &str, now: UnixMs) -> Option<String> {
     let settled = f.settled.as_deref()?;
-    let settled = settled.strip_prefix("id ").map_or_else(|| settled.to_owned(), |id| format!("id {}", grouped(id)));
+    let settled =
+        settled.strip_prefix("id ").map_or_else(|| settled.to_owned(), |id| format!("id {}", grouped(id)));
     let ago = f.settled_at.map(|at| format!(", {} ago", age(at, now))).unwrap_or_default();
     Some(format!("{what}settled to {settled}{ago}"))
 }
@@ -55,33 +56,35 @@ pub(super) fn lines(r: &Report, now: UnixMs) -> Vec<String> {
     let old = |group: &Group| format!("oldest {}", age(group.oldest, now));
     for (why, count) in &r.unfit {
         let at_least = if r.at_most { "at least " } else { "" };
-        let (rows, verb) = (of_rows(*count), if *count == 1 { "has" } else { "have" });
-        lines.push(match *why {
-            "null_key" => format!("{at_least}{rows} {verb} no key (NULL) and cannot be compared"),
-            "undecided" => format!("`deletedWhen` cannot be worked out for {at_least}{rows}"),
-            "inexpressible" => format!("{at_least}{rows} {verb} a key that the copy's column cannot hold"),
-            "too_large" => format!("{at_least}{rows} cannot be compared: too large (64 MiB)"),
-            _ => format!("{at_least}{rows}: several rows of one key (ambiguous), not called back"),
-        });
+        let what = match *why {
+            "null_key" => "without a key (NULL), not comparable",
+            "undecided" => "for which `deletedWhen` cannot be worked out, not comparable",
+            "inexpressible" => "whose key the copy's column cannot hold, not comparable",
+            "too_large" => "too large to be compared (64 MiB)",
+            _ => "of keys that several rows carry (ambiguous), not called back",
+        };
+        lines.push(format!("{at_least}{} {what}", of_rows(*count)));
     }
     let states = [
-        ("dead", "wait for a person (dead) and have not been seen to agree"),
-        ("delivered", "were handed over and have not been seen to agree since"),
-        ("closed", "were closed by a person and have not been seen to agree since"),
+        ("slow", "refused in all quick tries (slow), tried again every now and then"),
+        ("dead", "left to a person (dead), not seen to agree since"),
+        ("delivered", "handed over, not seen to agree since"),
+        ("closed", "closed by a person, not seen to agree since"),
     ];
     for (state, words) in states {
         if let Some(group) = r.deliveries.get(state) {
             lines.push(format!("{} {words}, {}", of_rows(group.count), old(group)));
         }
     }
-    if let Some(slow) = r.deliveries.get("slow") {
-        lines.push(format!("{} failed all quick tries and wait as slow, {}", of_rows(slow.count), old(slow)));
-    }
     if r.extra > 0 {
-        lines.push(format!("{} only the copy has are among these", of_rows(r.extra)));
+        lines.push(format!("{} that only the copy has", of_rows(r.extra)));
     }
     if let Some(hot) = &r.hot {
-        lines.push(format!("{} keep moving while their copy follows (hot), {}", of_rows(hot.count), old(hot)));
+        lines.push(format!(
+            "{} that never stand still while their copy follows (hot), {}",
+            of_rows(hot.count),
+            old(hot)
+        ));
     }
     let quick = || ["insert", "update"].iter().filter_map(|feed| r.feeds.get(feed));
     if quick().any(|feed| !feed.told) {
@@ -95,14 +98,15 @@ pub(super) fn lines(r: &Report, now: UnixMs) -> Vec<String> {
         match update.uncovered {
             Some(count) if count > 0 => {
                 let count = if update.uncovered_more { count - 1 } else { count };
-                let verb = if count == 1 { "has" } else { "have" };
-                lines.push(format!("{more}{} {verb} no update time: left to the sweep", of_rows(count)));
+                lines.push(format!("{more}{} without an update time, left to the sweep", of_rows(count)));
             }
             _ => {}
         }
         if let Some(ahead) = update.ahead_s.filter(|ahead| *ahead > 0) {
             let ahead = span(i64::try_from(ahead).unwrap_or(i64::MAX));
-            lines.push(format!("the latest update time lies {ahead} in the future: such rows are read when it has come"));
+            lines.push(format!(
+                "the latest update time lies {ahead} in the future: such rows are read when it has come"
+            ));
         }
     }
     if quick().any(|feed| feed.forgets) {
@@ -180,7 +184,8 @@ mod tests {
             feeds: [("insert", insert)].into(),
             ..Report::default()
         };
-        let expected = "1 204 551 of 1 204 553 rows agree · 2 waiting, oldest 14 s · settled to id 1 204 560, 3 s ago";
+        let expected =
+            "1 204 551 of 1 204 553 rows agree · 2 waiting, oldest 14 s · settled to id 1 204 560, 3 s ago";
         assert_eq!(sentence(&report, false, 100_000), expected);
         assert_eq!(lines(&report, 100_000), [""; 0]);
     }
@@ -189,7 +194,8 @@ mod tests {
     fn nothing_is_said_of_what_was_not_looked_at() {
         let report = Report::default();
         assert_eq!(sentence(&report, false, 0), "nothing has been looked at yet · nothing waits");
-        let so_far = Report { basis: Basis::SoFar, rows: 5, agree: 4, from: Some("1000".into()), ..Report::default() };
+        let so_far =
+            Report { basis: Basis::SoFar, rows: 5, agree: 4, from: Some("1000".into()), ..Report::default() };
         assert_eq!(
             sentence(&so_far, false, 0),
             "4 of 5 rows from id 1 000 on looked at so far agree · nothing waits"
@@ -218,12 +224,12 @@ mod tests {
             ..Report::default()
         };
         let expected = [
-            "3 rows have no key (NULL) and cannot be compared",
-            "1 row cannot be compared: too large (64 MiB)",
-            "1 row were closed by a person and have not been seen to agree since, oldest 1 min",
-            "2 rows keep moving while their copy follows (hot), oldest 1 min",
+            "3 rows without a key (NULL), not comparable",
+            "1 row too large to be compared (64 MiB)",
+            "1 row closed by a person, not seen to agree since, oldest 1 min",
+            "2 rows that never stand still while their copy follows (hot), oldest 1 min",
             "the source does not show its open transactions: what commits later than `settle` is left to the sweep",
-            "more than 10 000 rows have no update time: left to the sweep",
+            "more than 10 000 rows without an update time, left to the sweep",
             "the latest update time lies 2 h in the future: such rows are read when it has come",
             "more is unsettled than is kept in memory: the oldest part is read again when it settles, not before",
         ];

@@ -90,7 +90,8 @@ impl Manager {
         let passed = walk.last().filter(|_| !scanned.more);
         let (from, extra) = (lane.start_id, ticket.feed == Feed::Extra);
         let seen = seen(&mut scanned, passed.map(|last| Pass { began: last.began, from, extra }), now);
-        let (findings, facts) = (std::mem::take(&mut scanned.findings), facts(&scanned.coverage, !scanned.more, now));
+        let (findings, facts) =
+            (std::mem::take(&mut scanned.findings), facts(&scanned.coverage, !scanned.more, now));
         let step = Step { name: &name, cursors, findings, counts, facts: Some(facts), seen, now };
         let stored = self.make_durable(ticket, destination, step).await;
         let Some(lane) = self.walks.lane(ticket.task, destination, ticket.feed) else { return };

@@ -4,7 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::{Compared, Pair};
 use crate::base::clock::UnixMs;
-use crate::model::{Counts, DeliveryKind, DestinationName, Finding, Key, Position, RowId, TaskName, Value, Verdict};
+use crate::model::{
+    Counts, DeliveryKind, DestinationName, Finding, Key, Position, RowId, TaskName, Value, Verdict,
+};
 use crate::outbox::Watch;
 use crate::sql::{PlaceError, PlaceErrorKind};
 

@@ -137,7 +137,8 @@ impl Live {
         let at = if settled >= self.frontier {
             Some(now)
         } else {
-            self.clean_at.filter(|at| settled >= self.clean && self.behind_at.is_none_or(|behind| behind < *at))
+            self.clean_at
+                .filter(|at| settled >= self.clean && self.behind_at.is_none_or(|behind| behind < *at))
         };
         self.settled_at = self.settled_at.max(at);
     }

@@ -367,7 +367,11 @@ impl History {
         }
         let text: serde_json::Value = serde_json::from_str(self.walkers[0].at.as_str()).unwrap();
         let rows = self.sim.state().rows.len() as u64;
-        assert_eq!(text["counted"], serde_json::json!({ "after": null, "rows": rows }), "each row is counted once");
+        assert_eq!(
+            text["counted"],
+            serde_json::json!({ "after": null, "rows": rows }),
+            "each row is counted once"
+        );
         for walker in &self.walkers {
             assert!(walker.owes.is_empty(), "the {} feed has not returned {:?}", walker.feed, walker.owes);
         }

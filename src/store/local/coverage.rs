@@ -18,13 +18,32 @@ const MOST: i64 = 100_000;
 const SINCE: i64 = 3;
 
 const COUNTS: [&str; 10] = [
-    "rows", "same", "missing", "differs", "ambiguous", "extra", "not_comparable", "null_key", "undecided",
+    "rows",
+    "same",
+    "missing",
+    "differs",
+    "ambiguous",
+    "extra",
+    "not_comparable",
+    "null_key",
+    "undecided",
     "too_large",
 ];
 
 const FACTS: [&str; 13] = [
-    "looked_at", "caught_up", "settled", "settled_at", "told", "forgets", "uncovered", "uncovered_more", "ahead_s",
-    "counted", "counted_after", "counted_upto", "unsettled",
+    "looked_at",
+    "caught_up",
+    "settled",
+    "settled_at",
+    "told",
+    "forgets",
+    "uncovered",
+    "uncovered_more",
+    "ahead_s",
+    "counted",
+    "counted_after",
+    "counted_upto",
+    "unsettled",
 ];
 
 static SAVE: LazyLock<String> = LazyLock::new(|| {
@@ -34,7 +53,9 @@ static SAVE: LazyLock<String> = LazyLock::new(|| {
     let facts = FACTS.iter().map(|c| match *c {
         // Asked for now and then only; and what was settled stays so.
         "uncovered" | "ahead_s" | "settled_at" => format!("{c} = coalesce(excluded.{c}, {c})"),
-        "uncovered_more" => format!("{c} = CASE WHEN excluded.uncovered IS NULL THEN {c} ELSE excluded.{c} END"),
+        "uncovered_more" => {
+            format!("{c} = CASE WHEN excluded.uncovered IS NULL THEN {c} ELSE excluded.{c} END")
+        }
         _ => format!("{c} = excluded.{c}"),
     });
     format!(
@@ -81,7 +102,8 @@ pub(super) const OPEN: &str = "SELECT state, kind, count(*), min(found_at) FROM 
         AND (kind = 3 OR ?3 IS NULL OR CAST(row_id AS INTEGER) >= ?3)
     GROUP BY state, kind";
 
-pub(super) const LEFT: &str = "SELECT state, kind, count(*), min(found_at) FROM delivery INDEXED BY delivery_left
+pub(super) const LEFT: &str =
+    "SELECT state, kind, count(*), min(found_at) FROM delivery INDEXED BY delivery_left
     WHERE task = ?1 AND destination = ?2 AND past = 0 AND state IN ('dead', 'delivered', 'closed')
         AND state <> 'dead' AND (kind = 3 OR ?3 IS NULL OR CAST(row_id AS INTEGER) >= ?3)
     GROUP BY state, kind";
@@ -110,8 +132,16 @@ pub(super) async fn save(connection: &mut SqliteConnection, commit: &ScanCommit)
             .bind(covered.destination.as_str())
             .bind(covered.feed.as_str());
         let counts = [
-            c.rows, c.same, c.missing, c.differs, c.ambiguous, c.extra, c.not_comparable, c.null_key,
-            c.undecided, c.too_large,
+            c.rows,
+            c.same,
+            c.missing,
+            c.differs,
+            c.ambiguous,
+            c.extra,
+            c.not_comparable,
+            c.null_key,
+            c.undecided,
+            c.too_large,
         ];
         for count in counts {
             query = query.bind(int(count));
@@ -145,7 +175,8 @@ async fn see(
     destination: &DestinationName,
     seen: &Seen,
 ) -> Result<(), sqlx::Error> {
-    let any = sqlx::query(ANY).bind(task.as_str()).bind(destination.as_str()).fetch_one(&mut *connection).await?;
+    let any =
+        sqlx::query(ANY).bind(task.as_str()).bind(destination.as_str()).fetch_one(&mut *connection).await?;
     if any.try_get(0)? {
         for (text, piece) in FIT.pieces(&seen.agreed) {
             let mut query = sqlx::query(text);
@@ -160,7 +191,8 @@ async fn see(
         for (text, piece) in PAST.pieces(&seen.agreed) {
             let mut query = sqlx::query(text);
             for row in piece {
-                query = query.bind(task.as_str()).bind(destination.as_str()).bind(row.to_string()).bind(seen.at);
+                query =
+                    query.bind(task.as_str()).bind(destination.as_str()).bind(row.to_string()).bind(seen.at);
             }
             query.execute(&mut *connection).await?;
         }
@@ -170,7 +202,10 @@ async fn see(
             let mut query = sqlx::query(text);
             for (row, key, why) in piece {
                 query = query.bind(task.as_str()).bind(destination.as_str()).bind(row_bytes(*row).to_vec());
-                query = query.bind(key.as_ref().map(|key| key.as_bytes().to_vec())).bind(why.as_str()).bind(seen.at);
+                query = query
+                    .bind(key.as_ref().map(|key| key.as_bytes().to_vec()))
+                    .bind(why.as_str())
+                    .bind(seen.at);
             }
             query.execute(&mut *connection).await?;
         }
@@ -285,7 +320,8 @@ pub(super) async fn coverage(pool: &SqlitePool) -> Result<Vec<Covered>, sqlx::Er
 fn decode(row: &SqliteRow) -> Result<Option<Covered>, sqlx::Error> {
     let Some(feed) = Feed::parse(row.try_get("feed")?) else { return Ok(None) };
     let count = |name: &str| Ok::<_, sqlx::Error>(row.try_get::<i64, _>(name)?.unsigned_abs());
-    let maybe = |name: &str| Ok::<_, sqlx::Error>(row.try_get::<Option<i64>, _>(name)?.map(i64::unsigned_abs));
+    let maybe =
+        |name: &str| Ok::<_, sqlx::Error>(row.try_get::<Option<i64>, _>(name)?.map(i64::unsigned_abs));
     let id = |name: &str| {
         let id: Option<String> = row.try_get(name)?;
         Ok::<_, sqlx::Error>(id.and_then(|id| id.parse().ok()).map(RowId))

@@ -140,7 +140,7 @@ impl Store for LocalStore {
     }
 
     async fn commit_scan(&self, commit: ScanCommit) -> Result<Committed, StoreError> {
-        self.write(Write::Scan(commit)).await.map(Wrote::committed)
+        self.write(Write::Scan(Box::new(commit))).await.map(Wrote::committed)
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Vec<Delivery>, StoreError> {

@@ -4,8 +4,8 @@ use sqlx::Row;
 use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqlitePool};
 
-use crate::model::{DestinationName, Feed, Finding, Position, RowId, State, TaskName};
 use super::coverage;
+use crate::model::{DestinationName, Feed, Finding, Position, RowId, State, TaskName};
 use crate::store::{Committed, Cursor, ScanCommit};
 
 pub(super) async fn cursors(pool: &SqlitePool) -> Result<Vec<Cursor>, sqlx::Error> {
