@@ -12,6 +12,7 @@ mod blocked;
 mod canal;
 mod cli;
 mod compare;
+mod coverage;
 mod deletes;
 mod delivery;
 mod demo;
