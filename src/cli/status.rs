@@ -123,10 +123,14 @@ async fn one(
     let covered: Vec<Covered> = covered.into_iter().filter(|c| is_on(c.feed)).collect();
     let sweep = slow.iter().find(|(feed, _)| *feed == Feed::Sweep).map(|(_, slow)| slow);
     let rows = report::rows(&covered, sweep);
-    let standing = store.standing(&task.name, destination, rows.from).await?;
+    let standing = store.standing(&task.name, destination, None).await?;
+    let among = match rows.from {
+        Some(_) => store.standing(&task.name, destination, rows.from).await?,
+        None => standing.clone(),
+    };
     let notes = Notes::read(store, &task.name, destination).await?;
     let hot = Group { count: notes.hot.count, oldest: notes.hot.oldest };
-    Ok(report::report(&rows, &covered, &slow, &standing, Some(hot), notes.paused))
+    Ok(report::report(&rows, &covered, &slow, &among, &standing, Some(hot), notes.paused))
 }
 
 /// The destinations of a task as the file names them. One that is called after a database in a variable that is not

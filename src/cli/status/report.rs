@@ -162,18 +162,19 @@ pub(super) fn rows(covered: &[Covered], sweep: Option<&Slow>) -> Rows {
     }
 }
 
-/// Puts together what is known.
+/// Puts together what is known. `among` is what stands against the rows counted, `standing` all there is.
 pub(super) fn report(
     rows: &Rows,
     covered: &[Covered],
     slow: &[(Feed, Slow)],
+    among: &Standing,
     standing: &Standing,
     hot: Option<Group>,
     paused: Option<String>,
 ) -> Report {
-    let unfit: u64 = standing.unfit.iter().map(|(_, count)| count).sum();
+    let unfit: u64 = among.unfit.iter().map(|(_, count)| count).sum();
     let of_source = |s: &&Stands| matches!(s.kind, DeliveryKind::Missing | DeliveryKind::Differs);
-    let differ: u64 = standing.deliveries.iter().filter(of_source).map(|s| s.count).sum();
+    let differ: u64 = among.deliveries.iter().filter(of_source).map(|s| s.count).sum();
     let mut deliveries: BTreeMap<&'static str, Group> = BTreeMap::new();
     for s in &standing.deliveries {
         let group = deliveries.entry(s.state.as_str()).or_insert(Group { count: 0, oldest: s.oldest });
