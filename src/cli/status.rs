@@ -73,7 +73,12 @@ pub(super) async fn status(config: &Config, as_json: bool) -> ExitCode {
 /// What the state says, with a daemon beside it or without one.
 async fn read(config: &Config, database: &Path) -> Result<(Kept, Reports), StoreError> {
     let mut reports = Reports::new();
-    let store = if database.exists() { Some(LocalStore::view(database).await?) } else { None };
+    let mut store = if database.exists() { Some(LocalStore::view(database).await?) } else { None };
+    if let Some(made) = &store
+        && made.is_new().await?
+    {
+        store = None;
+    }
     let kept = match &store {
         Some(store) => Kept {
             waiting: store.counts().await?,

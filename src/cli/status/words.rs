@@ -80,11 +80,9 @@ pub(super) fn lines(r: &Report, now: UnixMs) -> Vec<String> {
         lines.push(format!("{} that only the copy has", of_rows(r.extra)));
     }
     if let Some(hot) = &r.hot {
-        lines.push(format!(
-            "{} that never stand still while their copy follows (hot), {}",
-            of_rows(hot.count),
-            old(hot)
-        ));
+        let what =
+            if hot.count == 1 { "never stands still while its" } else { "never stand still while their" };
+        lines.push(format!("{} that {what} copy follows (hot), {}", of_rows(hot.count), old(hot)));
     }
     let quick = || ["insert", "update"].iter().filter_map(|feed| r.feeds.get(feed));
     if quick().any(|feed| !feed.told) {

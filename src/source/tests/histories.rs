@@ -128,6 +128,8 @@ struct History {
     /// Ids up to this one were there when the insert feed was started.
     old: Option<i128>,
     log: Vec<String>,
+    /// Rows deleted after they had settled: they are counted until a pass leaves them out.
+    gone: u64,
 }
 
 fn at(text: &str) -> NaiveDateTime {
@@ -169,7 +171,7 @@ impl History {
             Walker::new(Feed::Insert, insert::Cursor::starting_at(None).position(), memory),
             Walker::new(Feed::Update, Position::new(r#"{"end":null,"zone":0}"#), memory),
         ];
-        Self { sim, dice, walkers, old: None, log: Vec::new() }
+        Self { sim, dice, walkers, old: None, log: Vec::new(), gone: 0 }
     }
 
     fn note(&mut self, what: String) {
@@ -231,7 +233,8 @@ impl History {
         let mut texts = vec![format!("{} {which}", if commit { "commit" } else { "roll back" })];
         for (id, write) in done.writes.into_iter().filter(|_| commit) {
             let Some(row) = write.row else {
-                state.rows.remove(&id);
+                let known = state.rows.remove(&id).is_some();
+                self.gone += u64::from(known && Some(id) <= settled);
                 self.walkers.iter_mut().for_each(|walker| drop(walker.owes.remove(&id)));
                 continue;
             };
@@ -367,10 +370,12 @@ impl History {
         }
         let text: serde_json::Value = serde_json::from_str(self.walkers[0].at.as_str()).unwrap();
         let rows = self.sim.state().rows.len() as u64;
-        assert_eq!(
-            text["counted"],
-            serde_json::json!({ "after": null, "rows": rows }),
-            "each row is counted once"
+        assert_eq!(text["counted"]["after"], serde_json::Value::Null);
+        let counted = text["counted"]["rows"].as_u64().unwrap();
+        assert!(
+            rows <= counted && counted <= rows + self.gone,
+            "{rows} rows and {} gone: {counted}",
+            self.gone
         );
         for walker in &self.walkers {
             assert!(walker.owes.is_empty(), "the {} feed has not returned {:?}", walker.feed, walker.owes);

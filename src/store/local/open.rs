@@ -78,6 +78,16 @@ impl LocalStore {
         Ok(Self { writer: Writer::closed(), readers, path: path.to_owned() })
     }
 
+    /// Whether nothing was kept yet: whoever made the file has not come further.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub async fn is_new(&self) -> Result<bool, StoreError> {
+        let version: Result<i64, _> =
+            sqlx::query_scalar("PRAGMA user_version").fetch_one(&self.readers).await;
+        version.map(|version| version == 0).map_err(|e| self.read_error(e))
+    }
+
     async fn write(&self, op: Write) -> Result<Wrote, StoreError> {
         self.writer.submit(op).await
     }

@@ -57,7 +57,6 @@ async fn statements_use_their_indexes() {
             vec!["INDEX delivery_left (task=? AND destination=? AND row_id=?"],
         ),
         ("open by kind", coverage::OPEN, vec!["COVERING INDEX delivery_state (task=? AND destination=?)"]),
-        ("left by kind", coverage::LEFT, vec!["COVERING INDEX delivery_left (task=? AND destination=?)"]),
         ("counts", history::COUNTS, vec!["SCAN delivery USING COVERING INDEX delivery_state"]),
         ("prune", history::ENDED_BEFORE, vec!["COVERING INDEX delivery_ended (ended_at<?)"]),
         (
