@@ -342,6 +342,7 @@ async fn a_count_from_a_given_id_says_so_and_holds_no_other_rows() {
 
 /// A row that never stands still is not reported. It is counted; and when it has been so for long, people hear of it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::disallowed_methods, reason = "an application beside the daemon; the test waits for its end")]
 async fn a_row_that_never_stands_still_is_counted_and_people_hear_of_it_once() {
     let Some(pair) = Pair::new(Engine::Postgres).await else { return };
     pair.fill(1..=20).await;

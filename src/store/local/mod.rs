@@ -9,6 +9,7 @@ mod outbox;
 mod rows;
 mod scan;
 mod schema;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod writer;

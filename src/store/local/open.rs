@@ -11,7 +11,7 @@ use sqlx::{ConnectOptions, Connection, Executor};
 
 use super::check::{classify, engine, migrate, owner, refuse_foreign, sound};
 use super::writer::{Write, Writer, Wrote};
-use super::{Lock, coverage, history, outbox, scan};
+use super::{Lock, history, outbox, scan, standing};
 use crate::base::clock::UnixMs;
 use crate::model::{Delivery, DeliveryId, DestinationName, Feed, RowId, TaskName};
 use crate::store::{
@@ -78,14 +78,14 @@ impl LocalStore {
         Ok(Self { writer: Writer::closed(), readers, path: path.to_owned() })
     }
 
-    /// Whether nothing was kept yet: whoever made the file has not come further.
+    /// Whether nothing was kept yet: whoever makes the file is not through with that.
     ///
     /// # Errors
     /// If it cannot be read.
     pub async fn is_new(&self) -> Result<bool, StoreError> {
         let version: Result<i64, _> =
             sqlx::query_scalar("PRAGMA user_version").fetch_one(&self.readers).await;
-        version.map(|version| version == 0).map_err(|e| self.read_error(e))
+        version.map(|version| version < FIRST).map_err(|e| self.read_error(e))
     }
 
     async fn write(&self, op: Write) -> Result<Wrote, StoreError> {
@@ -96,6 +96,9 @@ impl LocalStore {
         classify(&self.path, e)
     }
 }
+
+/// The schema of the first state that anything was kept in.
+const FIRST: i64 = 2;
 
 /// Bytes of the log that stay on the disk after a large commit.
 const AFTER_A_BURST: &str = "PRAGMA journal_size_limit = 16777216";
@@ -212,7 +215,7 @@ impl Store for LocalStore {
     }
 
     async fn coverage(&self) -> Result<Vec<Covered>, StoreError> {
-        coverage::coverage(&self.readers).await.map_err(|e| self.read_error(e))
+        standing::coverage(&self.readers).await.map_err(|e| self.read_error(e))
     }
 
     async fn standing(
@@ -221,7 +224,7 @@ impl Store for LocalStore {
         destination: &DestinationName,
         from: Option<RowId>,
     ) -> Result<Standing, StoreError> {
-        coverage::standing(&self.readers, task, destination, from).await.map_err(|e| self.read_error(e))
+        standing::standing(&self.readers, task, destination, from).await.map_err(|e| self.read_error(e))
     }
 
     async fn totals(&self) -> Result<Totals, StoreError> {

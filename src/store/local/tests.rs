@@ -3,7 +3,7 @@
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row};
 
-use super::{LocalStore, coverage, history, outbox, scan, schema};
+use super::{LocalStore, coverage, history, outbox, scan, schema, standing};
 use crate::model::{DestinationName, TaskName};
 use crate::store::Store;
 
@@ -56,7 +56,7 @@ async fn statements_use_their_indexes() {
             coverage::PAST.longest(),
             vec!["INDEX delivery_left (task=? AND destination=? AND row_id=?"],
         ),
-        ("open by kind", coverage::OPEN, vec!["COVERING INDEX delivery_state (task=? AND destination=?)"]),
+        ("open by kind", standing::OPEN, vec!["COVERING INDEX delivery_state (task=? AND destination=?)"]),
         ("counts", history::COUNTS, vec!["SCAN delivery USING COVERING INDEX delivery_state"]),
         ("prune", history::ENDED_BEFORE, vec!["COVERING INDEX delivery_ended (ended_at<?)"]),
         (
