@@ -96,7 +96,7 @@ fn commit(keys: &[usize], difference: u8) -> ScanCommit {
     };
     let findings = keys.iter().map(finding).collect();
     let (run, cursors) = (RunId(uuid::Uuid::nil()), Vec::new());
-    ScanCommit { run, cursors, findings, covered: None, seen: None, due: NOW, now: NOW }
+    ScanCommit { run, cursors, findings, agreed: None, covered: None, seen: None, due: NOW, now: NOW }
 }
 
 async fn claim(store: &LocalStore) -> Vec<Delivery> {
@@ -148,6 +148,7 @@ fn answered(d: &Delivery, p: &Prepared) -> Settlement {
         due: NOW + 1000,
         attempt: Some(attempt),
         note: None,
+        evidence: None,
         now: NOW,
     }
 }

@@ -11,6 +11,7 @@ use tracing::error;
 
 use super::guard::Guard;
 use super::lane::Lane;
+use super::voice::Voice;
 use super::watcher::{Waits, Watcher};
 use super::{Places, StatusBoard, Stop};
 use crate::base::clock::Clock;
@@ -67,6 +68,9 @@ impl Callback {
                 let names = (task.config.name.clone(), config.name.clone());
                 let guard = Arc::new(Guard::new(store.clone(), names.0, names.1));
                 of_task.push(Suspects { wake: looks.clone(), waits: waits.clone(), guard: guard.clone() });
+                let (receiver, names) =
+                    (config.callback.place(), (task.config.name.clone(), config.name.clone()));
+                let voice = Arc::new(Voice::new(names.0, names.1, receiver, status.clone()));
                 let policy = Policy {
                     retry: config.retry.clone(),
                     confirm: config.confirm,
@@ -87,6 +91,7 @@ impl Callback {
                     wake: looks.clone(),
                     calls: calls.clone(),
                     status: status.clone(),
+                    voice: voice.clone(),
                 });
                 lanes.push(Lane {
                     store: store.clone(),
@@ -100,6 +105,7 @@ impl Callback {
                     looks,
                     alerts: alerts.clone(),
                     status: status.clone(),
+                    voice,
                 });
             }
             wakes.push(of_task);

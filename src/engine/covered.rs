@@ -23,9 +23,9 @@ pub(super) fn facts(coverage: &Coverage, caught_up: bool, now: UnixMs) -> Facts 
 }
 
 /// What the rows of a read showed beside what was found; leaves the rest of it as it is.
-pub(super) fn seen(scanned: &mut Scanned, passed: Option<Pass>, now: UnixMs) -> Seen {
+pub(super) fn seen(scanned: &mut Scanned, passed: Option<Pass>) -> Seen {
     Seen {
-        at: now.saturating_sub(ms(scanned.took)),
+        at: scanned.looked,
         agreed: scanned.agreed.iter().map(|(_, row)| *row).collect(),
         unfit: std::mem::take(&mut scanned.unfit),
         passed,

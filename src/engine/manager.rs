@@ -249,7 +249,8 @@ impl Manager {
         let walk = (kind == Feed::Insert)
             .then(|| self.walks.inserted(ticket.task, destination, scanned.more, now))
             .flatten();
-        if !stands || !scanned.findings.is_empty() || walk.is_some() || news {
+        let nothing = scanned.findings.is_empty() && scanned.remembered.is_empty();
+        if !stands || !nothing || walk.is_some() || news {
             let mut cursors = vec![Cursor {
                 task: task.clone(),
                 destination: name.clone(),
@@ -263,10 +264,10 @@ impl Manager {
                 cursors.push(sweep.cursor(&task, walk, &scanned.identity));
             }
             let passed = walk.as_ref().filter(|_| !scanned.more).and_then(|walk| walk.last());
-            let passed = passed.map(|last| Pass { began: last.began, from: start_id, extra: false });
-            let seen = seen(&mut scanned, passed, now);
-            let (findings, counts) = (std::mem::take(&mut scanned.findings), scanned.counts);
-            let step = Step { name: &name, cursors, findings, counts, facts: facts.clone(), seen, now };
+            let passed = passed.map(|last| Pass { began: last.began, from: start_id });
+            let seen = seen(&mut scanned, passed);
+            let scanned = &mut scanned;
+            let step = Step { name: &name, cursors, scanned, facts: facts.clone(), seen, passed: None, now };
             if !self.make_durable(ticket, destination, step).await {
                 // Nothing moved; the same rows are read again.
                 self.feeds[at].lanes[destination].plan.due = ticks.saturating_add(1000);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::base::clock::UnixMs;
 pub use crate::model::Counts;
 use crate::model::{Feed, Finding, Key, Position, RowId, RunId, Unfit};
 use crate::scan::ReadCost;
@@ -56,6 +57,10 @@ pub struct Scanned {
     pub agreed: Vec<(Key, RowId)>,
     /// Rows that no delivery can stand for.
     pub unfit: Vec<(RowId, Option<Key>, Unfit)>,
+    /// Those of their keys that are remembered at the destination.
+    pub remembered: Vec<Key>,
+    /// When the look began, Unix ms.
+    pub looked: UnixMs,
     /// What was looked at.
     pub counts: Counts,
     /// The rows that a sweep has met.

@@ -27,8 +27,13 @@ pub enum What {
     },
     /// The receiver said yes and the copy still differs.
     NotFixed,
+    /// Several rows carry one key, at the source or at the copy.
+    Ambiguous,
     /// Copies that followed, late or not, do not follow any more.
-    StoppedFollowing,
+    StoppedFollowing {
+        /// When the first of those that were waited for in vain was believed lost, Unix ms.
+        since: i64,
+    },
     /// Rows that agreed before are gone from the copy: nothing is sent any more.
     Emptied {
         /// Rows asked for.
@@ -49,7 +54,8 @@ impl What {
         match self {
             Self::Failing { .. } => "failing",
             Self::NotFixed => "not fixed",
-            Self::StoppedFollowing => "stopped following",
+            Self::Ambiguous => "ambiguous",
+            Self::StoppedFollowing { .. } => "stopped following",
             Self::Emptied { .. } => "emptied",
             Self::Hot { oldest_s: Some(_) } => "hot",
             Self::Hot { oldest_s: None } => "hot no more",
@@ -64,7 +70,8 @@ impl Alert {
         let what = match self.what {
             What::Failing { .. } => "callbacks fail",
             What::NotFixed => "acknowledged but not fixed",
-            What::StoppedFollowing => "the copy has stopped following",
+            What::Ambiguous => "several rows carry one key",
+            What::StoppedFollowing { .. } => "the copy has stopped following",
             What::Emptied { .. } => "paused, the copy seems to be emptied",
             What::Hot { oldest_s: Some(_) } => "rows that never stand still",
             What::Hot { oldest_s: None } => "recovered: no row has been moving for too long",
@@ -88,15 +95,25 @@ impl Alert {
                  differs. They are sent again, as new messages, after 1 minute, 5 minutes, then every 10 minutes.\n\
                  Next: look at what the receiver does with them.\n"
             ),
-            What::StoppedFollowing => {
-                "the copy has stopped following: what it lacked used to arrive by itself, and \
-                 for a while nothing has. What is missing or different is called back as it is found.\n\
-                 Next: look at what copies the rows.\n"
-                    .to_owned()
+            What::Ambiguous => format!(
+                "{count} key(s) are carried by several rows, at the source or at the copy. They count as different and \
+                 are never called back: nobody can say which row is meant.\n\
+                 Next: remove the rows that are too many; cupid sees by itself when one is left. A unique index on \
+                 `byColumn` keeps more from coming.\n"
+            ),
+            What::StoppedFollowing { since } => {
+                let since = chrono::DateTime::from_timestamp_millis(*since)
+                    .map_or_else(String::new, |at| at.format(" since %Y-%m-%d %H:%M:%S UTC").to_string());
+                format!(
+                    "the copy has stopped following: what it lacked used to arrive by itself, and{since} nothing has: \
+                     {count} row(s) were waited for in vain. What is missing or different is called back as it is \
+                     found.\n\
+                     Next: look at what copies the rows.\n"
+                )
             }
             What::Emptied { looked, missing } => format!(
-                "{missing} of {looked} rows that agreed before are missing now: the copy was emptied, or is another \
-                 table. Nothing is sent to this receiver; what is found is kept.\n\
+                "{missing} of {looked} rows that agreed before, looked up as a sample, are missing: the copy was \
+                 emptied, or is another table. Nothing is sent to this receiver; what is found is kept.\n\
                  Next: bring the rows back, and cupid goes on by itself; or, if it is meant, run\n\
                  cupid resume -c FILE --task {task} --destination {destination}\n"
             ),

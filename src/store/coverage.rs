@@ -70,15 +70,13 @@ pub struct Seen {
     pub passed: Option<Pass>,
 }
 
-/// A complete pass.
+/// A complete pass over the source's rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pass {
     /// When it began, Unix ms.
     pub began: UnixMs,
     /// From which id on it went; `None`: over everything.
     pub from: Option<RowId>,
-    /// It went over the copy's rows, not the source's.
-    pub extra: bool,
 }
 
 /// Rows of one destination that do not agree, or that nobody can say that of.

@@ -22,6 +22,7 @@ mod heavy;
 mod late;
 mod lifecycle;
 mod matrix;
+mod memory;
 mod rows;
 mod servers;
 mod sql;

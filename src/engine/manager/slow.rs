@@ -87,12 +87,14 @@ impl Manager {
         let (rows, took_us) = (counts.rows, u64::try_from(scanned.took.as_micros()).unwrap_or(u64::MAX));
         debug!(%task, destination = %name, feed = %ticket.feed, rows, took_us, "walked");
         let cursors = vec![lane.cursor(&task, &walk, &scanned.identity)];
-        let passed = walk.last().filter(|_| !scanned.more);
+        let passed = walk.last().filter(|last| lane.walk.last() != Some(*last));
         let (from, extra) = (lane.start_id, ticket.feed == Feed::Extra);
-        let seen = seen(&mut scanned, passed.map(|last| Pass { began: last.began, from, extra }), now);
-        let (findings, facts) =
-            (std::mem::take(&mut scanned.findings), facts(&scanned.coverage, !scanned.more, now));
-        let step = Step { name: &name, cursors, findings, counts, facts: Some(facts), seen, now };
+        // What the copy alone had, and a pass over all that it has did not see, is gone.
+        let gone = passed.filter(|_| extra).map(|passed| passed.began);
+        let passed = passed.filter(|_| !extra).map(|passed| Pass { began: passed.began, from });
+        let seen = seen(&mut scanned, passed);
+        let facts = Some(facts(&scanned.coverage, !scanned.more, now));
+        let step = Step { name: &name, cursors, scanned: &mut scanned, facts, seen, passed: gone, now };
         let stored = self.make_durable(ticket, destination, step).await;
         let Some(lane) = self.walks.lane(ticket.task, destination, ticket.feed) else { return };
         if !stored {

@@ -3,11 +3,9 @@
 
 use std::sync::LazyLock;
 
-use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
 
 use super::rows::ForRows;
-use crate::base::clock::UnixMs;
 use crate::model::{DestinationName, Feed, RowId, TaskName};
 use crate::store::{Pass, ScanCommit, Seen};
 
@@ -62,25 +60,11 @@ static SAVE: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// Whether anything is known against any row of a destination.
-pub(super) const ANY: &str = "SELECT EXISTS (SELECT 1 FROM unfit WHERE task = ?1 AND destination = ?2),
-    EXISTS (SELECT 1 FROM delivery INDEXED BY delivery_left WHERE task = ?1 AND destination = ?2
-            AND past = 0 AND state IN ('dead', 'delivered', 'closed'))";
-
 pub(super) static FIT: LazyLock<ForRows> = LazyLock::new(|| {
     ForRows::new(
         &["of_task", "of_destination", "of_row", "read_at"],
         "DELETE FROM unfit WHERE (task, destination, row) IN (SELECT of_task, of_destination, of_row FROM v)
              AND at <= (SELECT read_at FROM v LIMIT 1)",
-    )
-});
-
-pub(super) static PAST: LazyLock<ForRows> = LazyLock::new(|| {
-    ForRows::new(
-        &["of_task", "of_destination", "of_row", "read_at"],
-        "UPDATE delivery SET past = 1 FROM v
-         WHERE task = of_task AND destination = of_destination AND row_id = of_row AND past = 0
-             AND state IN ('dead', 'delivered', 'closed') AND seen_at <= read_at AND coalesce(ended_at, 0) <= read_at",
     )
 });
 
@@ -149,24 +133,18 @@ async fn see(
     destination: &DestinationName,
     seen: &Seen,
 ) -> Result<(), sqlx::Error> {
-    let any =
-        sqlx::query(ANY).bind(task.as_str()).bind(destination.as_str()).fetch_one(&mut *connection).await?;
-    if any.try_get(0)? {
+    let any: bool =
+        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM unfit WHERE task = ?1 AND destination = ?2)")
+            .bind(task.as_str())
+            .bind(destination.as_str())
+            .fetch_one(&mut *connection)
+            .await?;
+    if any {
         for (text, piece) in FIT.pieces(&seen.agreed) {
             let mut query = sqlx::query(text);
             for row in piece {
                 query = query.bind(task.as_str()).bind(destination.as_str());
                 query = query.bind(row_bytes(*row).to_vec()).bind(seen.at);
-            }
-            query.execute(&mut *connection).await?;
-        }
-    }
-    if any.try_get(1)? {
-        for (text, piece) in PAST.pieces(&seen.agreed) {
-            let mut query = sqlx::query(text);
-            for row in piece {
-                query =
-                    query.bind(task.as_str()).bind(destination.as_str()).bind(row.to_string()).bind(seen.at);
             }
             query.execute(&mut *connection).await?;
         }
@@ -202,6 +180,12 @@ async fn kept(
         .await
 }
 
+/// What was handed over or closed of rows that a complete pass has not met: they are gone from the source.
+pub(super) const LEAVE: &str = "UPDATE delivery SET forgotten = 1
+    WHERE task = ?1 AND destination = ?2 AND forgotten = 0 AND state IN ('dead', 'delivered', 'closed')
+        AND state <> 'dead' AND kind IN (1, 2) AND seen_at < ?3 AND ended_at < ?3
+        AND (?4 IS NULL OR CAST(row_id AS INTEGER) >= ?4)";
+
 /// What a complete pass has not met is not there any more.
 async fn leave(
     connection: &mut SqliteConnection,
@@ -209,50 +193,22 @@ async fn leave(
     destination: &DestinationName,
     pass: Pass,
 ) -> Result<(), sqlx::Error> {
+    sqlx::query(LEAVE)
+        .bind(task.as_str())
+        .bind(destination.as_str())
+        .bind(pass.began)
+        .bind(pass.from.map(saturated))
+        .execute(&mut *connection)
+        .await?;
     sqlx::query(
-        "UPDATE delivery SET past = 1 WHERE task = ?1 AND destination = ?2 AND past = 0
-             AND state IN ('dead', 'delivered', 'closed') AND seen_at < ?3 AND coalesce(ended_at, 0) < ?3
-             AND (kind = 3) = ?4 AND (?4 OR ?5 IS NULL OR CAST(row_id AS INTEGER) >= ?5)",
+        "DELETE FROM unfit WHERE task = ?1 AND destination = ?2 AND at < ?3 AND (?4 IS NULL OR row >= ?4)",
     )
     .bind(task.as_str())
     .bind(destination.as_str())
-    .bind(pass.began.saturating_sub(AGAIN))
-    .bind(pass.extra)
-    .bind(pass.from.map(saturated))
-    .execute(&mut *connection)
+    .bind(pass.began)
+    .bind(pass.from.map(|from| row_bytes(from).to_vec()))
+    .execute(connection)
     .await?;
-    if !pass.extra {
-        sqlx::query("DELETE FROM unfit WHERE task = ?1 AND destination = ?2 AND at < ?3 AND (?4 IS NULL OR row >= ?4)")
-            .bind(task.as_str())
-            .bind(destination.as_str())
-            .bind(pass.began)
-            .bind(pass.from.map(|from| row_bytes(from).to_vec()))
-            .execute(connection)
-            .await?;
-    }
-    Ok(())
-}
-
-/// Within so many milliseconds it is not written again that a row was met.
-const AGAIN: i64 = 5000;
-
-/// A row was found to differ for which a delivery stands that nobody works on any more: it stands for that again, or, if
-/// another one was opened, no longer.
-pub(super) async fn met(
-    connection: &mut SqliteConnection,
-    seq: i64,
-    stands: bool,
-    now: UnixMs,
-) -> Result<(), sqlx::Error> {
-    let text = "UPDATE delivery SET past = NOT ?2, seen_at = max(seen_at, ?3)
-        WHERE seq = ?1 AND (past = ?2 OR seen_at < ?4)";
-    sqlx::query(text)
-        .bind(seq)
-        .bind(stands)
-        .bind(now)
-        .bind(now.saturating_sub(AGAIN))
-        .execute(connection)
-        .await?;
     Ok(())
 }
 

@@ -4,6 +4,7 @@ mod check;
 mod coverage;
 mod history;
 mod lock;
+mod memory;
 mod open;
 mod outbox;
 mod rows;

@@ -4,7 +4,7 @@
 pub(super) const APPLICATION_ID: i64 = 0x6375_7064;
 
 /// Each entry lifts the schema by one version, in one transaction.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4];
 
 /// Times are Unix milliseconds. `claimed_until` NULL: nobody works on it; `claims` is the number of the current or last
 /// claim. `found`: digest of the difference found last since the claim began. `calling`: when the open call began, or 0.
@@ -111,9 +111,7 @@ CREATE TABLE note (
 ";
 
 /// Coverage. `coverage` has a row for each cursor: looks by verdict since the feed began, then what held at the last one.
-/// `unfit` has the rows that cannot be compared, by their integer key in the order of its bytes. `past`: a delivery that
-/// nobody works on any more (dead, handed over or closed) says nothing about its row now, because that was seen to agree,
-/// is gone, or has another delivery.
+/// `unfit` has the rows that cannot be compared, by their integer key in the order of its bytes.
 const V3: &str = "
 CREATE TABLE coverage (
     task TEXT NOT NULL,
@@ -153,13 +151,33 @@ CREATE TABLE unfit (
     at INTEGER NOT NULL,
     PRIMARY KEY (task, destination, row)
 ) WITHOUT ROWID;
-ALTER TABLE delivery ADD COLUMN past INTEGER NOT NULL DEFAULT 0;
-UPDATE delivery SET past = 1 WHERE ended_at IS NOT NULL AND state IN ('delivered', 'closed') AND EXISTS (
-    SELECT 1 FROM delivery AS d WHERE d.task = delivery.task AND d.destination = delivery.destination
-        AND d.key = delivery.key AND d.seq > delivery.seq);
-CREATE INDEX delivery_left ON delivery (task, destination, row_id, state, kind, found_at)
-    WHERE past = 0 AND state IN ('dead', 'delivered', 'closed');
 DROP INDEX delivery_state;
-CREATE INDEX delivery_state ON delivery (task, destination, state, kind, found_at, row_id, past, ended_at)
+CREATE INDEX delivery_state ON delivery (task, destination, state, kind, found_at, row_id, ended_at)
     WHERE ended_at IS NULL;
+";
+
+/// What was ended by a person or handed over is remembered, by the last delivery of a key, until its row is seen to agree
+/// or differs in another way: then it is `forgotten`. `evidence`: both lists of an ambiguous key, as JSON.
+///
+/// `delivery_stands` holds what is remembered; `delivery_ended` what may be deleted, `delivery_told` and `delivery_heavy`
+/// what is remembered when it was last seen, and while it still has its message.
+const V4: &str = "
+ALTER TABLE delivery ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE delivery ADD COLUMN evidence TEXT;
+UPDATE delivery SET forgotten = 1
+    WHERE ended_at IS NOT NULL AND state IN ('delivered', 'closed') AND (
+        EXISTS (SELECT 1 FROM delivery AS later WHERE later.task = delivery.task
+            AND later.destination = delivery.destination AND later.key = delivery.key
+            AND later.ended_at IS NOT NULL AND later.seq > delivery.seq)
+        OR EXISTS (SELECT 1 FROM delivery AS later WHERE later.task = delivery.task
+            AND later.destination = delivery.destination AND later.key = delivery.key AND later.ended_at IS NULL));
+CREATE INDEX delivery_stands ON delivery (task, destination, key)
+    WHERE forgotten = 0 AND state IN ('dead', 'delivered', 'closed');
+DROP INDEX delivery_ended;
+CREATE INDEX delivery_ended ON delivery (ended_at)
+    WHERE ended_at IS NOT NULL AND (forgotten = 1 OR state NOT IN ('delivered', 'closed'));
+CREATE INDEX delivery_told ON delivery (seen_at, ended_at)
+    WHERE ended_at IS NOT NULL AND forgotten = 0 AND state IN ('delivered', 'closed');
+CREATE INDEX delivery_heavy ON delivery (ended_at)
+    WHERE ended_at IS NOT NULL AND forgotten = 0 AND state IN ('delivered', 'closed') AND body IS NOT NULL;
 ";

@@ -8,17 +8,17 @@ use crate::model::{Counts, DeliveryKind, DestinationName, Feed, RowId, State, Ta
 use crate::store::{Counted, Covered, Facts, Standing, Stands};
 
 /// The first version of the schema that knows of coverage.
-const SINCE: i64 = 3;
+const SINCE: i64 = 4;
 
 /// What stands: `?3` is the first row that counts.
 pub(super) const OPEN: &str = "SELECT state, kind, count(*), min(found_at) FROM delivery
-    WHERE task = ?1 AND destination = ?2 AND ended_at IS NULL AND (past = 0 OR state <> 'dead')
+    WHERE task = ?1 AND destination = ?2 AND ended_at IS NULL
         AND (kind = 3 OR ?3 IS NULL OR CAST(row_id AS INTEGER) >= ?3)
     GROUP BY state, kind";
 
 pub(super) const LEFT: &str =
-    "SELECT state, kind, count(*), min(found_at) FROM delivery INDEXED BY delivery_left
-    WHERE task = ?1 AND destination = ?2 AND past = 0 AND state IN ('dead', 'delivered', 'closed')
+    "SELECT state, kind, count(*), min(found_at) FROM delivery INDEXED BY delivery_stands
+    WHERE task = ?1 AND destination = ?2 AND forgotten = 0 AND state IN ('dead', 'delivered', 'closed')
         AND state <> 'dead' AND (kind = 3 OR ?3 IS NULL OR CAST(row_id AS INTEGER) >= ?3)
     GROUP BY state, kind";
 
