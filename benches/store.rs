@@ -95,14 +95,8 @@ fn commit(keys: &[usize], difference: u8) -> ScanCommit {
         watch: vec![b'x'; 150].into(),
     };
     let findings = keys.iter().map(finding).collect();
-    ScanCommit {
-        run: RunId(uuid::Uuid::nil()),
-        cursors: Vec::new(),
-        findings,
-        agreed: None,
-        due: NOW,
-        now: NOW,
-    }
+    let (run, cursors) = (RunId(uuid::Uuid::nil()), Vec::new());
+    ScanCommit { run, cursors, findings, agreed: None, covered: None, seen: None, due: NOW, now: NOW }
 }
 
 async fn claim(store: &LocalStore) -> Vec<Delivery> {

@@ -117,7 +117,7 @@ pub(super) enum Command {
     Explain,
     /// Tell whether a callback that arrived was signed by cupid, for those who write receivers
     ///
-    /// The secret is that of the configuration, or the variable CUPID_SECRET.
+    /// The secret is that of the configuration, or the variable `CUPID_SECRET`.
     #[command(after_help = SIGNATURE)]
     VerifySignature(super::signature::Received),
     /// Print the JSON Schema of the configuration

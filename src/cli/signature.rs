@@ -47,7 +47,8 @@ pub(super) fn keys(config: Option<&Config>) -> Result<Vec<Vec<u8>>, String> {
         "no secret: name a configuration with -c FILE, or put the secret into the variable CUPID_SECRET"
             .to_owned()
     })?;
-    let base64 = text.trim().strip_prefix("whsec_").unwrap_or(text.trim()).trim_end_matches('=');
+    let text = text.trim();
+    let base64 = text.strip_prefix("whsec_").unwrap_or(text).trim_end_matches('=');
     let key = base64::engine::general_purpose::STANDARD_NO_PAD.decode(base64);
     key.map(|key| vec![key]).map_err(|_| "CUPID_SECRET is not `whsec_` and base64".to_owned())
 }

@@ -1,18 +1,35 @@
-//! `cupid status`: what the daemon does and what waits, from its socket; from the state file if none runs.
+//! `cupid status`: what was looked at, what agrees and what waits, from the state; what is in the way, from the daemon.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::exit;
 use crate::admin;
 use crate::base::clock::Clock;
-use crate::config::{self, Config, TaskConfig, show_duration};
+use crate::config::{self, Config, TaskConfig};
+use crate::engine::Notes;
+use crate::model::{DestinationName, Feed};
+use crate::scan::Walk;
 use crate::store::local::{LocalStore, holder};
-use crate::store::{LaneCount, Store, StoreError};
+use crate::store::{Covered, Cursor, LaneCount, Store, StoreError};
+use report::{Group, Report, Slow};
+
+mod report;
+mod words;
+
+/// What the state holds.
+#[derive(Debug, Default)]
+struct Kept {
+    waiting: Vec<LaneCount>,
+    covered: Vec<Covered>,
+    cursors: Vec<Cursor>,
+}
+
+/// By task, then by destination.
+type Reports = BTreeMap<String, BTreeMap<String, Report>>;
 
 /// Prints it.
 pub(super) async fn status(config: &Config, as_json: bool) -> ExitCode {
@@ -31,158 +48,155 @@ pub(super) async fn status(config: &Config, as_json: bool) -> ExitCode {
         None => None,
     };
     let held = live.is_none() && holder(&database).is_some();
-    let answer = match live {
-        Some(answer) => answer,
-        None if !database.exists() => json!({ "waiting": [] }),
-        None => match waiting(&database).await {
-            Ok(counts) => {
-                let waiting: Vec<Value> = counts
-                    .iter()
-                    .map(|c| {
-                        json!({ "task": c.task.as_str(), "destination": c.destination.as_str(),
-                                "state": c.state.as_str(), "count": c.count, "oldest": c.oldest })
-                    })
-                    .collect();
-                json!({ "waiting": waiting })
-            }
-            Err(e) => {
-                eprintln!("error: {e}");
-                return ExitCode::from(exit::STATE);
-            }
-        },
+    let (kept, reports) = match read(config, &database).await {
+        Ok(read) => read,
+        Err(e) => {
+            eprintln!("error: {e}");
+            return ExitCode::from(exit::STATE);
+        }
     };
+    let mut answer = live.unwrap_or_else(|| json!({}));
+    let waiting = kept.waiting.iter().map(|c| {
+        json!({ "task": c.task.as_str(), "destination": c.destination.as_str(), "state": c.state.as_str(),
+                "count": c.count, "oldest": c.oldest })
+    });
+    answer["waiting"] = waiting.collect();
+    answer["coverage"] = serde_json::to_value(&reports).unwrap_or_default();
     if as_json {
         println!("{answer:#}");
     } else {
-        println!("{}", text(config, &answer, held, Clock::system().now()));
+        println!("{}", text(config, &answer["status"], &reports, held, Clock::system().now()));
     }
     ExitCode::SUCCESS
 }
 
-async fn waiting(database: &Path) -> Result<Vec<LaneCount>, StoreError> {
-    LocalStore::view(database).await?.counts().await
+/// What the state says, with a daemon beside it or without one.
+async fn read(config: &Config, database: &Path) -> Result<(Kept, Reports), StoreError> {
+    let mut reports = Reports::new();
+    let mut store = if database.exists() { Some(LocalStore::view(database).await?) } else { None };
+    if let Some(made) = &store
+        && made.is_new().await?
+    {
+        store = None;
+    }
+    let kept = match &store {
+        Some(store) => Kept {
+            waiting: store.counts().await?,
+            covered: store.coverage().await?,
+            cursors: store.cursors().await?,
+        },
+        None => Kept::default(),
+    };
+    for task in &config.tasks {
+        let of_task = reports.entry(task.name.to_string()).or_default();
+        for destination in destinations(task, &kept) {
+            let report = match &store {
+                Some(store) => one(store, task, &destination, &kept).await?,
+                None => Report::default(),
+            };
+            of_task.insert(destination.to_string(), report);
+        }
+    }
+    Ok((kept, reports))
+}
+
+async fn one(
+    store: &LocalStore,
+    task: &TaskConfig,
+    destination: &DestinationName,
+    kept: &Kept,
+) -> Result<Report, StoreError> {
+    let of_lane = |c: &&Covered| c.task == task.name && c.destination == *destination;
+    let covered: Vec<Covered> = kept.covered.iter().filter(of_lane).cloned().collect();
+    // What is switched off is not spoken of.
+    let config = task.destinations.iter().find(|d| d.name == *destination);
+    let is_on = |feed: Feed| {
+        config.is_none_or(|d| match feed {
+            Feed::Insert => task.source.insert.is_some(),
+            Feed::Update => task.source.update.is_some(),
+            Feed::Sweep => d.sweep.is_some(),
+            Feed::Extra => d.delete,
+        })
+    };
+    let of_lane = |c: &&Cursor| c.task == task.name && c.destination == *destination;
+    let slow = kept.cursors.iter().filter(of_lane).filter_map(|c| {
+        let slow = matches!(c.feed, Feed::Sweep | Feed::Extra) && is_on(c.feed);
+        let walk: Walk = slow.then(|| serde_json::from_str(c.position.as_str()).ok()).flatten()?;
+        Some((c.feed, Slow { walk, start: c.start_id }))
+    });
+    let slow: Vec<(Feed, Slow)> = slow.collect();
+    let covered: Vec<Covered> = covered.into_iter().filter(|c| is_on(c.feed)).collect();
+    let sweep = slow.iter().find(|(feed, _)| *feed == Feed::Sweep).map(|(_, slow)| slow);
+    let rows = report::rows(&covered, sweep);
+    let standing = store.standing(&task.name, destination, None).await?;
+    let among = match rows.from {
+        Some(_) => store.standing(&task.name, destination, rows.from).await?,
+        None => standing.clone(),
+    };
+    let notes = Notes::read(store, &task.name, destination).await?;
+    let hot = Group { count: notes.hot.count, oldest: notes.hot.oldest };
+    Ok(report::report(&rows, &covered, &slow, &among, &standing, Some(hot), notes.paused))
 }
 
 /// The destinations of a task as the file names them. One that is called after a database in a variable that is not
-/// set here gives way to what the daemon and its state name.
-fn destinations(task: &TaskConfig, answer: &Value) -> Vec<String> {
-    let mut names: Vec<String> = task.destinations.iter().map(|d| d.name.to_string()).collect();
-    if names.iter().any(|name| name.contains(config::UNSET)) {
-        let live = answer["status"]["tasks"][task.name.as_str()]["destinations"].as_object();
-        let waiting = answer["waiting"].as_array().into_iter().flatten();
-        let waiting =
-            waiting.filter(|w| w["task"] == task.name.as_str()).filter_map(|w| w["destination"].as_str());
-        let others = live.into_iter().flatten().map(|(name, _)| name.as_str()).chain(waiting);
-        let others: BTreeSet<String> =
-            others.map(str::to_owned).filter(|name| !names.contains(name)).collect();
+/// set here gives way to what the state names.
+fn destinations(task: &TaskConfig, kept: &Kept) -> Vec<DestinationName> {
+    let mut names: Vec<DestinationName> = task.destinations.iter().map(|d| d.name.clone()).collect();
+    let unset = |name: &DestinationName| name.as_str().contains(config::UNSET);
+    if names.iter().any(unset) {
+        let waiting = kept.waiting.iter().map(|c| (&c.task, &c.destination));
+        let cursors = kept.cursors.iter().map(|c| (&c.task, &c.destination));
+        let others = waiting.chain(cursors).filter(|(of, _)| **of == task.name).map(|(_, name)| name);
+        let others: BTreeSet<DestinationName> =
+            others.filter(|name| !names.contains(name)).cloned().collect();
         if !others.is_empty() {
-            names.retain(|name| !name.contains(config::UNSET));
+            names.retain(|name| !unset(name));
             names.extend(others);
         }
     }
     names
 }
 
-/// One line for each destination, and one for each trouble.
-fn text(config: &Config, answer: &Value, held: bool, now: i64) -> String {
-    let mut out = match answer["status"]["pid"].as_u64() {
+/// One sentence for each destination, and a line for each thing that needs attention. `live` is what a daemon says.
+fn text(config: &Config, live: &Value, reports: &Reports, held: bool, now: i64) -> String {
+    let mut out = match live["pid"].as_u64() {
         Some(pid) => vec![format!("running as process {pid}")],
         None if held => vec!["running, as far as the lock says".to_owned()],
         None => vec!["not running".to_owned()],
     };
-    if let Some(trouble) = answer["status"]["state_trouble"].as_str() {
+    if let Some(trouble) = live["state_trouble"].as_str() {
         out.push(format!("the state cannot be written: {trouble}"));
     }
     for task in &config.tasks {
-        let live = &answer["status"]["tasks"][task.name.as_str()];
-        for destination in &destinations(task, answer) {
-            let feeds = &live["destinations"][destination];
-            let looked: Vec<String> = feeds
-                .as_object()
-                .into_iter()
-                .flatten()
-                .map(|(feed, f)| {
-                    if matches!(feed.as_str(), "sweep" | "extra") {
-                        return slow(feed, f, now);
-                    }
-                    let c = &f["counts"];
-                    let state = if f["caught_up"] == true { "caught up" } else { "catching up" };
-                    let looked = format!("{feed} feed {state}, {} of {} rows agreed", c["same"], c["rows"]);
-                    looked + &limits(f, now)
-                })
-                .collect();
-            let mine = |w: &&Value| w["task"] == task.name.as_str() && w["destination"] == *destination;
-            let waiting: Vec<String> = answer["waiting"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter(mine)
-                .map(|w| {
-                    let age = now.saturating_sub(w["oldest"].as_i64().unwrap_or(now)) / 1000;
-                    format!("{} {} (oldest {age} s)", w["count"], w["state"].as_str().unwrap_or("?"))
-                })
-                .collect();
-            let waiting = if waiting.is_empty() { "nothing waits".to_owned() } else { waiting.join(", ") };
-            let looked =
-                if looked.is_empty() { String::new() } else { format!("{} · ", looked.join(" · ")) };
-            out.push(format!("{} → {destination}: {looked}{waiting}", task.name));
+        let troubles = live["tasks"][task.name.as_str()]["trouble"].as_object();
+        // Of what is paused the state knows as well.
+        let troubles = || troubles.into_iter().flatten().filter(|(_, t)| t["class"] != "paused");
+        for (destination, report) in reports.get(task.name.as_str()).into_iter().flatten() {
+            let ours = format!("→ {destination}");
+            let blocked = troubles().any(|(what, t)| t["blocked"] == true && what.ends_with(&ours));
+            let sentence = words::sentence(report, blocked, now);
+            out.push(format!("{} → {destination}: {sentence}", task.name));
+            out.extend(words::lines(report, now).into_iter().map(|line| format!("  {line}")));
+            if let Some(why) = &report.paused {
+                out.push(format!("{} callbacks → {destination}: paused: {why}", task.name));
+            }
         }
-        for (what, trouble) in live["trouble"].as_object().into_iter().flatten() {
-            let kind = match trouble["class"].as_str() {
-                Some("paused") => "paused",
-                _ if trouble["blocked"] == true => "blocked",
-                _ => "waiting",
-            };
-            out.push(format!("{} {what}: {kind}: {}", task.name, trouble["reason"].as_str().unwrap_or("?")));
+        for (what, trouble) in troubles() {
+            let kind = if trouble["blocked"] == true { "blocked" } else { "waiting" };
+            let reason = trouble["reason"].as_str().unwrap_or("?");
+            out.push(format!("{} {what}: {kind}: {reason}", task.name));
         }
     }
     out.join("\n")
 }
 
-/// What a feed has settled, and what it cannot see.
-fn limits(f: &Value, now: i64) -> String {
-    let mut out = String::new();
-    if let Some(settled) = f["settled"].as_str() {
-        let age = now.saturating_sub(f["last_read"].as_i64().unwrap_or(now)).max(0) / 1000;
-        out = format!(", settled to {settled}, {age} s ago");
-    }
-    if f["told"] == false {
-        out += " (open transactions are not shown: later commits than `settle` are left to the sweep)";
-    }
-    match f["uncovered"].as_u64() {
-        Some(rows) if rows > 0 => {
-            let ids: Vec<&str> =
-                f["unreadable"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-            let unreadable = if ids.is_empty() {
-                String::new()
-            } else {
-                format!(" or none that can be read (id {})", ids.join(", "))
-            };
-            out + &format!(", {rows} rows have no update time{unreadable} and are left to the sweep")
-        }
-        _ => out,
-    }
-}
-
-/// A slow feed: the age of its last complete pass is how late at most it finds what no other feed sees.
-fn slow(feed: &str, f: &Value, now: i64) -> String {
-    let what = if feed == "sweep" { "sweep" } else { "rows only the copy has" };
-    let pass = match f["last_pass"]["began"].as_i64() {
-        Some(began) => {
-            let age = Duration::from_secs(now.saturating_sub(began).max(0).unsigned_abs() / 1000);
-            format!("last complete pass began {} ago", show_duration(age))
-        }
-        None => "no complete pass yet".to_owned(),
-    };
-    format!("{what}: {pass}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{State, TaskName};
 
     #[test]
-    fn a_name_that_is_not_known_here_gives_way_to_the_daemons() {
+    fn a_name_that_is_not_known_here_gives_way_to_that_of_the_state() {
         let des = |name: &str, dsn: &str| {
             json!({ "name": name, "dsn": dsn, "table": "t", "byColumn": "k", "columns": { "k": "k" },
                 "callbackNotification": { "url": "127.0.0.1:1/" } })
@@ -194,13 +208,18 @@ mod tests {
         let loaded = config::load_names(&path, &|_| None);
         std::fs::remove_file(&path).unwrap();
         let config = loaded.unwrap().config;
-        let shown = |answer: Value| text(&config, &answer, false, 5_000);
-        assert!(shown(json!({ "waiting": [] })).contains("main → <unset>.t: nothing waits"));
-        let waits = json!([{ "task": "main", "destination": "copy.t", "state": "retry", "count": 3, "oldest": 2_000 }]);
-        let live = json!({ "pid": 7, "tasks": { "main": { "destinations": { "crm": {} } } } });
-        assert_eq!(
-            shown(json!({ "status": live, "waiting": waits })),
-            "running as process 7\nmain → crm: nothing waits\nmain → copy.t: 3 retry (oldest 3 s)"
-        );
+        let names = |kept: &Kept| {
+            let names = destinations(&config.tasks[0], kept);
+            names.iter().map(|name| name.as_str().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&Kept::default()), ["crm", "<unset>.t"]);
+        let waiting = vec![LaneCount {
+            task: TaskName::new("main"),
+            destination: DestinationName::new("copy.t"),
+            state: State::Retry,
+            count: 3,
+            oldest: 2_000,
+        }];
+        assert_eq!(names(&Kept { waiting, ..Kept::default() }), ["crm", "copy.t"]);
     }
 }

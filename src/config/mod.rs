@@ -36,7 +36,7 @@ mod zone;
 
 pub use answer::AnswerRule;
 pub use column::{ColumnConfig, ColumnPolicy, Tolerance, Trim};
-pub(crate) use duration::{parse as parse_duration, show as show_duration};
+pub(crate) use duration::parse as parse_duration;
 pub(crate) use env::UNSET;
 pub use explain::explain;
 pub use load::{Loaded, load, load_names, parse};

@@ -18,7 +18,7 @@ use crate::base::clock::Clock;
 use crate::config::CallbackConfig;
 use crate::deliver::{Call, Caller, CallerError};
 use crate::notify::Alert;
-use crate::outbox::{Learner, Policy};
+use crate::outbox::{Hot, LEAST, Learner, Policy, hot_limit};
 use crate::store::Store;
 
 /// What whoever opens suspects needs of a destination.
@@ -103,6 +103,7 @@ impl Callback {
                     guard: guard.clone(),
                     alerts: alerts.clone(),
                     stopped: Arc::default(),
+                    hot: Arc::new(Mutex::new(Hot::new(hot_limit(config.confirm.hot, LEAST), false))),
                     wake: looks.clone(),
                     calls: calls.clone(),
                     status: status.clone(),

@@ -10,12 +10,17 @@ use crate::scan::Agreed;
 use crate::store::{Store, StoreError};
 
 /// Names of the notes.
-const PAUSED: &str = "paused";
+pub(super) const PAUSED: &str = "paused";
 const AGREED: &str = "agreed";
 const PARKED: &str = "parked";
 const WALK: &str = "walk";
 /// What the note says once a person has let a storm pass.
 const ACCEPTED: &str = "accepted";
+
+/// Why nothing may be sent, by what the note says.
+pub(super) fn why(note: Option<String>) -> Option<String> {
+    note.filter(|note| note != ACCEPTED)
+}
 
 /// See the module's documentation.
 pub(super) struct Guard {
@@ -70,7 +75,7 @@ impl Guard {
         let note = self.store.recall(task, destination, PAUSED).await?;
         let accepted = note.as_deref() == Some(ACCEPTED);
         self.accepted.store(accepted, Ordering::Relaxed);
-        let why = note.filter(|_| !accepted);
+        let why = why(note);
         self.paused.store(why.is_some(), Ordering::Relaxed);
         let parked = self.store.recall(task, destination, PARKED).await?;
         self.parked.store(parked.is_some(), Ordering::Relaxed);

@@ -1,26 +1,28 @@
 //! The manager: plans looks, hands out tickets, and makes what came of them durable. The only writer of cursors.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc};
 use tracing::info;
 
+mod durable;
 mod slow;
 
 use super::callback::{Callback, Wakes};
+use super::covered::{facts, seen};
 use super::progress::{FeedState, LaneState};
 use super::ticket::Scanned;
 use super::walks::Walks;
 use super::{Outcome, Places, StatusBoard, Stop, Ticket};
-use crate::base::clock::{Clock, UnixMs, ms};
-use crate::model::{DestinationName, Feed, Position, RunId, TaskName};
-use crate::outbox::first_look;
+use crate::base::clock::{Clock, ms};
+use crate::model::{Feed, RunId, TaskName};
 use crate::scan::{self, Begin, Pace, plan};
 use crate::sql::{PlaceError, PlaceErrorKind};
-use crate::store::{Agreement, Cursor, ScanCommit, Store, StoreError};
+use crate::store::{Covered, Cursor, Pass, Store, StoreError};
+use durable::Step;
 
 /// Longest sleep; the plan is looked at again then.
 const IDLE: Duration = Duration::from_secs(5);
@@ -127,6 +129,7 @@ impl Manager {
             }
         }
         let saved = self.store.cursors().await?;
+        let covered = self.store.coverage().await?;
         let mut feeds = Vec::new();
         for (index, task) in self.places.tasks.iter().enumerate() {
             let source = &task.config.source;
@@ -142,18 +145,17 @@ impl Manager {
                         c.task == task.config.name && c.destination == destination.name && c.feed == feed
                     };
                     let cursor = saved.iter().find(of_lane);
-                    LaneState::new(destination.name.clone(), cursor, start_id, self.ticks())
+                    let of_lane = |c: &&Covered| {
+                        c.task == task.config.name && c.destination == destination.name && c.feed == feed
+                    };
+                    let facts = covered.iter().find(of_lane).map(|c| c.facts.clone());
+                    LaneState::new(destination.name.clone(), cursor, facts, start_id, self.ticks())
                 });
                 let lanes = lanes.collect();
                 feeds.push(FeedState { task: index, feed, interval, pace: Pace::default(), lanes });
             }
         }
         self.walks = Walks::load(&self.places, &saved, &begins, self.clock.now());
-        for (index, task) in self.places.tasks.iter().enumerate() {
-            for lane in self.walks.of(index) {
-                self.status.passed(&task.config.name, &lane.name, lane.feed, lane.walk.last());
-            }
-        }
         self.feeds = feeds;
         Ok(())
     }
@@ -243,35 +245,45 @@ impl Manager {
         let lane = &mut feed.lanes[destination];
         lane.plan.busy = false;
         let stands = lane.plan.position.as_ref().is_some_and(|p| p.as_str() == scanned.next.as_str());
-        let name = lane.name.clone();
+        let (name, start_id) = (lane.name.clone(), lane.start_id);
+        // To find out where to start is no look.
+        let caught_up = lane.catches_up(scanned.more);
+        let facts = ticket.from.is_some().then(|| facts(&scanned.coverage, caught_up, now));
+        let news = facts.as_ref().is_some_and(|facts| lane.is_news(facts)) || scanned.counts.rows > 0;
         // The first walk of the insert feed over everything is a pass of the sweep as well.
         let walk = (kind == Feed::Insert)
             .then(|| self.walks.inserted(ticket.task, destination, scanned.more, now))
             .flatten();
         let nothing = scanned.findings.is_empty() && scanned.remembered.is_empty();
-        let unchanged = stands && nothing && walk.is_none();
-        if !unchanged {
+        if !stands || !nothing || walk.is_some() || news {
             let mut cursors = vec![Cursor {
                 task: task.clone(),
                 destination: name.clone(),
                 feed: kind,
                 position: scanned.next.clone(),
                 identity: scanned.identity.clone(),
-                start_id: lane.start_id,
+                start_id,
             }];
             if let (Some(walk), Some(sweep)) = (&walk, self.walks.lane(ticket.task, destination, Feed::Sweep))
             {
                 cursors.push(sweep.cursor(&task, walk, &scanned.identity));
             }
-            if !self.make_durable(ticket, destination, &name, cursors, &mut scanned, None, now).await {
+            let passed = walk.as_ref().filter(|_| !scanned.more).and_then(|walk| walk.last());
+            let passed = passed.map(|last| Pass { began: last.began, from: start_id });
+            let seen = seen(&mut scanned, passed);
+            let scanned = &mut scanned;
+            let step = Step { name: &name, cursors, scanned, facts: facts.clone(), seen, passed: None, now };
+            if !self.make_durable(ticket, destination, step).await {
                 // Nothing moved; the same rows are read again.
                 self.feeds[at].lanes[destination].plan.due = ticks.saturating_add(1000);
                 return;
             }
+            if let Some(facts) = facts {
+                self.feeds[at].lanes[destination].keep(&task, facts);
+            }
         }
         if let (Some(walk), Some(sweep)) = (walk, self.walks.lane(ticket.task, destination, Feed::Sweep)) {
             sweep.advance(walk);
-            self.status.passed(&task, &name, Feed::Sweep, sweep.walk.last());
         }
         let lane = &mut self.feeds[at].lanes[destination];
         self.places.tasks[ticket.task].progress_of(&scanned.identity);
@@ -283,59 +295,6 @@ impl Manager {
         });
         lane.advance(&task, kind, scanned.next, scanned.more, scanned.counts, interval, ticks);
         self.status.place_works(&task, kind.as_str(), &lane.name);
-        let position = lane.plan.position.as_ref().map_or("", Position::as_str);
-        let (counts, coverage) = (scanned.counts, &scanned.coverage);
-        self.status.scanned(&task, &lane.name, kind, counts, lane.plan.at_tip, position, coverage);
-    }
-
-    /// Commits cursors together with what was found on the way; `false`: nothing moved. `passed`: when the pass over the
-    /// copy's own rows began that ends with this.
-    #[expect(clippy::too_many_arguments, reason = "the facts of one read")]
-    async fn make_durable(
-        &self,
-        ticket: &Ticket,
-        destination: usize,
-        name: &DestinationName,
-        cursors: Vec<Cursor>,
-        scanned: &mut Scanned,
-        passed: Option<UnixMs>,
-        now: UnixMs,
-    ) -> bool {
-        let (findings, c) = (std::mem::take(&mut scanned.findings), scanned.counts);
-        let keys = std::mem::take(&mut scanned.remembered);
-        let task = &self.places.tasks[ticket.task].config.name;
-        let agreed = (passed.is_some() || !keys.is_empty()).then(|| Agreement {
-            task: task.clone(),
-            destination: name.clone(),
-            looked: scanned.looked,
-            keys,
-            passed,
-        });
-        let suspects = &self.wakes[ticket.task][destination];
-        let waits = || suspects.waits.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = first_look(findings.len(), waits().usual(now), now);
-        let commit = ScanCommit { run: ticket.run, due, cursors, findings, agreed, now };
-        let committed = match self.store.commit_scan(commit).await {
-            Ok(committed) => committed,
-            Err(e) => {
-                self.status.store_failed(&e);
-                return false;
-            }
-        };
-        self.status.store_works();
-        if committed.healed > 0 {
-            (0..committed.healed).for_each(|_| self.status.healed());
-            info!(%task, destination = %name, feed = %ticket.feed, healed = committed.healed,
-                "healed, what waited for a person was seen to agree");
-        }
-        if committed.opened + committed.changed > 0 {
-            waits().found(usize::try_from(committed.opened).unwrap_or(usize::MAX), now);
-            suspects.wake.notify_one();
-            info!(%task, destination = %name, feed = %ticket.feed, opened = committed.opened,
-                changed = committed.changed, known = committed.known, missing = c.missing, differs = c.differs,
-                extra = c.extra, ambiguous = c.ambiguous, rows = c.rows, run = %ticket.run, "differences found");
-        }
-        true
     }
 
     fn failed(&mut self, at: usize, destination: usize, e: &PlaceError) {

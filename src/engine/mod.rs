@@ -13,14 +13,17 @@
 //! counted, logged and followed by a restart; the others go on.
 
 mod callback;
+mod covered;
 mod guard;
 #[cfg(test)]
 #[path = "tests/histories/mod.rs"]
 mod histories;
+mod hot;
 mod janitor;
 mod lane;
 mod look;
 mod manager;
+mod notes;
 mod notifier;
 mod pair;
 mod places;
@@ -39,11 +42,12 @@ mod watcher;
 pub use callback::Callback;
 pub use janitor::Janitor;
 pub use manager::{Manager, StartId};
+pub use notes::{HotNote, Notes};
 pub use notifier::Notifier;
 pub use pair::{Judged, Looked, Pair, Sample};
 pub use places::{Places, TaskPlaces};
 pub use scanner::Scanner;
-pub use status::{ControlHandle, FeedStatus, Resumed, Status, StatusBoard, TaskStatus};
+pub use status::{ControlHandle, Resumed, Status, StatusBoard, TaskStatus};
 pub use stop::Stop;
 pub use supervisor::{Supervisor, TaskKind};
 use ticket::Scanned;

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 mod again;
+mod counting;
 mod extra;
 mod fit;
 mod lookup;
@@ -12,18 +13,18 @@ mod several;
 pub(super) use fit::PairError;
 use several::several;
 
-use super::ticket::Counts;
 use crate::base::clock::UnixMs;
 use crate::config::{DestinationConfig, Rule, SourceConfig};
 use crate::destination::Destination;
 use crate::diff::{ColumnRule, KeyForm, compare, digest, is_too_large};
 use crate::model::{
-    Class, DeliveryKind, DestinationName, Evidence, Finding, Key, Row, RowId, SourceRow, TaskName, Value,
-    Verdict,
+    Class, Counts, DeliveryKind, DestinationName, Evidence, Finding, Key, Row, RowId, SourceRow, TaskName,
+    Unfit, Value, Verdict,
 };
 use crate::outbox::{Watch, Witness};
 use crate::source::Source;
 use crate::sql::{PlaceError, PlaceErrorKind};
+pub use counting::Sample;
 
 /// Bytes of a key that is still looked up: no index holds longer ones, and servers refuse statements that weigh more
 /// than their packets may.
@@ -64,15 +65,8 @@ pub(super) struct Compared {
     pub(super) counts: Counts,
     /// Rows that agree, by key.
     pub(super) agreed: Vec<(Key, RowId)>,
-}
-
-/// What a comparison of some rows showed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sample {
-    /// Rows by verdict.
-    pub counts: Counts,
-    /// For each compared column, in the order of the configuration, the rows in which it differs.
-    pub by_column: Vec<u64>,
+    /// Rows that no delivery can stand for.
+    pub(super) unfit: Vec<(RowId, Option<Key>, Unfit)>,
 }
 
 /// What the comparison of one row says.
@@ -184,10 +178,14 @@ impl Pair {
         now: impl Fn() -> UnixMs,
     ) -> Result<Compared, PlaceError> {
         let mut counts = Counts::default();
-        let (mut findings, mut agreed) = (Vec::new(), Vec::new());
+        let (mut findings, mut agreed, mut unfit) = (Vec::new(), Vec::new(), Vec::new());
         let mut ambiguous = HashSet::new();
-        for judged in self.judge_all(rows).await? {
+        for (judged, row) in self.judge_all(rows).await?.into_iter().zip(rows) {
             counts.see(&judged.verdict);
+            if let Some(why) = self.unfit(&judged, row) {
+                counts.because(why);
+                unfit.push((judged.row, judged.key.clone(), why));
+            }
             let kind = match judged.verdict {
                 Verdict::Same => {
                     agreed.extend(judged.key.map(|key| (key, judged.row)));
@@ -214,20 +212,7 @@ impl Pair {
                 watch: Watch::begin(&judged.witness, now()).bytes(),
             });
         }
-        Ok(Compared { findings, counts, agreed })
-    }
-
-    /// Compares up to `limit` rows from all over the source; nothing comes of it but counts.
-    pub(super) async fn sample(&self, limit: usize) -> Result<Sample, PlaceError> {
-        let rows = self.source.sample(limit).await?;
-        let mut sample = Sample { by_column: vec![0; self.read.rules.len()], ..Sample::default() };
-        for judged in self.judge_all(&rows).await? {
-            if let Verdict::Differs(columns) = &judged.verdict {
-                columns.iter().for_each(|column| sample.by_column[*column] += 1);
-            }
-            sample.counts.see(&judged.verdict);
-        }
-        Ok(sample)
+        Ok(Compared { findings, counts, agreed, unfit })
     }
 
     /// What the comparison says of each of some rows that a feed has read, in their order.

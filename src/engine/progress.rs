@@ -2,16 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::Counts;
 use crate::base::clock::ms;
 use crate::model::{DestinationName, Feed, Position, RowId, RunId, TaskName};
 use crate::scan::{self, Pace};
-use crate::store::Cursor;
+use crate::store::{Cursor, Facts};
 
 /// How often progress of a long catch-up is logged.
 const PROGRESS: Duration = Duration::from_secs(10);
+/// How old what is kept of a feed may be that finds nothing new.
+const FRESH: Duration = Duration::from_secs(5);
 
 /// One feed of one task.
 pub(super) struct FeedState {
@@ -30,6 +32,11 @@ pub(super) struct LaneState {
     pub(super) run: Option<RunId>,
     /// Its last look failed.
     pub(super) fails: bool,
+    /// What is kept of what it covers.
+    pub(super) facts: Facts,
+    kept: Option<Instant>,
+    /// When it last was at the tip.
+    tip: Option<Instant>,
     pass: Pass,
 }
 
@@ -73,6 +80,7 @@ impl LaneState {
     pub(super) fn new(
         name: DestinationName,
         cursor: Option<&Cursor>,
+        facts: Option<Facts>,
         start_id: Option<RowId>,
         now: i64,
     ) -> Self {
@@ -88,8 +96,34 @@ impl LaneState {
             start_id: cursor.map_or(start_id, |c| c.start_id),
             run: None,
             fails: false,
+            facts: facts.unwrap_or_default(),
+            kept: None,
+            tip: None,
             pass: Pass::new(true),
         }
+    }
+
+    /// Whether it has caught up: a look that has just begun does not take it back.
+    pub(super) fn catches_up(&mut self, more: bool) -> bool {
+        if !more {
+            self.tip = Some(Instant::now());
+        }
+        self.tip.is_some_and(|at| at.elapsed() < PROGRESS)
+    }
+
+    /// Whether these facts are worth keeping: times alone only now and then.
+    pub(super) fn is_news(&self, facts: &Facts) -> bool {
+        let timeless = |facts: &Facts| Facts { settled_at: None, ..facts.clone() };
+        self.kept.is_none_or(|at| at.elapsed() >= FRESH) || timeless(&self.facts) != timeless(facts)
+    }
+
+    /// They are kept.
+    pub(super) fn keep(&mut self, task: &TaskName, facts: Facts) {
+        if let Some(ids) = facts.unreadable.as_deref().filter(|_| facts.unreadable != self.facts.unreadable) {
+            warn!(%task, destination = %self.name, ids,
+                "the update times of these rows cannot be read, they are left to the sweep");
+        }
+        (self.facts, self.kept) = (facts, Some(Instant::now()));
     }
 
     #[expect(clippy::too_many_arguments, reason = "the facts of one read")]

@@ -188,21 +188,24 @@ impl Scanner {
                 pair.walk(task, name, from, (ticket.limit, ticket.meant), || self.clock.now()).await?;
             let (next, more, mut compared) = walked;
             let remembered = self.remembered(&pair, ticket, name, &mut compared).await?;
-            let Compared { findings, counts, agreed } = compared;
+            let Compared { findings, counts, agreed, unfit } = compared;
             let looked = read.looked;
             let (identity, took) = (read.identity.clone(), began.elapsed());
             let rows = usize::try_from(counts.rows).unwrap_or(usize::MAX);
             let read = ReadCost { rows, bytes: 0, took, more };
             let coverage = Coverage::default();
+            let met = Vec::new();
             return Ok(Scanned {
                 identity,
                 next,
                 more,
                 findings,
                 agreed,
+                unfit,
                 remembered,
                 looked,
                 counts,
+                met,
                 coverage,
                 read,
                 took,
@@ -211,16 +214,19 @@ impl Scanner {
         let mut compared =
             pair.compare(&task.config.name, name, &read.batch.rows, || self.clock.now()).await?;
         let remembered = self.remembered(&pair, ticket, name, &mut compared).await?;
-        let Compared { findings, counts, agreed } = compared;
+        let Compared { findings, counts, agreed, unfit } = compared;
+        let met = read.batch.rows.iter().filter(|_| ticket.feed == Feed::Sweep).map(|row| row.id).collect();
         Ok(Scanned {
             identity: read.identity.clone(),
             next: read.batch.next.clone(),
             more: read.batch.more,
             findings,
             agreed,
+            unfit,
             remembered,
             looked: read.looked,
             counts,
+            met,
             coverage: read.batch.coverage.clone(),
             read: read.cost,
             took: read.cost.took + began.elapsed(),

@@ -9,12 +9,9 @@ use tracing::{error, info, warn};
 
 use super::callback::Callback;
 use super::guard::Guard;
-use super::ticket::Counts;
 use crate::base::chain::chain;
 use crate::base::clock::{Clock, UnixMs};
-use crate::model::{DestinationName, Feed, TaskName};
-use crate::scan::Passed;
-use crate::source::Coverage;
+use crate::model::{DestinationName, TaskName};
 use crate::sql::{PlaceError, PlaceErrorKind, RESTART_TASK};
 use crate::store::{Store, StoreError};
 
@@ -45,35 +42,10 @@ pub struct Status {
 /// One task.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct TaskStatus {
-    /// By destination, then by feed.
-    pub destinations: BTreeMap<String, BTreeMap<String, FeedStatus>>,
     /// How long a difference must stand at a destination before it is believed, in milliseconds.
     pub waits_ms: BTreeMap<String, u64>,
     /// Places that cannot be used now: what happens there, since when and why.
     pub trouble: BTreeMap<String, Trouble>,
-}
-
-/// One feed at one destination, since the start of the daemon.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct FeedStatus {
-    /// Rows looked at, by verdict.
-    pub counts: Counts,
-    /// Whether it has reached the end of what there is.
-    pub caught_up: bool,
-    /// When it last finished a read, Unix ms.
-    pub last_read: UnixMs,
-    /// The durable cursor.
-    pub position: String,
-    /// Up to where no late commit can change anything any more, for people; `None`: nothing yet.
-    pub settled: Option<String>,
-    /// Whether the database shows all of its open transactions; if not, `settle` is how late a commit may be.
-    pub told: bool,
-    /// Rows without an update time, which the update feed never sees.
-    pub uncovered: Option<u64>,
-    /// The ids of the first of those whose update time is a text that is no time.
-    pub unreadable: Vec<String>,
-    /// The last complete pass of a slow feed: what was wrong before it began has been found.
-    pub last_pass: Option<Passed>,
 }
 
 /// Why something waits.
@@ -122,54 +94,6 @@ impl StatusBoard {
     /// Everything now.
     pub fn snapshot(&self) -> Status {
         self.lock().status.clone()
-    }
-
-    /// A read and its comparison became durable.
-    #[expect(clippy::too_many_arguments, reason = "the facts of one read")]
-    pub(super) fn scanned(
-        &self,
-        task: &TaskName,
-        destination: &DestinationName,
-        feed: Feed,
-        counts: Counts,
-        caught_up: bool,
-        position: &str,
-        coverage: &Coverage,
-    ) {
-        let now = self.clock.now();
-        let mut inner = self.lock();
-        let of_task = inner.status.tasks.entry(task.to_string()).or_default();
-        let feeds = of_task.destinations.entry(destination.to_string()).or_default();
-        let feed = feeds.entry(feed.to_string()).or_default();
-        let unreadable: Vec<String> = coverage.unreadable.iter().map(ToString::to_string).collect();
-        if unreadable != feed.unreadable {
-            if !unreadable.is_empty() {
-                warn!(%task, %destination, ids = unreadable.join(","),
-                    "the update times of these rows cannot be read, they are left to the sweep");
-            }
-            feed.unreadable = unreadable;
-        }
-        feed.counts.add(counts);
-        feed.caught_up = caught_up;
-        feed.last_read = now;
-        position.clone_into(&mut feed.position);
-        feed.settled.clone_from(&coverage.settled);
-        feed.told = coverage.told;
-        feed.uncovered = coverage.uncovered.or(feed.uncovered);
-    }
-
-    /// What is known of the last complete pass of a slow feed.
-    pub(super) fn passed(
-        &self,
-        task: &TaskName,
-        destination: &DestinationName,
-        feed: Feed,
-        last: Option<Passed>,
-    ) {
-        let mut inner = self.lock();
-        let task = inner.status.tasks.entry(task.to_string()).or_default();
-        let feeds = task.destinations.entry(destination.to_string()).or_default();
-        feeds.entry(feed.to_string()).or_default().last_pass = last;
     }
 
     /// A place failed while doing `what` for a destination. Says so unless it has just been said, and returns how

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::base::clock::UnixMs;
-use crate::model::{Feed, Finding, Key, Position, RowId, RunId, Verdict};
+pub use crate::model::Counts;
+use crate::model::{Feed, Finding, Key, Position, RowId, RunId, Unfit};
 use crate::scan::ReadCost;
 use crate::source::Coverage;
 use crate::sql::PlaceError;
@@ -56,70 +57,20 @@ pub struct Scanned {
     pub findings: Vec<Finding>,
     /// Rows that agree, by key.
     pub agreed: Vec<(Key, RowId)>,
+    /// Rows that no delivery can stand for.
+    pub unfit: Vec<(RowId, Option<Key>, Unfit)>,
     /// Those of their keys that are remembered at the destination.
     pub remembered: Vec<Key>,
     /// When the look began, Unix ms.
     pub looked: UnixMs,
     /// What was looked at.
     pub counts: Counts,
+    /// The rows that a sweep has met.
+    pub met: Vec<RowId>,
     /// What the feed knows of its own limits.
     pub coverage: Coverage,
     /// What the read of the source was like.
     pub read: ReadCost,
     /// How long all of it took.
     pub took: Duration,
-}
-
-/// Rows looked at, by verdict.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Counts {
-    /// Rows read from the source.
-    pub rows: u64,
-    /// The copy agrees.
-    pub same: u64,
-    /// Not at the destination.
-    pub missing: u64,
-    /// There, with other values.
-    pub differs: u64,
-    /// Several rows for the key.
-    pub ambiguous: u64,
-    /// At the destination only.
-    pub extra: u64,
-    /// Key NULL or not expressible at the destination.
-    pub not_comparable: u64,
-    /// A row or its key too large to be compared.
-    pub too_large: u64,
-}
-
-impl Counts {
-    /// Counts one row.
-    pub fn see(&mut self, verdict: &Verdict) {
-        self.rows += 1;
-        self.count(verdict);
-    }
-
-    /// Counts a verdict over a row that is counted already.
-    pub(super) fn count(&mut self, verdict: &Verdict) {
-        *match verdict {
-            Verdict::Same => &mut self.same,
-            Verdict::Missing => &mut self.missing,
-            Verdict::Differs(_) => &mut self.differs,
-            Verdict::Ambiguous(_) => &mut self.ambiguous,
-            Verdict::TooLarge => &mut self.too_large,
-            Verdict::Extra => &mut self.extra,
-            Verdict::NotComparable => &mut self.not_comparable,
-        } += 1;
-    }
-
-    /// Adds what another look saw.
-    pub fn add(&mut self, other: Self) {
-        self.rows += other.rows;
-        self.same += other.same;
-        self.missing += other.missing;
-        self.differs += other.differs;
-        self.ambiguous += other.ambiguous;
-        self.extra += other.extra;
-        self.not_comparable += other.not_comparable;
-        self.too_large += other.too_large;
-    }
 }

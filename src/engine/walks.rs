@@ -4,8 +4,8 @@ use super::{Counts, Places, Scanned, Ticket};
 use crate::base::clock::UnixMs;
 use crate::config::{DestinationConfig, TaskConfig};
 use crate::diff::digest;
-use crate::model::{DestinationName, Feed, Position, RowId, RunId, TaskName, Value};
-use crate::scan::{Begin, Pace, Passed, Share, Walk, rest_until};
+use crate::model::{DestinationName, Feed, RowId, RunId, TaskName, Value};
+use crate::scan::{Base, Begin, Pace, Passed, Share, Walk, rest_until};
 use crate::store::Cursor;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -44,8 +44,8 @@ pub(super) struct WalkLane {
     /// Not before this tick, after a failure.
     pub(super) due: i64,
     pub(super) pace: Pace,
-    /// What the pass under way has seen, since this process began.
-    pub(super) counts: Counts,
+    /// Where the insert feed stood when the pass under way began.
+    base: Option<Base>,
     pub(super) share: Share,
     run: Option<RunId>,
     /// When its last ticket was handed out: Unix ms, and the tick.
@@ -106,11 +106,6 @@ impl Walks {
         Self { tasks: places.tasks.iter().map(|task| of_task(&task.config)).collect() }
     }
 
-    /// All lanes of a task.
-    pub(super) fn of(&self, task: usize) -> &[WalkLane] {
-        &self.tasks[task].lanes
-    }
-
     /// The lane of a feed.
     pub(super) fn lane(&mut self, task: usize, destination: usize, feed: Feed) -> Option<&mut WalkLane> {
         self.tasks[task].lanes.iter_mut().find(|lane| lane.destination == destination && lane.feed == feed)
@@ -165,13 +160,17 @@ impl Walks {
         }))
     }
 
-    /// A ticket has been handed out.
-    pub(super) fn sent(&mut self, ticket: &Ticket, now: UnixMs, ticks: i64) {
+    /// A ticket has been handed out; `bases` is where the insert feed stands at each of its destinations.
+    pub(super) fn sent(&mut self, ticket: &Ticket, bases: Vec<Option<Base>>, now: UnixMs, ticks: i64) {
         let of_task = &mut self.tasks[ticket.task];
         (of_task.out, of_task.refused) = (ticket.destinations.len(), None);
-        for lane in &mut of_task.lanes {
-            if lane.feed == ticket.feed && ticket.destinations.contains(&lane.destination) {
+        for (destination, base) in ticket.destinations.iter().zip(bases) {
+            let of_ticket = |l: &&mut WalkLane| l.feed == ticket.feed && l.destination == *destination;
+            for lane in of_task.lanes.iter_mut().filter(of_ticket) {
                 (lane.run, lane.turn, lane.out) = (Some(ticket.run), (now, ticks), true);
+                if lane.walk.began().is_none() {
+                    lane.base = base.clone();
+                }
             }
         }
     }
@@ -244,7 +243,7 @@ impl WalkLane {
             walk,
             due: i64::MIN,
             pace: Pace::default(),
-            counts: Counts::default(),
+            base: None,
             share: Share::default(),
             run: None,
             turn: (UnixMs::MIN, i64::MIN),
@@ -263,7 +262,8 @@ impl WalkLane {
 
     /// What the walk is after a step.
     pub(super) fn after(&self, scanned: &Scanned, now: UnixMs) -> Walk {
-        self.walk.moved(&scanned.next, scanned.more, self.turn.0, now)
+        let met = self.walk.met(scanned.counts, &scanned.met, self.base.as_ref(), self.turn.0);
+        met.moved(&scanned.next, scanned.more, self.turn.0, now)
     }
 
     /// The cursor that says so.
@@ -281,7 +281,7 @@ impl WalkLane {
     /// It begins anew, which has become durable; a ticket that is out belongs to what was before.
     pub(super) fn begin_anew(&mut self, walk: Walk) {
         (self.walk, self.stored, self.void, self.run) = (walk, true, self.out, None);
-        (self.counts, self.share) = (Counts::default(), Share::default());
+        (self.base, self.share) = (None, Share::default());
     }
 
     /// A walk has become durable. Returns the pass that it completed, with what that has seen.
@@ -290,7 +290,7 @@ impl WalkLane {
         (self.walk, self.stored) = (walk, true);
         complete.map(|passed| {
             self.run = None;
-            (passed, std::mem::take(&mut self.counts))
+            (passed, self.walk.picture().map(|picture| picture.counts).unwrap_or_default())
         })
     }
 }
@@ -307,9 +307,4 @@ fn made_for(task: &TaskConfig, des: &DestinationConfig) -> String {
     words.push(Value::Bool(des.delete));
     words.extend(task.source.deleted_when.iter().map(|rule| Value::text(rule.as_str())));
     digest(&[&words]).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Where a walk stands, for people: the place inside its pass.
-pub(super) fn place(walk: &Walk) -> String {
-    walk.at().as_ref().map_or("", Position::as_str).to_owned()
 }

@@ -10,6 +10,7 @@ use tracing::warn;
 
 use super::Stop;
 use super::guard::Guard;
+use super::hot;
 use super::look::{Watched, watch};
 use super::places::TaskPlaces;
 use super::status::StatusBoard;
@@ -18,7 +19,7 @@ use crate::base::chain::chain;
 use crate::base::clock::{Clock, ClockSteps, UnixMs, ms};
 use crate::model::{Delivery, State};
 use crate::notify::{Alert, What};
-use crate::outbox::{Learner, Policy};
+use crate::outbox::{Hot, Learner, Policy};
 use crate::sql::PlaceError;
 use crate::store::{ClaimRequest, Settlement, Store, StoreError, Work};
 
@@ -55,6 +56,8 @@ pub(super) struct Watcher {
     pub(super) alerts: mpsc::Sender<Alert>,
     /// Whether it was said that copies no longer follow.
     pub(super) stopped: Arc<AtomicBool>,
+    /// Rows that never stand still.
+    pub(super) hot: Arc<Mutex<Hot>>,
     /// Something is to be looked at.
     pub(super) wake: Arc<Notify>,
     /// Something is to be called.
@@ -75,6 +78,7 @@ impl Watcher {
 
     async fn watch(&self) {
         let mut kept = self.recall().await;
+        let mut hot_kept = self.recall_hot().await;
         let mut kept_at = Instant::now();
         let mut steps = ClockSteps::new(&self.clock);
         let mut since = UnixMs::MIN;
@@ -93,6 +97,7 @@ impl Watcher {
             };
             if kept_at.elapsed() >= KEEP {
                 self.keep(&mut kept).await;
+                self.keep_hot(&mut hot_kept).await;
                 kept_at = Instant::now();
             }
             self.voice.speak(false);
@@ -127,6 +132,7 @@ impl Watcher {
             }));
         }
         let claims: Vec<_> = claimed.iter().map(|d| (d.id, d.claim)).collect();
+        let found = hot::found(&claimed);
         match self.look(&claimed, since).await {
             Ok(Watched { settled, lessons, left }) => {
                 let confirmed = settled.iter().filter(|s| s.to.state == State::Main).count();
@@ -142,6 +148,7 @@ impl Watcher {
                 }
                 self.waits.lock().unwrap_or_else(PoisonError::into_inner).learn(&lessons);
                 self.voice.settled(&settled, &Before::of(&claimed));
+                self.see_hot(&found, &settled);
                 self.alert(&settled);
                 self.calls.notify_one();
                 if !left.is_empty() {
@@ -225,7 +232,7 @@ impl Watcher {
         self.voice.ambiguous(settled).map(|alert| self.alerts.try_send(alert));
     }
 
-    fn tell_people(&self, what: What, count: u64) {
+    pub(super) fn tell_people(&self, what: What, count: u64) {
         let (task, destination) = (self.guard.task.clone(), self.guard.destination.clone());
         // A full queue already tells people about this lane.
         let _ = self.alerts.try_send(Alert { task, destination, count, what });

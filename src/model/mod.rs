@@ -3,6 +3,7 @@
 //! Everything above speaks in these types; none of them knows a database, a file or a socket.
 
 mod column;
+mod counts;
 mod delivery;
 mod evidence;
 mod finding;
@@ -12,6 +13,7 @@ mod row;
 mod value;
 
 pub use column::{Class, Column};
+pub use counts::{Counts, Unfit};
 pub use delivery::{Attempt, AttemptOutcome, Delivery, DeliveryKind, ErrorClass, ErrorGroup, Sent, State};
 pub use evidence::{Evidence, Listed};
 pub use finding::{Finding, Verdict};

@@ -41,6 +41,11 @@ pub enum What {
         /// Those that are missing.
         missing: usize,
     },
+    /// Rows that never stand still: the oldest is older than the limit, or none is any more.
+    Hot {
+        /// For how many seconds the oldest has been; `None`: it is over.
+        oldest_s: Option<u64>,
+    },
 }
 
 impl What {
@@ -52,6 +57,8 @@ impl What {
             Self::Ambiguous => "ambiguous",
             Self::StoppedFollowing { .. } => "stopped following",
             Self::Emptied { .. } => "emptied",
+            Self::Hot { oldest_s: Some(_) } => "hot",
+            Self::Hot { oldest_s: None } => "hot no more",
         }
     }
 }
@@ -66,6 +73,8 @@ impl Alert {
             What::Ambiguous => "several rows carry one key",
             What::StoppedFollowing { .. } => "the copy has stopped following",
             What::Emptied { .. } => "paused, the copy seems to be emptied",
+            What::Hot { oldest_s: Some(_) } => "rows that never stand still",
+            What::Hot { oldest_s: None } => "recovered: no row has been moving for too long",
         };
         format!("[cupid] {} → {}: {what}", plain(self.task.as_str()), plain(self.destination.as_str()))
     }
@@ -108,6 +117,15 @@ impl Alert {
                  Next: bring the rows back, and cupid goes on by itself; or, if it is meant, run\n\
                  cupid resume -c FILE --task {task} --destination {destination}\n"
             ),
+            What::Hot { oldest_s: Some(oldest_s) } => format!(
+                "{count} row(s) have not stood still since they were found to differ, the oldest for {oldest_s} s. \
+                 Their copies follow, so nothing is called back for them, but nobody has seen them agree.\n\
+                 Next: look at what keeps writing to them; cupid status -c FILE counts them.\n"
+            ),
+            What::Hot { oldest_s: None } => {
+                "no row has been moving for too long any more: those that did have stood still and were judged.\n"
+                    .to_owned()
+            }
         };
         format!("Task {task}, destination {destination}: {what}")
     }

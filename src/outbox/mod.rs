@@ -2,12 +2,14 @@
 //! receiver, make of it. The engine does what is decided here; the store keeps it.
 
 mod confirm;
+mod hot;
 mod lifecycle;
 mod schedule;
 mod storm;
 mod wait;
 
 pub use confirm::{Step, Watch, Witness, first_look};
+pub use hot::{Hot, LEAST, Turn, hot_limit};
 pub use lifecycle::{Answered, NOT_FIXED, Next, Policy, Seen, after_attempt, after_look, after_watch};
 pub use storm::{Asked, Storm};
 pub use wait::{Learner, Lesson};

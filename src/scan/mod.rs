@@ -16,4 +16,4 @@ pub use agreed::Agreed;
 pub use pace::{Pace, ReadCost};
 pub use plan::{Lane, Look, apart, plan};
 pub use start::{Begin, begin};
-pub use walk::{Passed, Share, Walk, rest_until};
+pub use walk::{Base, Passed, Picture, Share, Walk, rest_until};

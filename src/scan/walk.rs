@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::base::clock::UnixMs;
-use crate::model::Position;
+use crate::model::{Counts, Position, RowId};
 
 /// A slow feed works for one part of the time and rests for so many: 10 %.
 const REST: i64 = 9;
@@ -27,6 +27,41 @@ pub struct Walk {
     /// The last complete one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last: Option<Passed>,
+    /// What that has counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    picture: Option<Picture>,
+}
+
+/// Every row once, as a pass has met it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Picture {
+    /// Rows by verdict.
+    pub counts: Counts,
+    /// Where the insert feed stood when the pass began; `None`: there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Base>,
+    /// Rows up to there; what lies behind it is the insert feed's to count.
+    #[serde(default)]
+    pub below: u64,
+}
+
+/// The insert feed's count at one moment; ids as text.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Base {
+    /// Counted are the rows behind this id; `None`: all.
+    pub after: Option<String>,
+    /// Up to this one.
+    pub upto: Option<String>,
+    /// How many there were.
+    pub rows: u64,
+}
+
+impl Base {
+    /// How many of these rows lie up to its end.
+    fn holds(&self, rows: &[RowId]) -> u64 {
+        let upto: Option<i128> = self.upto.as_deref().and_then(|id| id.parse().ok());
+        rows.iter().filter(|row| upto.is_some_and(|upto| row.0 <= upto)).count() as u64
+    }
 }
 
 /// A pass under way.
@@ -39,6 +74,9 @@ struct Under {
     /// What goes by keys has got there; `None`: nowhere yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     at: Option<String>,
+    /// What it has met so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    picture: Option<Picture>,
 }
 
 /// A complete pass.
@@ -61,14 +99,14 @@ impl Walk {
         if let Some(saved) = saved.filter(|saved| saved.made_for == made_for) {
             return saved;
         }
-        let pass = insert.then_some(Under { began: now, insert: true, at: None });
-        Self { made_for: made_for.to_owned(), pass, last: None }
+        let pass = insert.then_some(Under { began: now, insert: true, at: None, picture: None });
+        Self { made_for: made_for.to_owned(), pass, last: None, picture: None }
     }
 
     /// The walk when nothing that was passed counts any more: a pass is due at once.
     #[must_use]
     pub fn anew(&self) -> Self {
-        Self { made_for: self.made_for.clone(), pass: None, last: None }
+        Self { made_for: self.made_for.clone(), pass: None, last: None, picture: None }
     }
 
     /// Whether there is neither a pass under way nor a complete one.
@@ -96,6 +134,21 @@ impl Walk {
         self.last
     }
 
+    /// What the last complete pass has counted; `None`: the insert feed has made it, and counts by itself.
+    pub fn picture(&self) -> Option<&Picture> {
+        self.picture.as_ref()
+    }
+
+    /// What the pass under way has counted so far.
+    pub fn so_far(&self) -> Option<&Picture> {
+        self.pass.as_ref()?.picture.as_ref()
+    }
+
+    /// When the pass under way began, Unix ms.
+    pub fn began(&self) -> Option<UnixMs> {
+        Some(self.pass.as_ref()?.began)
+    }
+
     /// When the next step wants to be made, Unix ms; `None`: when the insert feed is through.
     pub fn due(&self, interval: Duration, now: UnixMs) -> Option<UnixMs> {
         let interval = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
@@ -112,13 +165,28 @@ impl Walk {
     /// After a step that was begun at `since` and arrived at `next`; `more`: the pass goes on.
     #[must_use]
     pub fn moved(&self, next: &Position, more: bool, since: UnixMs, now: UnixMs) -> Self {
-        let pass = self.pass.clone().unwrap_or(Under { began: since, insert: false, at: None });
+        let pass = self.under(since);
         let walk = self.clone();
         if more {
             return Self { pass: Some(Under { at: Some(next.as_str().to_owned()), ..pass }), ..walk };
         }
         let last = Passed { began: pass.began, ended: now, insert: pass.insert };
-        Self { pass: None, last: Some(last), ..walk }
+        Self { pass: None, last: Some(last), picture: pass.picture, ..walk }
+    }
+
+    fn under(&self, since: UnixMs) -> Under {
+        self.pass.clone().unwrap_or(Under { began: since, insert: false, at: None, picture: None })
+    }
+
+    /// With rows that a step begun at `since` has met. `base` is where the insert feed stood when the pass began.
+    #[must_use]
+    pub fn met(&self, counts: Counts, rows: &[RowId], base: Option<&Base>, since: UnixMs) -> Self {
+        let mut pass = self.under(since);
+        let picture =
+            pass.picture.get_or_insert_with(|| Picture { base: base.cloned(), ..Picture::default() });
+        picture.counts.add(counts);
+        picture.below += picture.base.as_ref().map_or(0, |base| base.holds(rows));
+        Self { pass: Some(pass), ..self.clone() }
     }
 
     /// After the insert feed has walked to the end of what there was.
@@ -197,6 +265,24 @@ mod tests {
         let other = Walk::resume(Some(&walk.position()), "b", false, 20);
         assert_eq!((other.due(HOUR, 20), other.at(), other.last()), (Some(20), None, None));
         assert_eq!(Walk::resume(Some(&at("{}")), "b", false, 20), other);
+    }
+
+    #[test]
+    fn a_pass_counts_each_row_once_over_restarts() {
+        let base = Base { after: None, upto: Some("20".to_owned()), rows: 15 };
+        let met = |rows: u64| Counts { rows, same: rows, ..Counts::default() };
+        let ids = |ids: &[i128]| ids.iter().copied().map(RowId).collect::<Vec<_>>();
+        let walk = Walk::resume(None, "a", false, 5).met(met(2), &ids(&[1, 20]), Some(&base), 6);
+        let walk = walk.moved(&at("x"), true, 6, 7);
+        let walk = Walk::resume(Some(&walk.position()), "a", false, 8);
+        // Where the insert feed is by then does not matter any more.
+        let later = Base { upto: Some("99".to_owned()), ..base.clone() };
+        let walk = walk.met(met(1), &ids(&[21]), Some(&later), 8);
+        assert_eq!((walk.picture(), walk.so_far().unwrap().counts.rows), (None, 3));
+        let walk = walk.moved(&at("y"), false, 8, 9);
+        assert_eq!(walk.picture(), Some(&Picture { counts: met(3), base: Some(base), below: 2 }));
+        let walk = walk.met(met(1), &ids(&[1]), None, 20).moved(&at("x"), true, 20, 21);
+        assert_eq!(walk.picture().unwrap().counts, met(3), "the last complete one");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::ground::Ground;
-use super::{Batch, Coverage};
+use super::{Batch, Counted, Coverage};
 use crate::model::{Position, RowId};
 use crate::sql::PlaceError;
 
@@ -41,6 +41,8 @@ pub(super) struct Bounds {
 pub(super) struct Cursor {
     /// The key up to which nothing can appear any more; `None`: before everything.
     settled: Option<i128>,
+    /// The rows up to it, each once.
+    counted: Counted,
     gaps: Gaps,
     /// How far down the newest rows reach that were read; `None`: not known.
     newest: Option<Newest>,
@@ -48,7 +50,7 @@ pub(super) struct Cursor {
     live: Live,
 }
 
-/// `{"after":"123","gaps":[…],"newest":{…}}`; null: before everything.
+/// `{"after":"123","gaps":[…],"newest":{…},"counted":{…}}`; null: before everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Text {
     after: Option<String>,
@@ -56,6 +58,16 @@ struct Text {
     gaps: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     newest: Option<Newest>,
+    /// Not there in what earlier versions wrote: then counting begins here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    counted: Option<CountedText>,
+}
+
+/// Rows behind an id (null: all) up to the settled one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct CountedText {
+    after: Option<String>,
+    rows: u64,
 }
 
 impl Cursor {
@@ -63,18 +75,21 @@ impl Cursor {
     pub(super) fn starting_at(id: Option<RowId>) -> Self {
         let settled = id.map(|id| id.0.saturating_sub(1));
         let newest = Some(Newest::default());
-        Self { settled, gaps: Gaps::default(), newest, live: Live::first(settled) }
+        let counted = Counted { after: settled.map(RowId), ..Counted::default() };
+        Self { settled, counted, gaps: Gaps::default(), newest, live: Live::first(settled) }
     }
 
     /// Goes on behind this key without knowing what was seen there.
-    fn after(settled: Option<i128>, gaps: Gaps, newest: Option<Newest>) -> Self {
-        Self { settled, gaps, newest, live: Live::behind(settled) }
+    fn after(settled: Option<i128>, counted: Counted, gaps: Gaps, newest: Option<Newest>) -> Self {
+        Self { settled, counted, gaps, newest, live: Live::behind(settled) }
     }
 
-    /// Goes on behind the greatest id there is: what is given out behind it is new, also if it was read before.
+    /// Goes on behind the greatest id there is: what is given out behind it is new, also if it was read before. How
+    /// many of the rows counted are left, nobody knows: counting begins there.
     fn back_to(&self, greatest: Option<i128>) -> Self {
         let newest = self.newest.as_ref().map(|newest| newest.back_to(greatest));
-        Self::after(greatest, self.gaps.clone(), newest)
+        let counted = Counted { after: greatest.map(RowId), ..Counted::default() };
+        Self::after(greatest, counted, self.gaps.clone(), newest)
     }
 
     /// Reads a position; `None` if it is not one of ours.
@@ -83,17 +98,26 @@ impl Cursor {
             return Some(held);
         }
         let text: Text = serde_json::from_str(position.as_str()).ok()?;
-        let settled = match &text.after {
-            Some(id) => Some(id.parse().ok()?),
-            None => None,
+        let id = |text: &Option<String>| match text {
+            Some(id) => id.parse().ok().map(Some),
+            None => Some(None),
         };
-        Some(Arc::new(Self::after(settled, Gaps::decode(&text.gaps)?, text.newest)))
+        let settled: Option<i128> = id(&text.after)?;
+        let counted = match &text.counted {
+            Some(counted) => {
+                Counted { after: id(&counted.after)?.map(RowId), rows: counted.rows, ..Counted::default() }
+            }
+            None => Counted { after: settled.map(RowId), ..Counted::default() },
+        };
+        Some(Arc::new(Self::after(settled, counted, Gaps::decode(&text.gaps)?, text.newest.clone())))
     }
 
     /// As it is stored and carried on.
     pub(super) fn position(self) -> Position {
+        let Counted { after, rows, .. } = self.counted;
+        let counted = Some(CountedText { after: after.map(|id| id.to_string()), rows });
         let after = self.settled.map(|id| id.to_string());
-        let text = Text { after, gaps: self.gaps.encode(), newest: self.newest.clone() };
+        let text = Text { after, gaps: self.gaps.encode(), newest: self.newest.clone(), counted };
         let text = serde_json::to_string(&text).expect("strings always serialise");
         Position::with_memory(text, Arc::new(self))
     }
@@ -107,8 +131,11 @@ pub(super) fn earlier(a: &Position, b: &Position) -> Position {
     }
     match (Cursor::read(a), Cursor::read(b)) {
         (Some(x), Some(y)) => {
-            let (first, other) = if x.settled <= y.settled { (&x, &y) } else { (&y, &x) };
-            let cursor = Cursor::after(first.settled, x.gaps.both(&y.gaps), first.newest.clone());
+            // The count belongs to where it was made; of two made there, the one that reaches back further.
+            let place = |c: &Cursor| (c.settled, c.counted.after, c.counted.rows);
+            let (first, other) = if place(&x) <= place(&y) { (&x, &y) } else { (&y, &x) };
+            let gaps = x.gaps.both(&y.gaps);
+            let cursor = Cursor::after(first.settled, first.counted, gaps, first.newest.clone());
             let live = first.live.both(&other.live, other.settled).unwrap_or(cursor.live);
             Cursor { live, ..cursor }.position()
         }
@@ -131,6 +158,9 @@ pub(super) async fn read(
         settled: next.settled.map(|id| format!("id {id}")),
         told: next.live.told,
         forgets: next.live.forgotten.is_some(),
+        behind: next.live.age(ground.elapsed()),
+        counted: Some(Counted { upto: next.settled.map(RowId), ..next.counted }),
+        unsettled: next.live.seen.behind(next.settled),
         ..Coverage::default()
     };
     Ok(Some(Batch { rows, next: next.position(), more, coverage }))
@@ -151,32 +181,40 @@ mod tests {
 
     #[test]
     fn positions_survive_being_stored() {
-        let cursor = Cursor::after(Some(i128::from(u64::MAX)), Gaps::default(), None);
+        let counted = Counted { after: Some(RowId(-4)), rows: 7, upto: None };
+        let cursor = Cursor::after(Some(i128::from(u64::MAX)), counted, Gaps::default(), None);
         let position = cursor.position();
-        assert_eq!(position.as_str(), r#"{"after":"18446744073709551615"}"#);
+        let text = r#"{"after":"18446744073709551615","counted":{"after":"-4","rows":7}}"#;
+        assert_eq!(position.as_str(), text);
         let read = Cursor::read(&Position::new(position.as_str())).unwrap();
-        assert_eq!(read.settled, Some(i128::from(u64::MAX)));
-        assert_eq!(Cursor::starting_at(None).position().as_str(), r#"{"after":null,"newest":{}}"#);
-        assert_eq!(Cursor::starting_at(Some(RowId(1))).position().as_str(), r#"{"after":"0","newest":{}}"#);
-        let gaps = r#"{"after":"9","gaps":["3+4@1700000000"],"newest":{"behind":"3","then":"7","rows":2}}"#;
+        assert_eq!((read.settled, read.counted), (Some(i128::from(u64::MAX)), counted));
+        let begin = |id| Cursor::starting_at(id).position().as_str().to_owned();
+        assert_eq!(begin(None), r#"{"after":null,"newest":{},"counted":{"after":null,"rows":0}}"#);
+        assert_eq!(begin(Some(RowId(1))), r#"{"after":"0","newest":{},"counted":{"after":"0","rows":0}}"#);
+        let gaps = r#"{"after":"9","gaps":["3+4@1700000000"],"newest":{"behind":"3","then":"7","rows":2},"counted":{"after":null,"rows":5}}"#;
         let read = Cursor::read(&Position::new(gaps)).unwrap();
         assert_eq!(Cursor::clone(&read).position().as_str(), gaps);
         for text in ["", "5", r#"{"after":"x"}"#, r#"{"after":"1","gaps":["?"]}"#] {
             assert!(Cursor::read(&Position::new(text)).is_none(), "{text}");
         }
         // What earlier versions wrote.
-        assert_eq!(Cursor::read(&Position::new(r#"{"after":"7","seen":"AgI"}"#)).unwrap().settled, Some(7));
+        let old = Cursor::read(&Position::new(r#"{"after":"7","seen":"AgI"}"#)).unwrap();
+        assert_eq!(
+            (old.settled, old.counted),
+            (Some(7), Counted { after: Some(RowId(7)), ..Counted::default() })
+        );
     }
 
     #[test]
     fn the_earlier_of_two_positions_forgets_rather_than_skips() {
-        let at = |id| Cursor::after(Some(id), Gaps::default(), None).position();
+        let counted = |rows| Counted { rows, ..Counted::default() };
+        let at = |id: i128| {
+            Cursor::after(Some(id), counted(id.unsigned_abs() as u64), Gaps::default(), None).position()
+        };
         assert_eq!(earlier(&at(5), &at(7)).as_str(), at(5).as_str());
         assert_eq!(earlier(&at(7), &at(5)).as_str(), at(5).as_str());
-        assert_eq!(
-            earlier(&at(7), &Cursor::starting_at(None).position()).as_str(),
-            r#"{"after":null,"newest":{}}"#
-        );
+        let begin = Cursor::starting_at(None).position();
+        assert_eq!(earlier(&at(7), &begin).as_str(), begin.as_str());
         let one = at(5);
         assert_eq!(earlier(&one, &one.clone()), one);
     }

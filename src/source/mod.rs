@@ -122,6 +122,12 @@ pub struct Coverage {
     /// Whether the database shows all of its open transactions. If not, those open for longer than `settle` are left
     /// to the sweep.
     pub told: bool,
+    /// How long before the database's now that was all that was committed; `None`: not known.
+    pub behind: Option<Duration>,
+    /// Rows up to there, where ids tell them apart: counted once each.
+    pub counted: Option<Counted>,
+    /// Rows read behind it.
+    pub unsettled: u64,
     /// Whether the memory of what was seen is full: its oldest part is read again when it settles, not before.
     pub forgets: bool,
     /// Rows without an update time, or with a text that is none, which the update feed never sees; counted now and then.
@@ -132,6 +138,17 @@ pub struct Coverage {
     pub uncovered_more: bool,
     /// How far the latest update time lay in the future when last asked: such rows are read when that time has come.
     pub ahead: Option<Duration>,
+}
+
+/// How many rows have settled behind an id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Counted are the rows behind this id; `None`: all.
+    pub after: Option<RowId>,
+    /// Up to this one; `None`: nothing has settled.
+    pub upto: Option<RowId>,
+    /// How many there were.
+    pub rows: u64,
 }
 
 #[cfg(test)]

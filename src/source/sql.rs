@@ -176,7 +176,8 @@ impl Source for SqlSource {
             Feed::Update => {
                 let update = self.update()?;
                 if !update.is_ready(&self.database).await? {
-                    let coverage = Coverage::default();
+                    // An empty table has no transaction to wait for.
+                    let coverage = Coverage { told: true, ..Coverage::default() };
                     return Ok(Batch { rows: Vec::new(), next: from.clone(), more: false, coverage });
                 }
                 let memory = UPDATE_MEMORY / self.divided[1].load(Ordering::Relaxed);

@@ -59,6 +59,12 @@ impl Place {
     fn position(self) -> Position {
         Position::with_memory(self.cursor.text(), Arc::new(self))
     }
+
+    /// How long ago the settled end was now.
+    fn age(&self, elapsed: Duration) -> Option<Duration> {
+        let (now, began) = self.live.now?;
+        Some((now - self.cursor.end_utc()?).to_std().ok()? + elapsed.saturating_sub(began))
+    }
 }
 
 /// Where the update feed is.
@@ -219,6 +225,9 @@ pub(super) async fn read(
         settled: next.cursor.end.clone(),
         told: next.live.told,
         forgets: next.live.forgotten.is_some(),
+        behind: next.age(ground.elapsed()),
+        counted: None,
+        unsettled: 0,
         uncovered: next.live.nulls.map(|nulls| nulls + next.live.strays.rows),
         uncovered_more: next.live.nulls.is_some_and(|nulls| nulls > NULLS) || next.live.strays.more,
         unreadable: next.live.strays.named.clone(),

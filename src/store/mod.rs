@@ -12,6 +12,7 @@
 //! not it says something new, and a claimed delivery during which anything was found does not end: it goes back to
 //! `suspect` and is looked at again. Making a message durable changes nothing about that.
 
+mod coverage;
 mod error;
 pub mod local;
 
@@ -25,6 +26,7 @@ use crate::model::{
     RowId, RunId, Sent, State, TaskName,
 };
 
+pub use coverage::{Counted, Covered, Facts, Pass, Seen, Standing, Stands};
 pub use error::{StoreError, StoreErrorKind};
 
 /// Where one feed of one task has arrived at one destination.
@@ -55,6 +57,10 @@ pub struct ScanCommit {
     pub findings: Vec<Finding>,
     /// What was seen to agree, as far as it matters.
     pub agreed: Option<Agreement>,
+    /// What the feeds have covered with it.
+    pub covered: Option<Covered>,
+    /// What the rows showed beside the findings.
+    pub seen: Option<Seen>,
     /// When the suspects that this opens are looked at, Unix ms.
     pub due: UnixMs,
     /// When, Unix ms.
@@ -205,7 +211,7 @@ pub trait Store: Send + Sync {
     /// Every saved cursor.
     async fn cursors(&self) -> Result<Vec<Cursor>, StoreError>;
 
-    /// Forgets the cursors of a task (one feed, or all), so that it starts again.
+    /// Forgets the cursors of a task (one feed, or all) and what they covered, so that it starts again.
     async fn forget_cursors(&self, task: &TaskName, feed: Option<Feed>) -> Result<(), StoreError>;
 
     /// Makes findings and cursors durable as one.
@@ -277,6 +283,17 @@ pub trait Store: Send + Sync {
 
     /// Open deliveries by lane and state.
     async fn counts(&self) -> Result<Vec<LaneCount>, StoreError>;
+
+    /// What each feed has covered at each destination.
+    async fn coverage(&self) -> Result<Vec<Covered>, StoreError>;
+
+    /// What stands against rows of a destination, from the row `from` on; `None`: all of them.
+    async fn standing(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+        from: Option<RowId>,
+    ) -> Result<Standing, StoreError>;
 
     /// Ended deliveries by state, and all attempts made: totals for summaries.
     async fn totals(&self) -> Result<Totals, StoreError>;

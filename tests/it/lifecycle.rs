@@ -105,7 +105,7 @@ async fn status_and_stop_need_no_secret() {
     site.forget_env();
     let said = site.run(&["status", "-c", "{c}"]);
     assert_eq!(said.code, Some(0), "{said:?}");
-    let expected = [&format!("process {}", daemon.pid()), "insert feed"];
+    let expected = [&format!("process {}", daemon.pid()), " rows"];
     assert!(expected.iter().all(|word| said.stdout.contains(*word)), "{said:?}");
     let check = site.run(&["check", "-c", "{c}"]);
     assert!(check.code == Some(2) && check.all().contains("CUPID_TEST_KEY"), "{check:?}");

@@ -14,6 +14,7 @@ mod calls;
 mod canal;
 mod cli;
 mod compare;
+mod coverage;
 mod deletes;
 mod delivery;
 mod demo;

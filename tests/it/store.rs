@@ -56,6 +56,10 @@ kept_by_local! {
     what_is_looked_at_and_what_is_called_are_claimed_separately
     what_confirming_knows_is_kept
     notes_of_destinations_are_kept
+    what_was_covered_is_kept_with_the_cursor
+    rows_that_cannot_be_compared_are_kept_until_they_can
+    what_was_handed_over_stands_until_it_is_seen_to_agree
+    a_complete_pass_leaves_out_what_it_has_not_met
     nothing_waits_longer_than_it_may
     nothing_is_done_after_close
     many_callers_at_once_get_their_own_answers

@@ -5,16 +5,17 @@ use std::time::Duration;
 use tracing::{debug, info};
 
 use super::Manager;
+use super::durable::Step;
 use crate::base::clock::ms;
 use crate::engine::Ticket;
+use crate::engine::covered::{base, facts, seen};
 use crate::engine::places::TaskPlaces;
 use crate::engine::ticket::Scanned;
-use crate::engine::walks::{Quick, Turn, place};
+use crate::engine::walks::{Quick, Turn};
 use crate::model::{Feed, RunId};
-use crate::scan::Share;
-use crate::source::Coverage;
+use crate::scan::{Base, Share};
 use crate::sql::{PlaceError, PlaceErrorKind};
-use crate::store::ScanCommit;
+use crate::store::{Pass, ScanCommit};
 
 /// Longest pause before a walk that must not go on looks again.
 const HELD: Duration = Duration::from_secs(60);
@@ -40,13 +41,20 @@ impl Manager {
                     if self.tickets.try_send((*ticket).clone()).is_err() {
                         return (next, true);
                     }
-                    self.walks.sent(&ticket, now, ticks);
+                    let bases = ticket.destinations.iter().map(|at| self.base(task, *at)).collect();
+                    self.walks.sent(&ticket, bases, now, ticks);
                 }
                 Turn::At(at) => next = next.min(at),
                 Turn::Wait => {}
             }
         }
         (next, false)
+    }
+
+    /// Where the insert feed stands at a destination.
+    fn base(&self, task: usize, destination: usize) -> Option<Base> {
+        let insert = self.feeds.iter().find(|feed| feed.task == task && feed.feed == Feed::Insert)?;
+        insert.lanes[destination].facts.counted.map(base)
     }
 
     fn quick(&self, task: usize, ticks: i64) -> Quick {
@@ -97,7 +105,16 @@ impl Manager {
             cursors.extend(lane.map(|lane| lane.cursor(name, walk, &identity)));
         }
         let (run, now) = (RunId(uuid::Uuid::now_v7()), self.clock.now());
-        let commit = ScanCommit { run, cursors, findings: Vec::new(), agreed: None, due: now, now };
+        let commit = ScanCommit {
+            run,
+            cursors,
+            findings: Vec::new(),
+            agreed: None,
+            covered: None,
+            seen: None,
+            due: now,
+            now,
+        };
         if let Err(e) = self.store.commit_scan(commit).await {
             self.status.store_failed(&e);
             return false;
@@ -105,7 +122,6 @@ impl Manager {
         for (destination, feed, walk) in walks {
             let Some(lane) = self.walks.lane(task, destination, feed) else { continue };
             lane.begin_anew(walk);
-            self.status.passed(name, &lane.name, feed, None);
         }
         true
     }
@@ -129,20 +145,22 @@ impl Manager {
         let (rows, took_us) = (counts.rows, u64::try_from(scanned.took.as_micros()).unwrap_or(u64::MAX));
         debug!(%task, destination = %name, feed = %ticket.feed, rows, took_us, "walked");
         let cursors = vec![lane.cursor(&task, &walk, &scanned.identity)];
+        let passed = walk.last().filter(|last| lane.walk.last() != Some(*last));
+        let (from, extra) = (lane.start_id, ticket.feed == Feed::Extra);
         // What the copy alone had, and a pass over all that it has did not see, is gone.
-        let passed =
-            (ticket.feed == Feed::Extra).then(|| walk.last().filter(|last| lane.walk.last() != Some(*last)));
-        let passed = passed.flatten().map(|passed| passed.began);
-        let stored = self.make_durable(ticket, destination, &name, cursors, &mut scanned, passed, now).await;
+        let gone = passed.filter(|_| extra).map(|passed| passed.began);
+        let passed = passed.filter(|_| !extra).map(|passed| Pass { began: passed.began, from });
+        let seen = seen(&mut scanned, passed);
+        let facts = Some(facts(&scanned.coverage, !scanned.more, now));
+        let step = Step { name: &name, cursors, scanned: &mut scanned, facts, seen, passed: gone, now };
+        let stored = self.make_durable(ticket, destination, step).await;
         let Some(lane) = self.walks.lane(ticket.task, destination, ticket.feed) else { return };
         if !stored {
             lane.due = ticks.saturating_add(1000);
             return;
         }
         (lane.share, lane.due) = (share, i64::MIN);
-        lane.counts.add(counts);
         let complete = lane.advance(walk);
-        let (position, last) = (place(&lane.walk), lane.walk.last());
         self.places.tasks[ticket.task].progress_of(&scanned.identity);
         self.wakes[ticket.task][destination].guard.see(|agreed| {
             scanned.agreed.iter().fold(false, |news, (key, row)| agreed.see(key, *row) || news)
@@ -157,9 +175,6 @@ impl Manager {
             }
         }
         self.status.place_works(&task, ticket.feed.as_str(), &name);
-        let coverage = Coverage::default();
-        self.status.scanned(&task, &name, ticket.feed, counts, complete.is_some(), &position, &coverage);
-        self.status.passed(&task, &name, ticket.feed, last);
         if let Some((passed, c)) = complete {
             let took_ms = passed.ended.saturating_sub(passed.began);
             info!(%task, destination = %name, feed = %ticket.feed, rows = c.rows, same = c.same, missing = c.missing,

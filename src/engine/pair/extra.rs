@@ -5,8 +5,9 @@ use std::collections::{HashMap, HashSet};
 use super::lookup::again;
 use super::{Compared, Pair};
 use crate::base::clock::UnixMs;
-use crate::engine::ticket::Counts;
-use crate::model::{DeliveryKind, DestinationName, Finding, Key, Position, RowId, TaskName, Value, Verdict};
+use crate::model::{
+    Counts, DeliveryKind, DestinationName, Finding, Key, Position, RowId, TaskName, Value, Verdict,
+};
 use crate::outbox::Watch;
 use crate::sql::{PlaceError, PlaceErrorKind};
 
@@ -85,7 +86,7 @@ impl Pair {
             }
             asked = rest;
         }
-        Ok((page.next, page.more, Compared { findings, counts, agreed: Vec::new() }))
+        Ok((page.next, page.more, Compared { findings, counts, agreed: Vec::new(), unfit: Vec::new() }))
     }
 
     /// Why rows that only the copy has cannot be looked for; `None`: they can.

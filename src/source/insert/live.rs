@@ -44,6 +44,16 @@ pub(super) struct Live {
     pub(super) clock: SetBack,
     /// Whether the database shows its open transactions.
     pub(super) told: bool,
+    /// When the mark that was passed last was set.
+    passed: Option<NaiveDateTime>,
+    /// Whatever was committed before then is clean.
+    clean_at: Option<NaiveDateTime>,
+    /// When a look last ended although more waited.
+    behind_at: Option<NaiveDateTime>,
+    /// The database's now of the last look, and when that began.
+    now: Option<(NaiveDateTime, Duration)>,
+    /// Whatever was committed before then has settled.
+    settled_at: Option<NaiveDateTime>,
 }
 
 /// A look, from the reading of the horizon on.
@@ -105,6 +115,11 @@ impl Live {
             unfinished: false,
             clock: self.clock.both(&other.clock),
             told: self.told && other.told,
+            passed: self.passed.min(other.passed),
+            clean_at: self.clean_at.max(other.clean_at),
+            behind_at: self.behind_at.max(other.behind_at),
+            now: self.now.max(other.now),
+            settled_at: self.settled_at.min(other.settled_at),
         })
     }
 
@@ -113,6 +128,7 @@ impl Live {
         if horizon.one_writer {
             // Ids are seen in the order in which they are given out.
             self.clean = self.clean.max(newest);
+            self.pass(horizon.now.utc);
             return;
         }
         let now = horizon.now.utc;
@@ -134,9 +150,39 @@ impl Live {
         }
         let settled = horizon.settled(settle);
         let passed = self.marks.partition_point(|(at, _)| *at <= settled);
-        if let Some((_, id)) = self.marks.drain(..passed).next_back() {
+        let marks: Vec<_> = self.marks.drain(..passed).collect();
+        for (at, id) in marks {
             self.clean = self.clean.max(Some(id));
+            self.pass(at);
         }
+    }
+
+    /// What was read by the time of a mark was committed by the time of the one before it, at least.
+    fn pass(&mut self, at: NaiveDateTime) {
+        self.clean_at = self.passed.replace(at).or(self.clean_at);
+    }
+
+    /// A look has ended with all up to `settled` settled.
+    pub(super) fn looked(&mut self, tick: &Tick, settled: Option<i128>) {
+        let now = tick.horizon.now.utc;
+        self.now = Some((now, tick.began));
+        if tick.more {
+            self.behind_at = Some(now);
+            return;
+        }
+        let at = if settled >= self.frontier {
+            Some(now)
+        } else {
+            self.clean_at
+                .filter(|at| settled >= self.clean && self.behind_at.is_none_or(|behind| behind < *at))
+        };
+        self.settled_at = self.settled_at.max(at);
+    }
+
+    /// How long ago everything that was committed has settled since.
+    pub(super) fn age(&self, elapsed: Duration) -> Option<Duration> {
+        let (now, began) = self.now?;
+        Some((now - self.settled_at?).to_std().ok()? + elapsed.saturating_sub(began))
     }
 
     /// Ids that were read.

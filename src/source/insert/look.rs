@@ -132,7 +132,9 @@ impl<'a> Look<'a> {
         live.frontier = live.frontier.max(ids().next_back());
         if in_order {
             // What is read after it became clean needs no second look.
-            self.cursor.settled = self.cursor.settled.max(ids().take_while(|id| Some(*id) <= clean).last());
+            let settled = || ids().take_while(|id| Some(*id) <= clean);
+            self.cursor.counted.rows += settled().count() as u64;
+            self.cursor.settled = self.cursor.settled.max(settled().last());
         }
         let settled = self.cursor.settled;
         live.remember(ids().skip_while(|id| Some(*id) <= settled), self.bounds.memory);
@@ -161,22 +163,23 @@ impl<'a> Look<'a> {
         }
         let old = live.old.map(|old| old.min(upto)).filter(|old| Some(*old) > settled);
         if let Some(old) = old.filter(|_| live.forgotten <= settled) {
-            let (rows, reached) = self.unseen(settled, old).await?;
+            let (rows, reached, there) = self.unseen(settled, old).await?;
             let ids: Vec<i128> = rows.iter().map(|row| row.id.0).collect();
             self.cursor.live.remember(ids, self.bounds.memory);
-            self.reach(reached.unwrap_or(old));
+            self.reach(reached.unwrap_or(old), there);
             return Ok(rows);
         }
         let page = self.ground.page(settled.map(RowId), Some(RowId(upto)), self.limit).await?;
         let ids: Vec<i128> = page.items.iter().map(|row| row.id.0).collect();
         let now = self.cursor.live.tick.as_ref().expect("a phase belongs to a look").horizon.now.utc;
         self.cursor.gaps.note(settled, &ids, now);
-        self.reach(ids.last().copied().filter(|_| page.full).unwrap_or(upto));
+        self.reach(ids.last().copied().filter(|_| page.full).unwrap_or(upto), ids.len() as u64);
         Ok(page.items)
     }
 
-    fn reach(&mut self, settled: i128) {
+    fn reach(&mut self, settled: i128, counted: u64) {
         self.cursor.settled = Some(settled);
+        self.cursor.counted.rows += counted;
         self.cursor.live.seen.forget(settled);
     }
 
@@ -212,7 +215,7 @@ impl<'a> Look<'a> {
         let mut rows = Vec::new();
         let mut reached = None;
         if let Some(front) = front.filter(|front| Some(*front) > after) {
-            (rows, reached) = self.unseen(after, front).await?;
+            (rows, reached, _) = self.unseen(after, front).await?;
             let ids: Vec<i128> = rows.iter().map(|row| row.id.0).collect();
             self.cursor.live.remember(ids, self.bounds.memory);
         }
@@ -229,12 +232,13 @@ impl<'a> Look<'a> {
         Ok(rows)
     }
 
-    /// Rows behind `after`, up to and with `upto`, that have not been seen; and how far that reached, if there is more.
+    /// Rows behind `after`, up to and with `upto`, that have not been seen; how far that reached, if there is more; and
+    /// how many rows there are, seen or not, that far.
     async fn unseen(
         &self,
         after: Option<i128>,
         upto: i128,
-    ) -> Result<(Vec<SourceRow>, Option<i128>), PlaceError> {
+    ) -> Result<(Vec<SourceRow>, Option<i128>, u64), PlaceError> {
         let page = self.ground.ids(after.map(RowId), RowId(upto), IDS.max(self.limit)).await?;
         let ids: Vec<i128> = page.items.iter().map(|id| id.0).collect();
         let mut reached = ids.last().copied().filter(|_| page.full);
@@ -243,8 +247,11 @@ impl<'a> Look<'a> {
             unseen.truncate(self.limit);
             reached = unseen.last().copied();
         }
+        let there = |reached: Option<i128>| {
+            ids.iter().take_while(|id| reached.is_none_or(|reached| **id <= reached)).count() as u64
+        };
         if unseen.is_empty() {
-            return Ok((Vec::new(), reached));
+            return Ok((Vec::new(), reached, there(reached)));
         }
         let unseen: Vec<RowId> = unseen.into_iter().map(RowId).collect();
         let found = self.ground.rows(&unseen).await?;
@@ -252,7 +259,7 @@ impl<'a> Look<'a> {
             // What lies behind it and was found is found again.
             reached = Some(missed.0 - 1);
         }
-        Ok((found.rows, reached))
+        Ok((found.rows, reached, there(reached)))
     }
 
     async fn gaps(&mut self) -> Result<Vec<SourceRow>, PlaceError> {
@@ -269,12 +276,16 @@ impl<'a> Look<'a> {
         }
         let rows = self.ground.rows(&ids).await?.rows;
         self.cursor.gaps.filled(&rows.iter().map(|row| row.id.0).collect::<Vec<_>>());
+        self.cursor.counted.rows += rows.len() as u64;
         Ok(rows)
     }
 
     fn end(&mut self) {
         let live = &mut self.cursor.live;
-        live.unfinished = live.tick.take().is_some_and(|tick| tick.more);
+        if let Some(tick) = live.tick.take() {
+            live.looked(&tick, self.cursor.settled);
+            live.unfinished = tick.more;
+        }
         if live.forgotten <= self.cursor.settled {
             live.forgotten = None;
         }

@@ -28,6 +28,8 @@ struct Block {
     /// End of the last run in `bytes`.
     written: i128,
     open: (i128, i128),
+    /// Ids in it.
+    count: u64,
 }
 
 impl Runs {
@@ -100,6 +102,16 @@ impl Runs {
         self.blocks.iter().flat_map(|block| block.runs())
     }
 
+    /// How many of them lie behind this id.
+    pub(super) fn behind(&self, id: Option<i128>) -> u64 {
+        let Some(id) = id else { return self.blocks.iter().map(|block| block.count).sum() };
+        let from = self.blocks.partition_point(|block| block.open.1 <= id);
+        let mut blocks = self.blocks[from..].iter();
+        let Some(first) = blocks.next() else { return 0 };
+        let part = |(a, b): (i128, i128)| u64::try_from(b - a.max(id + 1) + 1).unwrap_or(0);
+        first.runs().map(part).sum::<u64>() + blocks.map(|block| block.count).sum::<u64>()
+    }
+
     /// Forgets all ids up to this one; perhaps not quite all, never one more.
     pub(super) fn forget(&mut self, upto: i128) {
         let gone = self.blocks.partition_point(|block| block.open.1 <= upto);
@@ -121,7 +133,8 @@ impl Runs {
 impl Block {
     fn of(runs: &[(i128, i128)]) -> Self {
         let first = runs[0].0;
-        let mut block = Self { first, bytes: Vec::new(), written: first, open: runs[0] };
+        let mut block = Self { first, bytes: Vec::new(), written: first, open: runs[0], count: 0 };
+        block.count = runs.iter().map(|(a, b)| u64::try_from(b - a + 1).unwrap_or(u64::MAX)).sum();
         for run in &runs[1..] {
             if block.open.1 + 1 == run.0 {
                 block.open.1 = run.1;
@@ -140,6 +153,7 @@ impl Block {
             self.close();
             self.open = (id, id);
         }
+        self.count += 1;
     }
 
     fn close(&mut self) {
@@ -243,6 +257,10 @@ mod tests {
             let next: Vec<i128> = model.iter().map(|id| id + 1).collect();
             let unknown: Vec<i128> = next.iter().copied().filter(|id| !model.contains(id)).collect();
             prop_assert_eq!(runs.without(&next), unknown);
+            for cut in all.iter().flat_map(|id| [id - 1, *id]).chain([5]) {
+                prop_assert_eq!(runs.behind(Some(cut)), model.range(cut + 1..).count() as u64);
+            }
+            prop_assert_eq!(runs.behind(None), all.len() as u64);
         }
 
         #[test]

@@ -31,6 +31,8 @@ pub(super) struct Live {
     pub(super) clock: SetBack,
     /// Whether the database shows its open transactions.
     pub(super) told: bool,
+    /// The database's now (UTC) of the look that was begun last, and when that was.
+    pub(super) now: Option<(NaiveDateTime, Duration)>,
     /// Rows without a time, when last counted.
     pub(super) nulls: Option<u64>,
     /// Those whose time cannot be read.
@@ -81,6 +83,7 @@ impl Live {
             whole: self.whole.zip(other.whole).map(|(a, b)| if a.0 <= b.0 { a } else { b }),
             tick: None,
             clock: self.clock.both(&other.clock),
+            now: self.now.max(other.now),
             told: self.told && other.told,
             nulls: self.nulls,
             strays: self.strays.clone(),

@@ -88,6 +88,7 @@ impl<'a> Look<'a> {
         let horizon = live.clock.straighten(self.ground.horizon().await?);
         let now = self.ground.elapsed();
         live.told = horizon.told;
+        live.now = Some((horizon.now.utc, now));
         if live.surveyed.is_none_or(|at| now.saturating_sub(at) >= SURVEY) {
             live.surveyed = Some(now);
             // Only to be shown: what fails here and matters fails again where rows are read.

@@ -1,6 +1,7 @@
 //! The state of one process: an SQLite database and a lock file in the state folder.
 
 mod check;
+mod coverage;
 mod history;
 mod lock;
 mod memory;
@@ -9,6 +10,7 @@ mod outbox;
 mod rows;
 mod scan;
 mod schema;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod writer;

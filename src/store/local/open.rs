@@ -12,12 +12,14 @@ use sqlx::{ConnectOptions, Connection, Executor};
 use super::check::{classify, engine, migrate, owner, refuse_foreign, sound};
 use super::memory::{self, Memory};
 use super::writer::{Write, Writer, Wrote};
-use super::{Lock, history, outbox, scan};
+use super::{Lock, history, outbox, scan, standing};
 use crate::base::clock::UnixMs;
-use crate::model::{Delivery, DeliveryId, DeliveryKind, DestinationName, Evidence, Feed, Key, TaskName};
+use crate::model::{
+    Delivery, DeliveryId, DeliveryKind, DestinationName, Evidence, Feed, Key, RowId, TaskName,
+};
 use crate::store::{
-    ClaimRequest, Committed, Cursor, LaneCount, Prepared, ScanCommit, Settlement, Store, StoreError,
-    StoreErrorKind, Totals, Work,
+    ClaimRequest, Committed, Covered, Cursor, LaneCount, Prepared, ScanCommit, Settlement, Standing, Store,
+    StoreError, StoreErrorKind, Totals, Work,
 };
 
 /// The state of one process.
@@ -83,6 +85,16 @@ impl LocalStore {
         Ok(Self { writer: Writer::closed(), readers, memory, path: path.to_owned() })
     }
 
+    /// Whether nothing was kept yet: whoever makes the file is not through with that.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub async fn is_new(&self) -> Result<bool, StoreError> {
+        let version: Result<i64, _> =
+            sqlx::query_scalar("PRAGMA user_version").fetch_one(&self.readers).await;
+        version.map(|version| version < FIRST).map_err(|e| self.read_error(e))
+    }
+
     async fn write(&self, op: Write) -> Result<Wrote, StoreError> {
         self.writer.submit(op).await
     }
@@ -91,6 +103,9 @@ impl LocalStore {
         classify(&self.path, e)
     }
 }
+
+/// The schema of the first state that anything was kept in.
+const FIRST: i64 = 2;
 
 /// Bytes of the log that stay on the disk after a large commit.
 const AFTER_A_BURST: &str = "PRAGMA journal_size_limit = 16777216";
@@ -145,7 +160,7 @@ impl Store for LocalStore {
     }
 
     async fn commit_scan(&self, commit: ScanCommit) -> Result<Committed, StoreError> {
-        self.write(Write::Scan(commit)).await.map(Wrote::committed)
+        self.write(Write::Scan(Box::new(commit))).await.map(Wrote::committed)
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Vec<Delivery>, StoreError> {
@@ -221,6 +236,19 @@ impl Store for LocalStore {
 
     async fn counts(&self) -> Result<Vec<LaneCount>, StoreError> {
         history::counts(&self.readers).await.map_err(|e| self.read_error(e))
+    }
+
+    async fn coverage(&self) -> Result<Vec<Covered>, StoreError> {
+        standing::coverage(&self.readers).await.map_err(|e| self.read_error(e))
+    }
+
+    async fn standing(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+        from: Option<RowId>,
+    ) -> Result<Standing, StoreError> {
+        standing::standing(&self.readers, task, destination, from).await.map_err(|e| self.read_error(e))
     }
 
     async fn totals(&self) -> Result<Totals, StoreError> {

@@ -4,7 +4,7 @@ use sqlx::Row;
 use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqlitePool};
 
-use super::memory;
+use super::{coverage, memory};
 use crate::base::clock::UnixMs;
 use crate::model::{DestinationName, Feed, Finding, Position, RowId, State, TaskName};
 use crate::store::{Committed, Cursor, ScanCommit};
@@ -38,9 +38,9 @@ pub(super) async fn forget(
     sqlx::query("DELETE FROM cursor WHERE task = ?1 AND (?2 IS NULL OR feed = ?2)")
         .bind(task.as_str())
         .bind(feed.map(Feed::as_str))
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
-    Ok(())
+    coverage::forget(connection, task, feed).await
 }
 
 pub(super) async fn commit(
@@ -86,6 +86,7 @@ pub(super) async fn commit(
         .execute(&mut *connection)
         .await?;
     }
+    coverage::save(connection, commit).await?;
     Ok(counts)
 }
 
@@ -181,9 +182,9 @@ async fn record(
     Ok(Recorded::Changed)
 }
 
-/// Whether this is a step of the walk over what the copy has: at its end, what that has not seen is gone.
+/// Whether this is a step of a pass over all there is: at its end, what that has not seen is gone.
 fn walks(commit: &ScanCommit) -> bool {
-    commit.cursors.iter().any(|cursor| cursor.feed == Feed::Extra)
+    commit.cursors.iter().any(|cursor| matches!(cursor.feed, Feed::Extra | Feed::Sweep))
 }
 
 async fn seen(connection: &mut SqliteConnection, seq: i64, now: UnixMs) -> Result<(), sqlx::Error> {

@@ -4,7 +4,7 @@
 pub(super) const APPLICATION_ID: i64 = 0x6375_7064;
 
 /// Each entry lifts the schema by one version, in one transaction.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V4, V5];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5];
 
 /// Times are Unix milliseconds. `claimed_until` NULL: nobody works on it; `claims` is the number of the current or last
 /// claim. `found`: digest of the difference found last since the claim began. `calling`: when the open call began, or 0.
@@ -108,6 +108,53 @@ CREATE TABLE note (
     value TEXT NOT NULL,
     PRIMARY KEY (task, destination, name)
 ) WITHOUT ROWID;
+";
+
+/// Coverage. `coverage` has a row for each cursor: looks by verdict since the feed began, then what held at the last one.
+/// `unfit` has the rows that cannot be compared, by their integer key in the order of its bytes.
+const V3: &str = "
+CREATE TABLE coverage (
+    task TEXT NOT NULL,
+    destination TEXT NOT NULL,
+    feed TEXT NOT NULL,
+    rows INTEGER NOT NULL,
+    same INTEGER NOT NULL,
+    missing INTEGER NOT NULL,
+    differs INTEGER NOT NULL,
+    ambiguous INTEGER NOT NULL,
+    extra INTEGER NOT NULL,
+    not_comparable INTEGER NOT NULL,
+    null_key INTEGER NOT NULL,
+    undecided INTEGER NOT NULL,
+    too_large INTEGER NOT NULL,
+    looked_at INTEGER NOT NULL,
+    caught_up INTEGER NOT NULL,
+    settled TEXT,
+    settled_at INTEGER,
+    told INTEGER NOT NULL,
+    forgets INTEGER NOT NULL,
+    uncovered INTEGER,
+    uncovered_more INTEGER NOT NULL,
+    unreadable TEXT,
+    ahead_s INTEGER,
+    counted INTEGER,
+    counted_after TEXT,
+    counted_upto TEXT,
+    unsettled INTEGER NOT NULL,
+    PRIMARY KEY (task, destination, feed)
+) WITHOUT ROWID;
+CREATE TABLE unfit (
+    task TEXT NOT NULL,
+    destination TEXT NOT NULL,
+    row BLOB NOT NULL,
+    key BLOB,
+    why TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (task, destination, row)
+) WITHOUT ROWID;
+DROP INDEX delivery_state;
+CREATE INDEX delivery_state ON delivery (task, destination, state, kind, found_at, row_id, ended_at)
+    WHERE ended_at IS NULL;
 ";
 
 /// What was ended by a person or handed over is remembered, by the last delivery of a key, until its row is seen to agree

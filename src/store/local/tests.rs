@@ -3,7 +3,9 @@
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row};
 
-use super::{history, memory, outbox, scan, schema};
+use super::{LocalStore, coverage, history, memory, outbox, scan, schema, standing};
+use crate::model::{DestinationName, TaskName};
+use crate::store::Store;
 
 #[tokio::test]
 async fn statements_use_their_indexes() {
@@ -39,6 +41,13 @@ async fn statements_use_their_indexes() {
         ("open", scan::OPEN, vec!["INDEX delivery_open (task=? AND destination=? AND key=?)"]),
         ("last", scan::LAST, vec!["INDEX delivery_key (task=? AND destination=? AND key=?)"]),
         ("begin", scan::BEGIN, vec!["INDEX delivery_key (task=? AND destination=? AND key=?)"]),
+        (
+            "fit",
+            coverage::FIT.longest(),
+            vec!["unfit USING PRIMARY KEY (task=? AND destination=? AND row=?)"],
+        ),
+        ("leave", coverage::LEAVE, vec!["INDEX delivery_stands (task=? AND destination=?)"]),
+        ("open by kind", standing::OPEN, vec!["COVERING INDEX delivery_state (task=? AND destination=?)"]),
         ("counts", history::COUNTS, vec!["SCAN delivery USING COVERING INDEX delivery_state"]),
         ("prune", history::ENDED_BEFORE, vec!["INDEX delivery_ended (ended_at<?)"]),
         ("prune the unseen", history::UNSEEN_SINCE, vec!["INDEX delivery_told (seen_at<?)"]),
@@ -70,6 +79,56 @@ async fn statements_use_their_indexes() {
             assert!(!step.contains("TEMP B-TREE"), "{name} sorts: {plan:#?}");
         }
     }
+}
+
+/// A state of the second version is lifted: cursors and deliveries stay, and of what was handed over only the last one of
+/// a key says something about its row.
+#[tokio::test]
+async fn a_state_of_the_second_version_is_lifted() {
+    let folder = std::env::temp_dir().join(format!("cupid-lifted-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("cupid-old.db");
+    let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+    let mut connection = options.connect().await.unwrap();
+    for migration in &schema::MIGRATIONS[..2] {
+        connection.execute(*migration).await.unwrap();
+    }
+    let numbers = format!("PRAGMA user_version = 2; PRAGMA application_id = {}", schema::APPLICATION_ID);
+    connection.execute(AssertSqlSafe(numbers)).await.unwrap();
+    connection
+        .execute("INSERT INTO cursor VALUES ('t', 'd', 'insert', '{\"after\":\"7\"}', 'here', NULL, 1)")
+        .await
+        .unwrap();
+    for (seq, key, state, ended) in [
+        (1, 1, "delivered", true),
+        (2, 1, "delivered", true),
+        (3, 2, "delivered", true),
+        (4, 2, "retry", false),
+        (5, 3, "healed", true),
+    ] {
+        let sql = format!(
+            "INSERT INTO delivery (seq, id, task, destination, key, row_id, kind, state, due, fingerprint, run, found_at,
+                 seen_at, ended_at)
+             VALUES ({seq}, randomblob(16), 't', 'd', x'0{key}', '{key}', 2, '{state}', 0, randomblob(16),
+                 randomblob(16), {seq}, {seq}, {})",
+            if ended { "9" } else { "NULL" }
+        );
+        connection.execute(AssertSqlSafe(sql)).await.unwrap();
+    }
+    sqlx::Connection::close(connection).await.unwrap();
+
+    let view = LocalStore::view(&path).await.unwrap();
+    assert_eq!(view.coverage().await.unwrap(), [], "nothing is known before it is lifted");
+    view.close().await;
+    let store = LocalStore::open(&path).await.unwrap();
+    assert_eq!(store.cursors().await.unwrap()[0].position.as_str(), r#"{"after":"7"}"#);
+    let standing = store.standing(&TaskName::new("t"), &DestinationName::new("d"), None).await.unwrap();
+    let mut stands: Vec<_> =
+        standing.deliveries.iter().map(|s| (s.state.as_str(), s.count, s.oldest)).collect();
+    stands.sort_unstable();
+    assert_eq!(stands, [("delivered", 1, 2), ("retry", 1, 4)]);
+    store.close().await;
+    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 /// Of each key only the last delivery is what is remembered.

@@ -29,7 +29,7 @@ const OWED: usize = 1024;
 /// A change of the state. Applied inside a transaction that others may share; must be repeatable after a rollback.
 #[derive(Clone, Debug)]
 pub(super) enum Write {
-    Scan(ScanCommit),
+    Scan(Box<ScanCommit>),
     Forget { task: TaskName, feed: Option<Feed> },
     Claim(ClaimRequest),
     Prepare(Vec<Prepared>),
@@ -308,10 +308,12 @@ mod tests {
             }],
             findings: Vec::new(),
             agreed: None,
+            covered: None,
+            seen: None,
             due: 0,
             now: 0,
         };
-        let good = Write::Scan(commit);
+        let good = Write::Scan(Box::new(commit));
         let hook = std::panic::take_hook();
         std::panic::set_hook(Box::new(|_| {}));
         let bad = std::iter::once(&good).chain(std::iter::once_with(|| panic!("planted")));

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cupid::model::{AttemptOutcome, DeliveryKind, Feed, Finding, Key, RowId, State, TaskName};
+use cupid::model::{AttemptOutcome, Counts, DeliveryKind, Feed, Finding, Key, RowId, State, TaskName, Unfit};
 use cupid::store::{
-    ClaimRequest, Committed, Cursor, Prepared, ScanCommit, Settlement, Store, Transition, Work,
+    ClaimRequest, Committed, Counted, Covered, Cursor, Facts, Pass, Prepared, ScanCommit, Seen, Settlement,
+    Store, Transition, Work,
 };
 use futures_util::future::join_all;
 
@@ -730,4 +731,136 @@ pub async fn nothing_waits_longer_than_it_may(bed: &dyn Bed) {
     assert_eq!(store.claim_any(request(T0 + S)).await.unwrap().len(), 1, "others stay as they are");
     assert_eq!(store.claim_any(request(T0 + 2 * S)).await.unwrap().len(), 2);
     assert_eq!(store.bring_forward(T0 + 2 * S).await.unwrap(), 0);
+}
+
+fn covered(looks: Counts, facts: Facts) -> Covered {
+    Covered { task: task(), destination: destination("d"), feed: Feed::Insert, looks, looked_at: T0, facts }
+}
+
+/// A look that showed this, and nothing else.
+fn showed(now: i64, seen: Seen) -> ScanCommit {
+    let covered = Some(covered(Counts::default(), Facts::default()));
+    ScanCommit { covered, seen: Some(Seen { at: now, ..seen }), ..found(now, []) }
+}
+
+/// What stands against rows from `from` on, by word, sorted.
+async fn stands(store: &dyn Store, from: Option<i128>) -> Vec<(&'static str, u64)> {
+    let standing = store.standing(&task(), &destination("d"), from.map(RowId)).await.unwrap();
+    assert!(!standing.unfit_more);
+    let deliveries = standing.deliveries.iter().map(|s| (s.state.as_str(), s.count));
+    let mut all: Vec<_> =
+        deliveries.chain(standing.unfit.iter().map(|(why, n)| (why.as_str(), *n))).collect();
+    all.sort_unstable();
+    all
+}
+
+pub async fn what_was_covered_is_kept_with_the_cursor(bed: &dyn Bed) {
+    let store = bed.open().await;
+    let looks = Counts { rows: 5, same: 2, missing: 1, not_comparable: 2, null_key: 1, ..Counts::default() };
+    let counted = Some(Counted { after: None, upto: Some(RowId(i128::from(u64::MAX))), rows: 4 });
+    let facts = Facts {
+        caught_up: true,
+        settled: Some("id 7".into()),
+        settled_at: Some(T0),
+        told: true,
+        uncovered: Some(3),
+        ahead_s: Some(9),
+        counted,
+        unsettled: 1,
+        ..Facts::default()
+    };
+    let commit = |covered| ScanCommit { cursors: vec![cursor("a")], covered: Some(covered), ..found(T0, []) };
+    store.commit_scan(commit(covered(looks, facts.clone()))).await.unwrap();
+    // Looks add up; the rest is as it is now, except what is asked for now and then only.
+    let later = Facts { uncovered: None, ahead_s: None, unsettled: 0, ..facts.clone() };
+    store.commit_scan(commit(covered(looks, later))).await.unwrap();
+    drop(store);
+
+    let store = bed.open().await;
+    let mut twice = looks;
+    twice.add(looks);
+    let expected = covered(twice, Facts { unsettled: 0, ..facts });
+    assert_eq!(store.coverage().await.unwrap(), [expected]);
+    store.forget_cursors(&task(), Some(Feed::Update)).await.unwrap();
+    assert_eq!(store.coverage().await.unwrap().len(), 1, "of another feed");
+    store.forget_cursors(&task(), Some(Feed::Insert)).await.unwrap();
+    assert_eq!(store.coverage().await.unwrap(), []);
+}
+
+pub async fn rows_that_cannot_be_compared_are_kept_until_they_can(bed: &dyn Bed) {
+    let store = bed.open().await;
+    let unfit = vec![
+        (RowId(-5), None, Unfit::NullKey),
+        (RowId(3), None, Unfit::NullKey),
+        (RowId(i128::from(u64::MAX)), Some(Key::new([9])), Unfit::TooLarge),
+    ];
+    store.commit_scan(showed(T0, Seen { unfit: unfit.clone(), ..Seen::default() })).await.unwrap();
+    // Seen again it is the same row.
+    store.commit_scan(showed(T0 + 1, Seen { unfit, ..Seen::default() })).await.unwrap();
+    assert_eq!(stands(&*store, None).await, [("null_key", 2), ("too_large", 1)]);
+    assert_eq!(stands(&*store, Some(0)).await, [("null_key", 1), ("too_large", 1)]);
+    let agreed = |ids: &[i128]| Seen { agreed: ids.iter().copied().map(RowId).collect(), ..Seen::default() };
+    store.commit_scan(showed(T0, agreed(&[3, 4]))).await.unwrap();
+    assert_eq!(stands(&*store, Some(0)).await.len(), 2, "rows that were read before say nothing");
+    store.commit_scan(showed(T0 + 2, agreed(&[3, 4]))).await.unwrap();
+    assert_eq!(stands(&*store, Some(0)).await, [("too_large", 1)]);
+
+    // Several rows of one key: until their delivery heals. One that is counted by its delivery is not counted twice.
+    let several = |row| (RowId(row), Some(Key::new([1])), Unfit::Ambiguous);
+    let seen = Seen { unfit: vec![several(1), several(2)], ..Seen::default() };
+    let ambiguous = Finding { kind: DeliveryKind::Ambiguous, ..finding(1, 1) };
+    let commit = ScanCommit { findings: vec![ambiguous], ..showed(T0 + 3, seen) };
+    store.commit_scan(commit).await.unwrap();
+    assert_eq!(stands(&*store, Some(0)).await, [("ambiguous", 2), ("suspect", 1), ("too_large", 1)]);
+    let d = claim_one(&*store, T0 + 3).await;
+    end(&*store, &d, State::Healed, T0 + 4).await;
+    assert_eq!(stands(&*store, Some(0)).await, [("too_large", 1)]);
+    store.forget_cursors(&task(), None).await.unwrap();
+    assert_eq!(stands(&*store, None).await, []);
+}
+
+pub async fn what_was_handed_over_stands_until_it_is_seen_to_agree(bed: &dyn Bed) {
+    let store = bed.open().await;
+    for (n, d) in claimed(&*store, T0, [finding(1, 1), finding(2, 1), finding(3, 1)]).await.iter().enumerate()
+    {
+        let state = [State::Delivered, State::Closed, State::Dead][n];
+        end(&*store, d, state, T0 + 10).await;
+    }
+    let all = [("closed", 1), ("dead", 1), ("delivered", 1)];
+    assert_eq!(stands(&*store, None).await, all);
+    assert_eq!(stands(&*store, Some(2)).await, [("closed", 1), ("dead", 1)]);
+    store.commit_scan(agreed(T0 + 5, 1..=3)).await.unwrap();
+    assert_eq!(stands(&*store, None).await, all, "what was read before a delivery ended says nothing of it");
+    assert_eq!(store.commit_scan(found(T0 + 8, [finding(2, 1)])).await.unwrap(), committed(0, 1, 0));
+    assert_eq!(stands(&*store, None).await, all);
+    store.commit_scan(agreed(T0 + 20, 1..=3)).await.unwrap();
+    assert_eq!(stands(&*store, None).await, []);
+    // One that has a delivery of its own is counted by that alone.
+    store.commit_scan(found(T0 + 40, [finding(1, 2), finding(2, 1)])).await.unwrap();
+    assert_eq!(stands(&*store, None).await, [("suspect", 2)]);
+}
+
+pub async fn a_complete_pass_leaves_out_what_it_has_not_met(bed: &dyn Bed) {
+    let store = bed.open().await;
+    for d in claimed(&*store, T0, [finding(1, 1), finding(2, 1)]).await {
+        end(&*store, &d, State::Closed, T0 + 10).await;
+    }
+    let unfit = vec![(RowId(5), None, Unfit::NullKey), (RowId(6), None, Unfit::NullKey)];
+    store.commit_scan(showed(T0, Seen { unfit, ..Seen::default() })).await.unwrap();
+    assert_eq!(stands(&*store, None).await, [("closed", 2), ("null_key", 2)]);
+    // Later, a pass from row 2 on meets one of each kind; two are gone, and row 1 was none of its business.
+    let later = T0 + 100 * S;
+    let met = Seen { unfit: vec![(RowId(5), None, Unfit::NullKey)], ..Seen::default() };
+    store.commit_scan(showed(later, met)).await.unwrap();
+    let pass = |from| {
+        let passed = Some(Pass { began: later, from });
+        showed(later + S, Seen { passed, ..Seen::default() })
+    };
+    store.commit_scan(pass(Some(RowId(2)))).await.unwrap();
+    assert_eq!(stands(&*store, None).await, [("closed", 1), ("null_key", 1)]);
+    let cursors = vec![Cursor { feed: Feed::Sweep, ..cursor("s") }];
+    store.commit_scan(ScanCommit { cursors, ..found(later + 2 * S, [finding(1, 1)]) }).await.unwrap();
+    assert_eq!(stands(&*store, None).await, [("closed", 1), ("null_key", 1)]);
+    store.commit_scan(pass(None)).await.unwrap();
+    assert_eq!(stands(&*store, None).await, [("closed", 1), ("null_key", 1)], "it was met");
 }

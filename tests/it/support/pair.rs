@@ -74,6 +74,11 @@ impl Pair {
         insert(&self.src, ids).await;
     }
 
+    /// Brings a row to the copy as [`Pair::fill`] does.
+    pub async fn fill_copy(&self, id: i64) {
+        insert(&self.des, id..=id).await;
+    }
+
     /// Takes rows from the copy.
     pub async fn lose(&self, ids: &[i64]) {
         let t = self.des.quote(TABLE);

@@ -9,11 +9,13 @@ use tokio::runtime::Handle;
 use super::clockwork::Clockwork;
 use super::ledger::Ledger;
 use crate::base::clock::UnixMs;
-use crate::model::{Delivery, DeliveryId, DeliveryKind, DestinationName, Evidence, Feed, Key, TaskName};
+use crate::model::{
+    Delivery, DeliveryId, DeliveryKind, DestinationName, Evidence, Feed, Key, RowId, TaskName,
+};
 use crate::store::local::LocalStore;
 use crate::store::{
-    ClaimRequest, Committed, Cursor, LaneCount, Prepared, ScanCommit, Settlement, Store, StoreError, Totals,
-    Work,
+    ClaimRequest, Committed, Covered, Cursor, LaneCount, Prepared, ScanCommit, Settlement, Standing, Store,
+    StoreError, Totals, Work,
 };
 
 /// See the module's documentation.
@@ -90,6 +92,19 @@ impl Durable {
 impl Store for Durable {
     async fn cursors(&self) -> Result<Vec<Cursor>, StoreError> {
         self.read(self.store.cursors())
+    }
+
+    async fn coverage(&self) -> Result<Vec<Covered>, StoreError> {
+        self.store.coverage().await
+    }
+
+    async fn standing(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+        from: Option<RowId>,
+    ) -> Result<Standing, StoreError> {
+        self.store.standing(task, destination, from).await
     }
 
     async fn forget_cursors(&self, task: &TaskName, feed: Option<Feed>) -> Result<(), StoreError> {

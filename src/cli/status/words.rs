@@ -1,0 +1,241 @@
+//! What `cupid status` says of a destination: one sentence, and a line for each thing that needs attention.
+
+use super::report::{Basis, FeedReport, Group, Report};
+use crate::base::clock::UnixMs;
+
+/// The sentence without the names. `blocked`: a daemon says that nothing is looked at now.
+pub(super) fn sentence(r: &Report, blocked: bool, now: UnixMs) -> String {
+    let from = r.from.as_deref().map(|id| format!(" from id {} on", grouped(id))).unwrap_or_default();
+    let (agree, rows) = (number(r.agree), number(r.rows));
+    let at_most = if r.at_most { "at most " } else { "" };
+    let mut parts = vec![match r.basis {
+        Basis::Nothing => "nothing has been looked at yet".to_owned(),
+        Basis::Changes => "only changed rows are looked at, not all".to_owned(),
+        Basis::SoFar if r.rows == 0 => "no row has been looked at yet".to_owned(),
+        Basis::SoFar => format!("{at_most}{agree} of {rows} rows{from} looked at so far agree"),
+        Basis::Whole if r.rows == 0 => format!("there is no row{from}"),
+        Basis::Whole => format!("{at_most}{agree} of {rows} rows{from} agree"),
+    }];
+    parts.push(match r.oldest {
+        Some(oldest) => format!("{} waiting, oldest {}", number(r.waiting), age(oldest, now)),
+        None => "nothing waits".to_owned(),
+    });
+    if let Some(insert) = r.feeds.get("insert") {
+        parts.extend(settled(insert, "", now));
+    }
+    if let Some(update) = r.feeds.get("update") {
+        parts.extend(settled(update, "updates ", now));
+    }
+    // Of a pass that does not go on nobody should wait for the end.
+    if !blocked && let Some(sweep) = r.feeds.get("sweep") {
+        parts.push(match sweep.pass {
+            Some(pass) => format!("last pass began {} ago", age(pass.began, now)),
+            None => "first pass under way".to_owned(),
+        });
+    }
+    if !blocked && let Some(extra) = r.feeds.get("extra") {
+        parts.push(match extra.pass {
+            Some(pass) => format!("rows only the copy has: last pass began {} ago", age(pass.began, now)),
+            None => "rows only the copy has: first pass under way".to_owned(),
+        });
+    }
+    parts.join(" · ")
+}
+
+fn settled(f: &FeedReport, what: &str, now: UnixMs) -> Option<String> {
+    let settled = f.settled.as_deref()?;
+    let settled =
+        settled.strip_prefix("id ").map_or_else(|| settled.to_owned(), |id| format!("id {}", grouped(id)));
+    let ago = f.settled_at.map(|at| format!(", {} ago", age(at, now))).unwrap_or_default();
+    Some(format!("{what}settled to {settled}{ago}"))
+}
+
+/// What needs attention.
+pub(super) fn lines(r: &Report, now: UnixMs) -> Vec<String> {
+    let mut lines = Vec::new();
+    let old = |group: &Group| format!("oldest {}", age(group.oldest, now));
+    for (why, count) in &r.unfit {
+        let at_least = if r.at_most { "at least " } else { "" };
+        let what = match *why {
+            "null_key" => "without a key (NULL), not comparable",
+            "undecided" => "for which `deletedWhen` cannot be worked out, not comparable",
+            "inexpressible" => "whose key the copy's column cannot hold, not comparable",
+            "too_large" => "too large to be compared (64 MiB)",
+            _ => "of keys that several rows carry (ambiguous), not called back",
+        };
+        lines.push(format!("{at_least}{} {what}", of_rows(*count)));
+    }
+    let states = [
+        ("slow", "refused in all quick tries (slow), tried again every now and then"),
+        ("dead", "left to a person (dead), not seen to agree since"),
+        ("delivered", "handed over, not seen to agree since"),
+        ("closed", "closed by a person, not seen to agree since"),
+    ];
+    for (state, words) in states {
+        if let Some(group) = r.deliveries.get(state) {
+            lines.push(format!("{} {words}, {}", of_rows(group.count), old(group)));
+        }
+    }
+    if r.extra > 0 {
+        lines.push(format!("{} that only the copy has", of_rows(r.extra)));
+    }
+    if let Some(hot) = &r.hot {
+        let what =
+            if hot.count == 1 { "never stands still while its" } else { "never stand still while their" };
+        lines.push(format!("{} that {what} copy follows (hot), {}", of_rows(hot.count), old(hot)));
+    }
+    let quick = || ["insert", "update"].iter().filter_map(|feed| r.feeds.get(feed));
+    if quick().any(|feed| !feed.told) {
+        lines.push(
+            "the source does not show its open transactions: what commits later than `settle` is left to the sweep"
+                .to_owned(),
+        );
+    }
+    if let Some(update) = r.feeds.get("update") {
+        let more = if update.uncovered_more { "more than " } else { "" };
+        match update.uncovered {
+            Some(count) if count > 0 => {
+                let count = if update.uncovered_more { count - 1 } else { count };
+                let unreadable = update
+                    .unreadable
+                    .as_deref()
+                    .map_or_else(String::new, |ids| format!(", or with one that cannot be read (id {ids})"));
+                let rows = of_rows(count);
+                lines.push(format!("{more}{rows} without an update time{unreadable}, left to the sweep"));
+            }
+            _ => {}
+        }
+        if let Some(ahead) = update.ahead_s.filter(|ahead| *ahead > 0) {
+            let ahead = span(i64::try_from(ahead).unwrap_or(i64::MAX));
+            lines.push(format!(
+                "the latest update time lies {ahead} in the future: such rows are read when it has come"
+            ));
+        }
+    }
+    if quick().any(|feed| feed.forgets) {
+        lines.push(
+            "more is unsettled than is kept in memory: the oldest part is read again when it settles, not before"
+                .to_owned(),
+        );
+    }
+    lines
+}
+
+fn of_rows(count: u64) -> String {
+    if count == 1 { "1 row".to_owned() } else { format!("{} rows", number(count)) }
+}
+
+/// Digits in groups of three.
+fn number(n: u64) -> String {
+    grouped(&n.to_string())
+}
+
+fn grouped(digits: &str) -> String {
+    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |rest| ("-", rest));
+    let mut out = sign.to_owned();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(' ');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+fn age(since: UnixMs, now: UnixMs) -> String {
+    span(now.saturating_sub(since).max(0) / 1000)
+}
+
+fn span(seconds: i64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_ages_are_easy_to_read() {
+        let numbers: Vec<String> = [0, 7, 999, 1000, 12_345, 1_204_560].into_iter().map(number).collect();
+        assert_eq!(numbers, ["0", "7", "999", "1 000", "12 345", "1 204 560"]);
+        assert_eq!((grouped("-1234"), grouped("-123")), ("-1 234".to_owned(), "-123".to_owned()));
+        let ages: Vec<String> = [0, 59, 60, 3599, 3600, 172_799, 172_800].into_iter().map(span).collect();
+        assert_eq!(ages, ["0 s", "59 s", "1 min", "59 min", "1 h", "47 h", "2 d"]);
+        assert_eq!(age(5000, 1000), "0 s", "a clock that was set back");
+    }
+
+    #[test]
+    fn the_sentence_is_the_one_promised() {
+        let insert = FeedReport {
+            settled: Some("id 1204560".to_owned()),
+            settled_at: Some(97_000),
+            caught_up: true,
+            told: true,
+            ..FeedReport::default()
+        };
+        let report = Report {
+            basis: Basis::Whole,
+            rows: 1_204_553,
+            agree: 1_204_551,
+            waiting: 2,
+            oldest: Some(86_000),
+            feeds: [("insert", insert)].into(),
+            ..Report::default()
+        };
+        let expected =
+            "1 204 551 of 1 204 553 rows agree · 2 waiting, oldest 14 s · settled to id 1 204 560, 3 s ago";
+        assert_eq!(sentence(&report, false, 100_000), expected);
+        assert_eq!(lines(&report, 100_000), [""; 0]);
+    }
+
+    #[test]
+    fn nothing_is_said_of_what_was_not_looked_at() {
+        let report = Report::default();
+        assert_eq!(sentence(&report, false, 0), "nothing has been looked at yet · nothing waits");
+        let so_far =
+            Report { basis: Basis::SoFar, rows: 5, agree: 4, from: Some("1000".into()), ..Report::default() };
+        assert_eq!(
+            sentence(&so_far, false, 0),
+            "4 of 5 rows from id 1 000 on looked at so far agree · nothing waits"
+        );
+        let sweep = FeedReport::default();
+        let report = Report { feeds: [("sweep", sweep)].into(), ..so_far };
+        assert!(sentence(&report, false, 0).ends_with(" · first pass under way"));
+        assert!(!sentence(&report, true, 0).contains("pass"), "a pass that is blocked is not under way");
+    }
+
+    #[test]
+    fn what_needs_attention_has_a_line() {
+        let update = FeedReport {
+            uncovered: Some(10_001),
+            uncovered_more: true,
+            ahead_s: Some(7200),
+            forgets: true,
+            ..FeedReport::default()
+        };
+        let group = Group { count: 1, oldest: 40_000 };
+        let report = Report {
+            unfit: [("null_key", 3), ("too_large", 1)].into(),
+            deliveries: [("closed", group), ("suspect", group)].into(),
+            feeds: [("update", update)].into(),
+            hot: Some(Group { count: 2, oldest: 0 }),
+            ..Report::default()
+        };
+        let expected = [
+            "3 rows without a key (NULL), not comparable",
+            "1 row too large to be compared (64 MiB)",
+            "1 row closed by a person, not seen to agree since, oldest 1 min",
+            "2 rows that never stand still while their copy follows (hot), oldest 1 min",
+            "the source does not show its open transactions: what commits later than `settle` is left to the sweep",
+            "more than 10 000 rows without an update time, left to the sweep",
+            "the latest update time lies 2 h in the future: such rows are read when it has come",
+            "more is unsettled than is kept in memory: the oldest part is read again when it settles, not before",
+        ];
+        assert_eq!(lines(&report, 100_000), expected);
+    }
+}
