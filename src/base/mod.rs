@@ -4,6 +4,8 @@ pub mod chain;
 pub mod clock;
 pub mod folder;
 pub mod sdnotify;
+pub mod resources;
 pub mod secret;
+pub mod shell;
 pub mod signal;
 pub mod telemetry;

@@ -81,13 +81,7 @@ fn load(path: &Path, opens_nothing: bool) -> Result<Loaded, ExitCode> {
 
 /// A path as it can be typed into a shell.
 pub(super) fn typed(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
+    crate::base::shell::typed(&path.display().to_string())
 }
 
 pub(super) fn colours() -> bool {

@@ -19,6 +19,7 @@ mod lexer;
 mod load;
 mod mask;
 pub(crate) mod nearest;
+mod notify;
 mod problem;
 mod read;
 mod reference;
@@ -28,6 +29,7 @@ mod schema;
 mod secrets;
 mod section;
 mod task;
+mod template;
 mod zone;
 
 pub use column::{ColumnConfig, ColumnPolicy, Tolerance, Trim};
@@ -35,17 +37,19 @@ pub(crate) use duration::{parse as parse_duration, show as show_duration};
 pub(crate) use env::UNSET;
 pub use explain::explain;
 pub use load::{Loaded, load, load_names, parse};
+pub use notify::{
+    ChannelConfig, ChannelKind, NotifyConfig, Robot, SmtpConfig, SmtpSecurity, WebhookConfig,
+};
 pub use problem::{Problem, Report, Severity};
 pub use reference::{Lang, reference};
 pub use rule::Rule;
-pub use runtime::{
-    Config, LogConfig, LogFormat, LogLevel, NotifyConfig, SmtpConfig, SmtpSecurity, StateConfig,
-};
+pub use runtime::{Config, LogConfig, LogFormat, LogLevel, StateConfig};
 pub use schema::schema;
 pub use task::{
     BodyForm, CallbackConfig, Confirm, DestinationConfig, Dsn, Engine, RetryPolicy, SourceConfig, Start,
     TaskConfig, Then, TimeLayout, Tls, UpdateConfig, ValueForm,
 };
+pub use template::Template;
 
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 //!
 //! Everything above speaks in these types; none of them knows a database, a file or a socket.
 
+mod alert;
 mod column;
 mod delivery;
 mod finding;
@@ -10,6 +11,7 @@ mod id;
 mod row;
 mod value;
 
+pub use alert::{Event, Severity, Topic};
 pub use column::{Class, Column};
 pub use delivery::{Attempt, AttemptOutcome, Delivery, DeliveryKind, ErrorClass, Sent, State};
 pub use finding::{Finding, Verdict};

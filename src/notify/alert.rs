@@ -1,6 +1,6 @@
-//! What people are told.
+//! What the engine says when something needs people.
 
-use crate::model::{DestinationName, ErrorClass, TaskName};
+use crate::model::{DestinationName, ErrorClass, Event, TaskName};
 
 /// Something at one destination that needs people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,26 +9,34 @@ pub struct Alert {
     pub task: TaskName,
     /// The destination.
     pub destination: DestinationName,
-    /// How often since people were last told.
+    /// How often since the last alert about the same.
     pub count: u64,
     /// What it is.
     pub what: What,
 }
 
-/// What needs people.
+/// What needs people. Nothing of a row, and nobody else's words: what is told is made of these alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
     /// Callbacks used up their quick tries.
     Failing {
         /// Why the last of them failed.
         class: ErrorClass,
-        /// One line about that.
-        detail: String,
+        /// HTTP status, if there was an answer.
+        status: Option<u16>,
+    },
+    /// Deliveries wait for a person.
+    Dead {
+        /// Why the last call failed, if one did.
+        class: Option<ErrorClass>,
     },
     /// The receiver said yes and the copy still differs.
     NotFixed,
-    /// Copies that followed, late or not, do not follow any more.
-    StoppedFollowing,
+    /// The task cannot go on until a person acts.
+    Blocked {
+        /// Class of the error.
+        class: &'static str,
+    },
     /// Rows that agreed before are gone from the copy: nothing is sent any more.
     Emptied {
         /// Rows asked for.
@@ -36,62 +44,86 @@ pub enum What {
         /// Those that are missing.
         missing: usize,
     },
+    /// Copies that followed, late or not, do not follow any more.
+    StoppedFollowing,
+    /// Looks at a table are late.
+    Lag,
+    /// The state cannot be written.
+    State,
+    /// A database cannot be reached.
+    Unreachable {
+        /// Class of the error.
+        class: &'static str,
+    },
+    /// The disk with the state is nearly full.
+    Disk {
+        /// What is left, in MiB.
+        free: u64,
+        /// Its size, in MiB.
+        of: u64,
+    },
+    /// Memory is nearly used up.
+    Memory {
+        /// What is left, in MiB.
+        free: u64,
+        /// What there is, in MiB.
+        of: u64,
+    },
+    /// File descriptors are nearly used up.
+    Descriptors {
+        /// What is left.
+        free: u64,
+        /// What there is.
+        of: u64,
+    },
+    /// A part of the daemon ended and was started again.
+    Restarted {
+        /// Its name.
+        part: String,
+    },
 }
 
 impl What {
-    /// The kind, for telling each of them now and then only.
-    pub fn name(&self) -> &'static str {
+    /// The event.
+    pub fn event(&self) -> Event {
         match self {
-            Self::Failing { .. } => "failing",
-            Self::NotFixed => "not fixed",
-            Self::StoppedFollowing => "stopped following",
-            Self::Emptied { .. } => "emptied",
+            Self::Failing { .. } => Event::Failing,
+            Self::Dead { .. } => Event::Dead,
+            Self::NotFixed => Event::NotFixed,
+            Self::Blocked { .. } => Event::Blocked,
+            Self::Emptied { .. } => Event::Emptied,
+            Self::StoppedFollowing => Event::StoppedFollowing,
+            Self::Lag => Event::Lag,
+            Self::State => Event::State,
+            Self::Unreachable { .. } => Event::Unreachable,
+            Self::Disk { .. } => Event::Disk,
+            Self::Memory { .. } => Event::Memory,
+            Self::Descriptors { .. } => Event::Descriptors,
+            Self::Restarted { .. } => Event::Restarted,
         }
     }
-}
 
-impl Alert {
-    /// Fixed words and configured names only, so that nothing from a row can end up in a mail header.
-    pub(super) fn subject(&self) -> String {
-        let plain = |s: &str| s.chars().filter(|c| !c.is_control()).collect::<String>();
-        let what = match self.what {
-            What::Failing { .. } => "callbacks fail",
-            What::NotFixed => "acknowledged but not fixed",
-            What::StoppedFollowing => "the copy has stopped following",
-            What::Emptied { .. } => "paused, the copy seems to be emptied",
-        };
-        format!("[cupid] {} → {}: {what}", plain(self.task.as_str()), plain(self.destination.as_str()))
+    /// The class of the last error, or the part it is about.
+    pub(super) fn error(&self) -> Option<String> {
+        match self {
+            Self::Failing { class, status: Some(status) } => Some(format!("{} ({status})", class.as_str())),
+            Self::Failing { class, status: None } | Self::Dead { class: Some(class) } => {
+                Some(class.as_str().to_owned())
+            }
+            Self::Blocked { class } | Self::Unreachable { class } => Some((*class).to_owned()),
+            Self::Restarted { part } => Some(part.clone()),
+            _ => None,
+        }
     }
 
-    /// What happened and what to do next.
-    pub(super) fn text(&self) -> String {
-        let Self { task, destination, count, what } = self;
-        let what = match what {
-            What::Failing { class, detail } => format!(
-                "{count} callback(s) used up their quick tries and are now tried every ten minutes until the receiver \
-                 accepts them. Nothing is lost.\n\
-                 Last failure: {class}: {detail}\n\
-                 Next: look at the receiver. cupid goes on by itself when it answers 2xx again.\n",
-                class = class.as_str(),
-            ),
-            What::NotFixed => format!(
-                "{count} callback(s) were acknowledged but not fixed: the receiver answered 2xx, and the copy still \
-                 differs. They are sent again, as new messages, after 1 minute, 5 minutes, then every 10 minutes.\n\
-                 Next: look at what the receiver does with them.\n"
-            ),
-            What::StoppedFollowing => {
-                "the copy has stopped following: what it lacked used to arrive by itself, and \
-                 for a while nothing has. What is missing or different is called back as it is found.\n\
-                 Next: look at what copies the rows.\n"
-                    .to_owned()
+    /// So much of so much.
+    pub(super) fn extent(&self) -> Option<(u64, u64)> {
+        match *self {
+            Self::Emptied { missing, looked } if looked > 0 => Some((missing as u64, looked as u64)),
+            Self::Disk { free, of } | Self::Memory { free, of } | Self::Descriptors { free, of } => {
+                Some((free, of))
             }
-            What::Emptied { looked, missing } => format!(
-                "{missing} of {looked} rows that agreed before are missing now: the copy was emptied, or is another \
-                 table. Nothing is sent to this receiver; what is found is kept.\n\
-                 Next: bring the rows back, and cupid goes on by itself; or, if it is meant, run\n\
-                 cupid resume -c FILE --task {task} --destination {destination}\n"
-            ),
-        };
-        format!("Task {task}, destination {destination}: {what}")
+            _ => None,
+        }
     }
 }

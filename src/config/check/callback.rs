@@ -90,7 +90,7 @@ pub(super) fn http_url(text: &str) -> Result<url::Url, String> {
     Ok(url)
 }
 
-fn secret(r: &mut Reader<'_>, section: &Section<'_>) -> Result<Option<Secret<Vec<u8>>>, ()> {
+pub(super) fn secret(r: &mut Reader<'_>, section: &Section<'_>) -> Result<Option<Secret<Vec<u8>>>, ()> {
     if !section.has("secret") {
         return Ok(None);
     }
