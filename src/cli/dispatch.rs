@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use super::args::{self, Args, Command};
-use super::{check, demo, exit, resume, run, status, stop};
+use super::args::{self, Args, Command, NotifyCommand};
+use super::{check, demo, exit, notify, resume, run, status, stop};
 use crate::config::{self, Loaded};
 
 /// The whole program.
@@ -64,6 +64,9 @@ async fn dispatch(args: Args) -> ExitCode {
         Some(Command::Stop { wait }) => stop::stop(&loaded.config, wait).await,
         Some(Command::Resume { task, destination }) => {
             resume::resume(&loaded.config, task.as_deref(), destination.as_deref()).await
+        }
+        Some(Command::Notify(NotifyCommand::Test { channel })) => {
+            notify::test(&loaded.config, channel.as_deref()).await
         }
         Some(Command::Schema | Command::Demo { .. }) => ExitCode::SUCCESS,
     }

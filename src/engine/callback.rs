@@ -1,12 +1,13 @@
 //! The callback task: one lane for each (task, destination), all of them side by side.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 use tracing::error;
 
 use super::guard::Guard;
@@ -15,7 +16,7 @@ use super::watcher::{Waits, Watcher};
 use super::{Places, StatusBoard, Stop};
 use crate::base::clock::Clock;
 use crate::deliver::Caller;
-use crate::notify::Alert;
+use crate::notify::{Alerts, What};
 use crate::outbox::{Learner, Policy};
 use crate::store::Store;
 
@@ -37,6 +38,7 @@ pub struct Callback {
     lanes: Vec<Lane>,
     watchers: Vec<Watcher>,
     wakes: Wakes,
+    alerts: Alerts,
 }
 
 impl std::fmt::Debug for Callback {
@@ -54,7 +56,7 @@ impl Callback {
         store: &Arc<dyn Store>,
         places: &Places,
         clock: &Clock,
-        alerts: &mpsc::Sender<Alert>,
+        alerts: &Alerts,
         status: &StatusBoard,
     ) -> Result<Self, reqwest::Error> {
         let (mut lanes, mut watchers) = (Vec::new(), Vec::new());
@@ -98,12 +100,13 @@ impl Callback {
                     wake: calls,
                     looks,
                     alerts: alerts.clone(),
+                    failing: Arc::new(AtomicBool::new(true)),
                     status: status.clone(),
                 });
             }
             wakes.push(of_task);
         }
-        Ok(Self { lanes, watchers, wakes: Arc::new(wakes) })
+        Ok(Self { lanes, watchers, wakes: Arc::new(wakes), alerts: alerts.clone() })
     }
 
     /// For whoever makes deliveries.
@@ -118,16 +121,17 @@ impl Callback {
 
     /// Works until the stop and waits for open calls.
     pub async fn run(self, stop: Stop) {
-        let lanes = self.lanes.iter().map(|lane| again(&stop, || lane.clone().run(stop.clone())));
-        let watchers = self.watchers.iter().map(|watcher| again(&stop, || watcher.clone().run(stop.clone())));
+        let lanes = self.lanes.iter().map(|lane| again(&stop, &self.alerts, || lane.clone().run(stop.clone())));
+        let watchers = self.watchers.iter().map(|watcher| again(&stop, &self.alerts, || watcher.clone().run(stop.clone())));
         tokio::join!(join_all(lanes), join_all(watchers));
     }
 }
 
 /// A panic ends what its lane had in hand (the leases give that back), not what the others have.
-async fn again<F: Future<Output = ()>>(stop: &Stop, run: impl Fn() -> F) {
+async fn again<F: Future<Output = ()>>(stop: &Stop, alerts: &Alerts, run: impl Fn() -> F) {
     while AssertUnwindSafe(run()).catch_unwind().await.is_err() {
         error!(part = "callback", "a lane panicked; it is started again, please report this with the log");
+        alerts.raise_process(&What::Restarted { part: "callback".to_owned() });
         tokio::select! {
             () = stop.intake.cancelled() => return,
             () = tokio::time::sleep(Duration::from_secs(1)) => {}

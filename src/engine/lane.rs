@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, pending};
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 use tracing::{debug, info, warn};
 
 use super::Stop;
@@ -18,8 +19,8 @@ use super::status::StatusBoard;
 use crate::base::chain::chain;
 use crate::base::clock::Clock;
 use crate::deliver::Caller;
-use crate::model::{Attempt, AttemptOutcome, Delivery, DeliveryId, State};
-use crate::notify::{Alert, What};
+use crate::model::{Attempt, AttemptOutcome, Delivery, DeliveryId, Event, State};
+use crate::notify::{Alert, Alerts, Cause, What};
 use crate::outbox::{Policy, after_attempt};
 use crate::store::{ClaimRequest, Settlement, Store, StoreError, Work};
 
@@ -47,7 +48,9 @@ pub(super) struct Lane {
     pub(super) wake: Arc<Notify>,
     /// Something is to be looked at.
     pub(super) looks: Arc<Notify>,
-    pub(super) alerts: mpsc::Sender<Alert>,
+    pub(super) alerts: Alerts,
+    /// Whether people may believe that the receiver fails; true until it is known.
+    pub(super) failing: Arc<AtomicBool>,
     pub(super) status: StatusBoard,
 }
 
@@ -263,16 +266,7 @@ impl Lane {
         let answered = after_attempt(&delivery, &outcome, &self.policy, now);
         let next_s = f64::from(u32::try_from(answered.due.saturating_sub(now)).unwrap_or(0)) / 1000.0;
         self.log(&delivery, prepared.attempt, &outcome, took, answered.to.state, next_s);
-        if let (true, AttemptOutcome::Failed { class, detail, .. }) = (answered.entered_slow, &outcome) {
-            let alert = Alert {
-                task: delivery.task.clone(),
-                destination: delivery.destination.clone(),
-                count: 1,
-                what: What::Failing { class: *class, detail: detail.clone() },
-            };
-            // A full queue already tells people about this lane.
-            let _ = self.alerts.try_send(alert);
-        }
+        self.tell_people(&delivery, &outcome, answered.to.state, answered.entered_slow);
         let note = match &outcome {
             AttemptOutcome::Failed { class, detail, .. } => Some(format!("{}: {detail}", class.as_str())),
             _ => None,
@@ -290,6 +284,23 @@ impl Lane {
             now,
         };
         self.settle(settlement, stop).await;
+    }
+
+    /// What people should know of an attempt.
+    fn tell_people(&self, delivery: &Delivery, outcome: &AttemptOutcome, to: State, entered_slow: bool) {
+        let (task, destination) = (&delivery.task, &delivery.destination);
+        let what = match outcome {
+            AttemptOutcome::Accepted { .. } if self.failing.swap(false, Ordering::Relaxed) => {
+                return self.alerts.clear(Cause::at(Event::Failing, task, destination));
+            }
+            AttemptOutcome::Failed { class, status, .. } if entered_slow => {
+                self.failing.store(true, Ordering::Relaxed);
+                What::Failing { class: *class, status: *status }
+            }
+            AttemptOutcome::Failed { class, .. } if to == State::Dead => What::Dead { class: Some(*class) },
+            _ => return,
+        };
+        self.alerts.raise(&Alert { task: task.clone(), destination: destination.clone(), count: 1, what });
     }
 
     /// Repeats until the result is durable: an answer that was given must not be forgotten because a disk is full.

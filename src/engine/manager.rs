@@ -103,6 +103,7 @@ impl Manager {
                     Err(e) => self.status.store_failed(&e),
                 }
             }
+            self.status.round();
             let Planned { pause, full } = self.step();
             let tickets = self.tickets.clone();
             tokio::select! {

@@ -13,6 +13,7 @@
 //! counted, logged and followed by a restart; the others go on.
 
 mod callback;
+mod conditions;
 mod guard;
 mod janitor;
 mod lane;
@@ -33,7 +34,7 @@ mod watcher;
 pub use callback::Callback;
 pub use janitor::Janitor;
 pub use manager::{Manager, StartId};
-pub use notifier::Notifier;
+pub use notifier::{Line, Notifier};
 pub use pair::{Judged, Looked, Pair, Sample};
 pub use places::{Places, TaskPlaces};
 pub use scanner::Scanner;

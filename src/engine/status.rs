@@ -93,6 +93,8 @@ struct Inner {
     failures: BTreeMap<(String, String), u32>,
     said: BTreeMap<(String, String), Instant>,
     state_said: Option<Instant>,
+    /// When the manager last went round.
+    round: Option<Instant>,
 }
 
 /// Shared by all tasks of the engine; cheap to clone.
@@ -219,6 +221,16 @@ impl StatusBoard {
                 info!(%task, %destination, work = what, waited_s, "works again");
             }
         }
+    }
+
+    /// The manager went round.
+    pub(super) fn round(&self) {
+        self.lock().round = Some(Instant::now());
+    }
+
+    /// How long ago that was; `None`: never.
+    pub(super) fn since_round(&self) -> Option<Duration> {
+        self.lock().round.map(|at| at.elapsed())
     }
 
     /// The state cannot be written: work stops until it can.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 use tracing::{info, warn};
 
 use super::Stop;
@@ -15,8 +15,8 @@ use super::places::TaskPlaces;
 use super::status::StatusBoard;
 use crate::base::chain::chain;
 use crate::base::clock::{Clock, ClockSteps, UnixMs, ms};
-use crate::model::{Delivery, State};
-use crate::notify::{Alert, What};
+use crate::model::{Delivery, Event, State};
+use crate::notify::{Alert, Alerts, Cause, What};
 use crate::outbox::{Learner, Policy};
 use crate::store::{ClaimRequest, Settlement, Store, StoreError, Work};
 
@@ -50,7 +50,7 @@ pub(super) struct Watcher {
     pub(super) clock: Clock,
     pub(super) waits: Waits,
     pub(super) guard: Arc<Guard>,
-    pub(super) alerts: mpsc::Sender<Alert>,
+    pub(super) alerts: Alerts,
     /// Whether it was said that copies no longer follow.
     pub(super) stopped: Arc<AtomicBool>,
     /// Something is to be looked at.
@@ -220,12 +220,15 @@ impl Watcher {
         if unfixed > 0 {
             self.tell_people(What::NotFixed, unfixed as u64);
         }
+        let dead = settled.iter().filter(|s| s.to.renew && s.to.state == State::Dead).count();
+        if dead > 0 {
+            self.tell_people(What::Dead { class: None }, dead as u64);
+        }
     }
 
     fn tell_people(&self, what: What, count: u64) {
         let (task, destination) = (self.guard.task.clone(), self.guard.destination.clone());
-        // A full queue already tells people about this lane.
-        let _ = self.alerts.try_send(Alert { task, destination, count, what });
+        self.alerts.raise(&Alert { task, destination, count, what });
     }
 
     /// Goes on with what an earlier run has learned.
@@ -260,9 +263,9 @@ impl Watcher {
         self.status.waits(task, destination, wait);
         if stopped && !self.stopped.swap(true, Ordering::Relaxed) {
             warn!(%task, %destination, "the copy has stopped following, what it lacks is called back as it is found");
-            self.tell_people(What::StoppedFollowing, 1);
-        } else if !stopped {
-            self.stopped.store(false, Ordering::Relaxed);
+            self.tell_people(What::StoppedFollowing { since: now }, 1);
+        } else if !stopped && self.stopped.swap(false, Ordering::Relaxed) {
+            self.alerts.clear(Cause::at(Event::StoppedFollowing, task, destination));
         }
         // A place that fails says so when it is used.
         let _ = self.places.recheck(self.destination, IDLE_CHECK).await;

@@ -33,6 +33,10 @@ pub enum Event {
     Dead,
     /// The receiver said yes and the copy still differs.
     NotFixed,
+    /// Several rows carry one key.
+    Ambiguous,
+    /// Rows change more often than can be followed.
+    Hot,
     /// A task cannot go on until a person acts.
     Blocked,
     /// Rows that agreed before are gone from the copy: nothing is sent any more.
@@ -57,10 +61,12 @@ pub enum Event {
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Failing,
         Self::Dead,
         Self::NotFixed,
+        Self::Ambiguous,
+        Self::Hot,
         Self::Blocked,
         Self::Emptied,
         Self::StoppedFollowing,
@@ -79,6 +85,8 @@ impl Event {
             Self::Failing => "failing",
             Self::Dead => "dead",
             Self::NotFixed => "not fixed",
+            Self::Ambiguous => "ambiguous",
+            Self::Hot => "hot",
             Self::Blocked => "blocked",
             Self::Emptied => "emptied",
             Self::StoppedFollowing => "stopped following",
@@ -103,6 +111,8 @@ impl Event {
             | Self::Unreachable => Severity::Critical,
             Self::Failing
             | Self::NotFixed
+            | Self::Ambiguous
+            | Self::Hot
             | Self::Lag
             | Self::Disk
             | Self::Memory

@@ -32,6 +32,10 @@ pub enum What {
     },
     /// The receiver said yes and the copy still differs.
     NotFixed,
+    /// Several rows carry one key, at the source or at the copy.
+    Ambiguous,
+    /// Rows change more often than can be followed.
+    Hot,
     /// The task cannot go on until a person acts.
     Blocked {
         /// Class of the error.
@@ -45,7 +49,10 @@ pub enum What {
         missing: usize,
     },
     /// Copies that followed, late or not, do not follow any more.
-    StoppedFollowing,
+    StoppedFollowing {
+        /// When the first of those that were waited for in vain was believed lost, Unix ms.
+        since: i64,
+    },
     /// Looks at a table are late.
     Lag,
     /// The state cannot be written.
@@ -90,9 +97,11 @@ impl What {
             Self::Failing { .. } => Event::Failing,
             Self::Dead { .. } => Event::Dead,
             Self::NotFixed => Event::NotFixed,
+            Self::Ambiguous => Event::Ambiguous,
+            Self::Hot => Event::Hot,
             Self::Blocked { .. } => Event::Blocked,
             Self::Emptied { .. } => Event::Emptied,
-            Self::StoppedFollowing => Event::StoppedFollowing,
+            Self::StoppedFollowing { .. } => Event::StoppedFollowing,
             Self::Lag => Event::Lag,
             Self::State => Event::State,
             Self::Unreachable { .. } => Event::Unreachable,
@@ -112,6 +121,14 @@ impl What {
             }
             Self::Blocked { class } | Self::Unreachable { class } => Some((*class).to_owned()),
             Self::Restarted { part } => Some(part.clone()),
+            _ => None,
+        }
+    }
+
+    /// Since when, if that is not when it was first said, Unix ms.
+    pub(super) fn since(&self) -> Option<i64> {
+        match self {
+            Self::StoppedFollowing { since } => Some(*since),
             _ => None,
         }
     }

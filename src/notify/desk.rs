@@ -63,6 +63,8 @@ fn ends(event: Event) -> Ends {
         // What was acknowledged and not fixed happens again every ten minutes, as long as it is so.
         Event::NotFixed => Ends::Quiet(1_800_000),
         Event::Restarted => Ends::Silent(3_600_000),
+        // Each is said once; they stay dead until the rows that are too many are gone.
+        Event::Ambiguous | Event::Hot => Ends::Silent(LONGEST),
         _ => Ends::Said,
     }
 }
@@ -87,7 +89,7 @@ struct Case {
 impl Case {
     fn new(count: u64, facts: Facts, now: UnixMs) -> Self {
         Self {
-            since: now,
+            since: facts.since.unwrap_or(now).min(now),
             count,
             last: now,
             facts,
@@ -144,6 +146,8 @@ pub struct Desk {
     failures: u32,
     /// Nothing is sent before this.
     blocked: UnixMs,
+    /// Whether there is something to keep.
+    changed: bool,
 }
 
 impl Desk {
@@ -156,11 +160,13 @@ impl Desk {
             sending: BTreeSet::new(),
             failures: 0,
             blocked: UnixMs::MIN,
+            changed: false,
         }
     }
 
     /// Something happened `count` times, or still is so (0).
     pub fn raise(&mut self, cause: &Cause, count: u64, facts: &Facts, now: UnixMs) {
+        self.changed = true;
         let Some(case) = self.cases.get_mut(cause) else {
             self.cases.insert(cause.clone(), Case::new(count, facts.clone(), now));
             return;
@@ -175,12 +181,13 @@ impl Desk {
         }
         case.count = case.count.saturating_add(count);
         case.last = now;
-        case.facts.clone_from(facts);
+        case.facts.learn(facts);
     }
 
     /// It is over.
     pub fn clear(&mut self, cause: &Cause, now: UnixMs) {
         let Some(case) = self.cases.get_mut(cause).filter(|case| case.over.is_none()) else { return };
+        self.changed = true;
         if case.told == 0 && !self.sending.contains(cause) {
             // Who was not told that it began is not told that it ended.
             self.cases.remove(cause);
@@ -254,6 +261,7 @@ impl Desk {
     /// People were told.
     pub fn answered(&mut self, notices: &[Notice], now: UnixMs) {
         self.failures = 0;
+        self.changed = true;
         self.sending.clear();
         for notice in notices {
             let Some(case) = self.cases.get_mut(&notice.cause) else { continue };
@@ -271,6 +279,13 @@ impl Desk {
                 case.told_count = notice.count;
                 case.due = now + growing(AGAIN, case.told - 1, LONGEST);
             }
+        }
+    }
+
+    /// What was being sent when the notifier ended is sent again.
+    pub fn reset(&mut self, now: UnixMs) {
+        if !self.sending.is_empty() {
+            self.failed(None, now);
         }
     }
 

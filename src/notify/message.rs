@@ -181,7 +181,7 @@ impl Writer {
 
 /// Whether it makes sense to say how often it happened.
 fn is_counted(event: Event) -> bool {
-    matches!(event, Event::Failing | Event::Dead | Event::NotFixed | Event::Restarted)
+    matches!(event, Event::Failing | Event::Dead | Event::NotFixed | Event::Ambiguous | Event::Hot | Event::Restarted)
 }
 
 fn headline(words: &Words, n: &Notice) -> String {

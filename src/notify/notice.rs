@@ -41,11 +41,22 @@ pub struct Facts {
     pub error: Option<String>,
     /// So much of so much.
     pub extent: Option<(u64, u64)>,
+    /// Since when, if that is known better than by when it was said, Unix ms.
+    pub since: Option<UnixMs>,
+}
+
+impl Facts {
+    /// What is newer counts; what it does not say stays.
+    pub(super) fn learn(&mut self, newer: &Self) {
+        self.error = newer.error.clone().or_else(|| self.error.take());
+        self.extent = newer.extent.or(self.extent);
+        self.since = newer.since.or(self.since);
+    }
 }
 
 impl From<&What> for Facts {
     fn from(what: &What) -> Self {
-        Self { error: what.error(), extent: what.extent() }
+        Self { error: what.error(), extent: what.extent(), since: what.since() }
     }
 }
 

@@ -8,8 +8,17 @@ use crate::model::{DestinationName, Event, TaskName, Topic};
 use crate::notify::{Cause, Facts};
 
 impl Desk {
-    /// Everything that is known, for [`Desk::recall`].
-    pub fn text(&self) -> String {
+    /// Everything that is known, for [`Desk::recall`], if it has changed since this was asked last.
+    pub fn news(&mut self) -> Option<String> {
+        std::mem::take(&mut self.changed).then(|| self.text())
+    }
+
+    /// What [`Desk::news`] gave could not be kept.
+    pub fn unkept(&mut self) {
+        self.changed = true;
+    }
+
+    pub(super) fn text(&self) -> String {
         let cases: Vec<Value> = self
             .cases
             .iter()
@@ -64,7 +73,7 @@ fn read(value: &Value, now: UnixMs) -> Option<(Cause, Case)> {
         told: small(1)?,
         told_count: counts[2].as_u64()?,
         relapses: small(3)?,
-        facts: Facts { error: value[3].as_str().map(str::to_owned), extent: extent.0.zip(extent.1) },
+        facts: Facts { error: value[3].as_str().map(str::to_owned), extent: extent.0.zip(extent.1), since: None },
     };
     Some((cause, case))
 }

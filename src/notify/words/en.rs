@@ -33,6 +33,8 @@ fn what(event: Event) -> &'static str {
         Event::Failing => "callbacks fail",
         Event::Dead => "deliveries wait for a person",
         Event::NotFixed => "acknowledged but not fixed",
+        Event::Ambiguous => "several rows carry one key",
+        Event::Hot => "rows change too often to be followed",
         Event::Blocked => "the task is blocked",
         Event::Emptied => "paused, the copy seems to be emptied",
         Event::StoppedFollowing => "the copy has stopped following",
@@ -57,6 +59,11 @@ fn means(event: Event) -> &'static str {
             "The receiver answered 2xx, and the copy still differs. These callbacks are sent again, as new messages, after \
              1 minute, 5 minutes, then every 10 minutes. Look at what the receiver does with them."
         }
+        Event::Ambiguous => {
+            "These keys are carried by several rows, at the source or at the copy. They count as different and are never called \
+             back. Remove the rows that are too many; a unique index on byColumn keeps more from coming."
+        }
+        Event::Hot => "These rows change more often than their copy can be compared with them. They are looked at again when they stand still.",
         Event::Blocked => {
             "A table, a column, a right or a password is not as needed. Nothing is called back meanwhile. cupid goes on by \
              itself when the cause is gone; its status names it."
@@ -83,7 +90,7 @@ fn over(event: Event) -> &'static str {
     match event {
         Event::Failing => "Callbacks are accepted again, and none waits any more.",
         Event::Dead => "No delivery waits for a person any more.",
-        Event::NotFixed => "It has not happened again.",
+        Event::NotFixed | Event::Ambiguous | Event::Hot => "It has not happened again.",
         Event::Blocked => "The task goes on.",
         Event::Emptied => "Callbacks go on.",
         Event::StoppedFollowing => "The copy follows again.",

@@ -33,6 +33,8 @@ fn what(event: Event) -> &'static str {
         Event::Failing => "回调失败",
         Event::Dead => "有投递等待人工处理",
         Event::NotFixed => "已确认但未修复",
+        Event::Ambiguous => "同一个键有多行",
+        Event::Hot => "有的行更新过于频繁，无法跟踪",
         Event::Blocked => "任务受阻",
         Event::Emptied => "已暂停，副本似乎被清空",
         Event::StoppedFollowing => "副本不再跟随",
@@ -53,6 +55,10 @@ fn means(event: Event) -> &'static str {
         Event::NotFixed => {
             "接收方返回了 2xx，但副本仍不一致。这些回调会作为新消息再次发送：1 分钟、5 分钟后，之后每 10 分钟一次。请检查接收方的处理。"
         }
+        Event::Ambiguous => {
+            "源或副本中有多行使用同一个键，视为不一致，但不会回调。请删除多余的行；在 byColumn 上建唯一索引可避免再次出现。"
+        }
+        Event::Hot => "这些行的更新比比对更频繁，静止后会再次检查。",
         Event::Blocked => "表、列、权限或密码不符合要求，其间不发出任何回调。原因消除后 cupid 会自动继续；状态中写明了原因。",
         Event::Emptied => {
             "以前一致的行现在缺失：副本被清空，或换成了另一张表。不再向该接收方发送，发现的差异会保留。恢复这些行后 cupid 会自动继续；若确属有意，请告知 cupid。"
@@ -72,7 +78,7 @@ fn over(event: Event) -> &'static str {
     match event {
         Event::Failing => "回调重新被接受，没有等待中的了。",
         Event::Dead => "没有等待人工处理的投递了。",
-        Event::NotFixed => "没有再发生。",
+        Event::NotFixed | Event::Ambiguous | Event::Hot => "没有再发生。",
         Event::Blocked => "任务已继续。",
         Event::Emptied => "回调已继续。",
         Event::StoppedFollowing => "副本重新跟随。",
