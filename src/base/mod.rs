@@ -3,8 +3,8 @@
 pub mod chain;
 pub mod clock;
 pub mod folder;
-pub mod sdnotify;
 pub mod resources;
+pub mod sdnotify;
 pub mod secret;
 pub mod shell;
 pub mod signal;

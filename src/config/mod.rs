@@ -37,9 +37,7 @@ pub(crate) use duration::{parse as parse_duration, show as show_duration};
 pub(crate) use env::UNSET;
 pub use explain::explain;
 pub use load::{Loaded, load, load_names, parse};
-pub use notify::{
-    ChannelConfig, ChannelKind, NotifyConfig, Robot, SmtpConfig, SmtpSecurity, WebhookConfig,
-};
+pub use notify::{ChannelConfig, ChannelKind, NotifyConfig, Robot, SmtpConfig, SmtpSecurity, WebhookConfig};
 pub use problem::{Problem, Report, Severity};
 pub use reference::{Lang, reference};
 pub use rule::Rule;

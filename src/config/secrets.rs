@@ -85,7 +85,9 @@ fn http(text: &str) -> Vec<Range<usize>> {
 
 /// A URL whose path is a key to something: only scheme and host are shown. What is no URL is a key itself.
 fn hook(text: &str) -> Vec<Range<usize>> {
-    let Some(start) = text.find("://").map(|at| at + 3) else { return std::iter::once(0..text.len()).collect() };
+    let Some(start) = text.find("://").map(|at| at + 3) else {
+        return std::iter::once(0..text.len()).collect();
+    };
     let end = text[start..].find(['/', '?', '#']).map_or(text.len(), |at| start + at);
     let mut ranges = Vec::new();
     if let Some(at) = text[start..end].rfind('@') {

@@ -143,9 +143,7 @@ impl Reader<'_> {
         let Kind::Short(scope) = kind else { unreachable!("{name} may be short in the table") };
         let property = section.get(name)?;
         match &property.value {
-            Value::Object(object) => {
-                Some(Short::Section(self.section(scope, object, name_span(property))))
-            }
+            Value::Object(object) => Some(Short::Section(self.section(scope, object, name_span(property)))),
             node => {
                 let found = self.found(kind, name, node)?;
                 if found.value.trim().is_empty() {

@@ -43,7 +43,11 @@ impl Template {
     /// # Errors
     /// If rendering fails or gives no JSON.
     pub fn render(&self, variables: &Value) -> Result<String, String> {
-        let text = self.0.get_template(NAME).and_then(|t| t.render(minijinja::Value::from(minijinja::value::Serde(variables)))).map_err(|e| said(&e))?;
+        let text = self
+            .0
+            .get_template(NAME)
+            .and_then(|t| t.render(minijinja::Value::from(minijinja::value::Serde(variables))))
+            .map_err(|e| said(&e))?;
         match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
             Ok(_) => Ok(text),
             Err(e) => Err(format!("what it gives is not JSON: {e}")),

@@ -121,8 +121,12 @@ impl Callback {
 
     /// Works until the stop and waits for open calls.
     pub async fn run(self, stop: Stop) {
-        let lanes = self.lanes.iter().map(|lane| again(&stop, &self.alerts, || lane.clone().run(stop.clone())));
-        let watchers = self.watchers.iter().map(|watcher| again(&stop, &self.alerts, || watcher.clone().run(stop.clone())));
+        let lanes =
+            self.lanes.iter().map(|lane| again(&stop, &self.alerts, || lane.clone().run(stop.clone())));
+        let watchers = self
+            .watchers
+            .iter()
+            .map(|watcher| again(&stop, &self.alerts, || watcher.clone().run(stop.clone())));
         tokio::join!(join_all(lanes), join_all(watchers));
     }
 }

@@ -80,8 +80,7 @@ impl Conditions {
                     (class, false) if lasted >= UNREACHABLE => What::Unreachable { class },
                     _ => continue,
                 };
-                let (task, destination) =
-                    (TaskName::new(task.as_str()), DestinationName::new(destination));
+                let (task, destination) = (TaskName::new(task.as_str()), DestinationName::new(destination));
                 found.insert(Cause::at(what.event(), &task, &destination), what);
             }
         }

@@ -82,7 +82,8 @@ impl Line {
             for config in channels {
                 let name = task.map_or_else(|| config.name.clone(), |task| format!("{task}/{}", config.name));
                 let channel = notify::open(config).map_err(|e| (name.clone(), e))?;
-                let place = |other: &String| channels.iter().position(|c| c.name == *other).map(|at| first + at);
+                let place =
+                    |other: &String| channels.iter().position(|c| c.name == *other).map(|at| first + at);
                 lines.push(Self {
                     name,
                     task: task.cloned(),
@@ -141,7 +142,9 @@ impl Notifier {
         let heartbeat = config.notify.heartbeat.clone().map(Heartbeat::new).transpose();
         Ok(Self {
             lines: Arc::new(Line::all(config)?),
-            own: Arc::new(config.tasks.iter().filter(|t| t.notify.is_some()).map(|t| t.name.clone()).collect()),
+            own: Arc::new(
+                config.tasks.iter().filter(|t| t.notify.is_some()).map(|t| t.name.clone()).collect(),
+            ),
             alerts,
             store,
             status,
@@ -173,7 +176,8 @@ impl Notifier {
         let began = Instant::now();
         let mut conditions = Conditions::new(&self.config.tasks);
         // What is known to be wrong, from earlier looks or from an earlier process.
-        let mut held: BTreeSet<Cause> = self.lines.iter().flat_map(|l| l.desk().open().cloned().collect::<Vec<_>>()).collect();
+        let mut held: BTreeSet<Cause> =
+            self.lines.iter().flat_map(|l| l.desk().open().cloned().collect::<Vec<_>>()).collect();
         held.retain(|cause| is_seen(cause.event));
         let mut well = BTreeSet::new();
         let mut low = BTreeMap::new();
@@ -345,13 +349,14 @@ impl Notifier {
             let event = notice.cause.event;
             let meant = lane(&counts, &notice.cause).filter(|c| match event {
                 Event::Dead | Event::Ambiguous => c.state == State::Dead,
-                Event::Failing | Event::NotFixed => matches!(c.state, State::Main | State::Retry | State::Slow),
+                Event::Failing | Event::NotFixed => {
+                    matches!(c.state, State::Main | State::Retry | State::Slow)
+                }
                 _ => c.state != State::Dead,
             });
-            notice.waiting = meant.map(|c| Waiting { count: c.count, oldest: c.oldest }).reduce(|a, b| Waiting {
-                count: a.count + b.count,
-                oldest: a.oldest.min(b.oldest),
-            });
+            notice.waiting = meant
+                .map(|c| Waiting { count: c.count, oldest: c.oldest })
+                .reduce(|a, b| Waiting { count: a.count + b.count, oldest: a.oldest.min(b.oldest) });
         }
     }
 

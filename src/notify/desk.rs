@@ -252,7 +252,8 @@ impl Desk {
             }
         }
         self.cases.retain(|cause, case| {
-            let silent = matches!(ends(cause.event), Ends::Silent(quiet) if case.told > 0 && now >= case.last + quiet);
+            let silent =
+                matches!(ends(cause.event), Ends::Silent(quiet) if case.told > 0 && now >= case.last + quiet);
             let remembered = case.closed.is_none_or(|closed| now < closed + RELAPSE);
             self.sending.contains(cause) || (!silent && remembered)
         });

@@ -19,7 +19,8 @@ impl Service for Feishu {
         if !message.over {
             for who in &self.0.mention {
                 let id = if who == "@all" { "all" } else { who };
-                let id: String = id.chars().filter(|c| c.is_ascii_alphanumeric() || "_-.".contains(*c)).collect();
+                let id: String =
+                    id.chars().filter(|c| c.is_ascii_alphanumeric() || "_-.".contains(*c)).collect();
                 content += &format!("\n<at user_id=\"{id}\"></at>");
             }
         }

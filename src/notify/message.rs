@@ -131,7 +131,12 @@ impl Writer {
             .map(|n| {
                 let count = if is_counted(n.cause.event) { format!(" ×{}", n.count) } else { String::new() };
                 let error = n.facts.error.as_deref().map(|e| format!(", {}", name(e))).unwrap_or_default();
-                format!("- {}{count}{error}, {} {}", headline(words, n), words.since.to_lowercase(), local(n.since))
+                format!(
+                    "- {}{count}{error}, {} {}",
+                    headline(words, n),
+                    words.since.to_lowercase(),
+                    local(n.since)
+                )
             })
             .collect();
         if notices.len() > LISTED {
@@ -181,7 +186,10 @@ impl Writer {
 
 /// Whether it makes sense to say how often it happened.
 fn is_counted(event: Event) -> bool {
-    matches!(event, Event::Failing | Event::Dead | Event::NotFixed | Event::Ambiguous | Event::Hot | Event::Restarted)
+    matches!(
+        event,
+        Event::Failing | Event::Dead | Event::NotFixed | Event::Ambiguous | Event::Hot | Event::Restarted
+    )
 }
 
 fn headline(words: &Words, n: &Notice) -> String {

@@ -47,7 +47,8 @@ impl SendError {
 /// If it cannot be set up: an address that is none, TLS roots that cannot be read.
 pub fn open(config: &ChannelConfig) -> Result<Box<dyn Channel>, SendError> {
     let client = client()?;
-    let or = |url: Option<&Url>, own: &str| url.map_or_else(|| Url::parse(own).expect("a fixed URL"), Url::clone);
+    let or =
+        |url: Option<&Url>, own: &str| url.map_or_else(|| Url::parse(own).expect("a fixed URL"), Url::clone);
     Ok(match config.kind.clone() {
         ChannelKind::Mail(smtp) => Box::new(Mail::new(&smtp)?),
         ChannelKind::Wecom(robot) => Post::new(&client, Wecom(robot)),

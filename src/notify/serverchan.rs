@@ -37,7 +37,8 @@ fn user(key: &str) -> Option<&str> {
 
 impl Service for Serverchan {
     fn request(&self, message: &Message) -> Result<Request, SendError> {
-        let lines: Vec<String> = std::iter::once(&*message.title).chain(message.text.lines()).map(text::escaped).collect();
+        let lines: Vec<String> =
+            std::iter::once(&*message.title).chain(message.text.lines()).map(text::escaped).collect();
         let body = Body::Form(vec![
             ("title", text::units(&message.title, TITLE)),
             ("desp", text::bytes(&lines.join("\n\n"), MOST)),

@@ -16,7 +16,8 @@ pub(super) fn inert(text: &str) -> String {
             '@' => {
                 out.push('@');
                 let rest = text[at + 1..].to_ascii_lowercase();
-                if ["all", "everyone", "here", "channel", "所有人"].iter().any(|word| rest.starts_with(word)) {
+                if ["all", "everyone", "here", "channel", "所有人"].iter().any(|word| rest.starts_with(word))
+                {
                     out.push('\u{200b}');
                 }
             }
@@ -68,7 +69,10 @@ mod tests {
 
     #[test]
     fn nothing_has_power() {
-        assert_eq!(inert("<at user_id=\"all\"> @all @Everyone a@b.c"), "‹at user_id=\"all\"› @\u{200b}all @\u{200b}Everyone a@b.c");
+        assert_eq!(
+            inert("<at user_id=\"all\"> @all @Everyone a@b.c"),
+            "‹at user_id=\"all\"› @\u{200b}all @\u{200b}Everyone a@b.c"
+        );
         assert_eq!(line("a\r\nBcc: x\u{1b}[31m"), "a  Bcc: x [31m");
         assert_eq!(escaped("a_b *c*"), "a\\_b \\*c\\*");
     }

@@ -128,7 +128,8 @@ fn kind(r: &mut Reader<'_>, mut held: Held<'_>) -> Option<ChannelKind> {
         name => {
             let url = held.first(r, "url").and_then(|found| url(r, &found));
             let signs = matches!(name, "dingtalk" | "feishu");
-            let secret = signs.then(|| held.text(r, "secret")).flatten().map(|found| Secret::new(found.value));
+            let secret =
+                signs.then(|| held.text(r, "secret")).flatten().map(|found| Secret::new(found.value));
             let mention = if name == "teams" { Vec::new() } else { held.texts(r, "mention") };
             let robot = Robot { url: url?, secret, mention };
             Some(match name {
@@ -150,7 +151,9 @@ fn webhook(r: &mut Reader<'_>, mut held: Held<'_>) -> Option<ChannelKind> {
         Template::parse(&found.value).map_err(|reason| {
             let reason = if found.outside { "it gives no JSON".to_owned() } else { reason };
             let problem = Problem::error(found.span, format!("`template` cannot be used: {reason}"));
-            r.report(problem.help("for example \"{ \\\"text\\\": {{ title }} }\": values bring their own quotes"));
+            r.report(
+                problem.help("for example \"{ \\\"text\\\": {{ title }} }\": values bring their own quotes"),
+            );
         })
     });
     let template = template.transpose();

@@ -14,11 +14,7 @@ const PUSHBEAR: &str = "https://pushbear.ftqq.com/sub";
 const ALL: [Topic; 1] = [Topic::From(Severity::Info)];
 
 /// What stands at the top level, and the language of those who name none.
-pub(super) fn check(
-    r: &mut Reader<'_>,
-    top: &Section<'_>,
-    sources: &[Section<'_>],
-) -> (NotifyConfig, Lang) {
+pub(super) fn check(r: &mut Reader<'_>, top: &Section<'_>, sources: &[Section<'_>]) -> (NotifyConfig, Lang) {
     let language = match language(r, top) {
         Some((language, origin)) => {
             r.out.leaf("language", word(language), origin);
@@ -76,7 +72,8 @@ fn channels(r: &mut Reader<'_>, section: &Section<'_>, language: Lang) -> Vec<Ch
     for (name, at, entry) in &entries {
         r.out.open(Some(name));
         if !process::is_name(name) {
-            let problem = Problem::error(*at, "a channel's name has characters that cannot be used, or too many");
+            let problem =
+                Problem::error(*at, "a channel's name has characters that cannot be used, or too many");
             r.report(problem.help("1 to 64 letters, digits, `.`, `_` and `-`"));
         }
         channels.extend(one(r, name, *at, entry, language, &names));
@@ -156,8 +153,9 @@ fn on(r: &mut Reader<'_>, entry: &Section<'_>) -> Option<Vec<Topic>> {
                 let problem = Problem::error(found.span, format!("there is no event {}", found.quoted()));
                 r.report(match nearest(&found.value, Topic::words()) {
                     Some(word) => problem.help(format!("did you mean \"{word}\"?")),
-                    None => problem
-                        .help(format!("known are {}", Topic::words().collect::<Vec<_>>().join(", "))),
+                    None => {
+                        problem.help(format!("known are {}", Topic::words().collect::<Vec<_>>().join(", ")))
+                    }
                 });
             }
             topic
@@ -218,7 +216,8 @@ fn pushbear(
     let url = match r.text(top, "pushbearUrl") {
         None => {
             if let Some(key) = &chosen {
-                let problem = Problem::warning(key.span, "PushBear has been shut down: nobody will hear of anything");
+                let problem =
+                    Problem::warning(key.span, "PushBear has been shut down: nobody will hear of anything");
                 r.report(problem.help(
                     "use `notify`, for example with `serverchan` or `wecom`; or name a compatible server as `pushbearUrl`",
                 ));

@@ -207,7 +207,9 @@ impl Kind {
             Self::Address => "a mail address in double quotes".to_owned(),
             Self::Addresses => "a list of mail addresses, for example [\"ops@example.com\"]".to_owned(),
             Self::Texts => "a list of texts".to_owned(),
-            Self::Events => format!("a list of {}", crate::model::Topic::words().collect::<Vec<_>>().join(", ")),
+            Self::Events => {
+                format!("a list of {}", crate::model::Topic::words().collect::<Vec<_>>().join(", "))
+            }
             Self::Layout => "a time layout such as \"Y-m-d H:i:s\" or \"2006-01-02 15:04:05\"".to_owned(),
             Self::Zone => "a time zone such as \"Asia/Shanghai\", \"UTC\" or \"+08:00\"".to_owned(),
             Self::Start => "\"now\", \"beginning\" or a time such as \"2024-01-31 08:00:00\"".to_owned(),

@@ -5,7 +5,9 @@ use super::{Key, Scope, Status, callback, channel, later, place, policy, process
 /// All keys.
 pub(crate) fn all() -> impl Iterator<Item = &'static Key> {
     // Channels first: where nothing is known about an object, a `url` is taken for one of theirs, which is secret.
-    [channel::KEYS, place::KEYS, callback::KEYS, process::KEYS, policy::KEYS, later::KEYS].into_iter().flatten()
+    [channel::KEYS, place::KEYS, callback::KEYS, process::KEYS, policy::KEYS, later::KEYS]
+        .into_iter()
+        .flatten()
 }
 
 /// The key of a scope by its name.

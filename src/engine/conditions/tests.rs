@@ -1,8 +1,8 @@
 use std::path::Path;
 
 use super::*;
-use crate::engine::{FeedStatus, TaskStatus};
 use crate::engine::status::Trouble;
+use crate::engine::{FeedStatus, TaskStatus};
 
 const FILE: &str = r#"{ "src": { "dsn": "sqlite:a.db", "table": "t", "byColumn": "k", "insertIntervalMillisecond": 1000 },
     "des": [ { "name": "crm", "dsn": "sqlite:b.db", "table": "t", "byColumn": "k", "columns": { "k": "k" },
@@ -16,7 +16,8 @@ fn conditions() -> Conditions {
 fn status(last_read: UnixMs, caught_up: bool) -> Status {
     let feed = FeedStatus { last_read, caught_up, ..FeedStatus::default() };
     let feeds = BTreeMap::from([("insert".to_owned(), feed)]);
-    let task = TaskStatus { destinations: BTreeMap::from([("crm".to_owned(), feeds)]), ..TaskStatus::default() };
+    let task =
+        TaskStatus { destinations: BTreeMap::from([("crm".to_owned(), feeds)]), ..TaskStatus::default() };
     Status { started: 1, tasks: BTreeMap::from([("main".to_owned(), task)]), ..Status::default() }
 }
 

@@ -48,7 +48,9 @@ fn ten_thousand_failures_are_a_handful_of_messages() {
     sent.extend(pass(&mut desk, end + 3_600_000, end + 7_200_000));
     let told: Vec<(i64, u64, bool)> = sent
         .iter()
-        .flat_map(|(at, notices)| notices.iter().map(|n| ((at - START) / 1000, n.count, n.until.is_some())))
+        .flat_map(|(at, notices)| {
+            notices.iter().map(move |n| ((at - START) / 1000, n.count, n.until.is_some()))
+        })
         .collect();
     assert_eq!(
         told,

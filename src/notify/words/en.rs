@@ -54,7 +54,9 @@ fn means(event: Event) -> &'static str {
             "Callbacks used up their quick tries and are tried slowly from now on. Nothing is lost. Look at the receiver; \
              cupid goes on by itself when it accepts them again."
         }
-        Event::Dead => "Deliveries used up their tries. They are kept and not sent again until a person acts.",
+        Event::Dead => {
+            "Deliveries used up their tries. They are kept and not sent again until a person acts."
+        }
         Event::NotFixed => {
             "The receiver answered 2xx, and the copy still differs. These callbacks are sent again, as new messages, after \
              1 minute, 5 minutes, then every 10 minutes. Look at what the receiver does with them."
@@ -63,7 +65,9 @@ fn means(event: Event) -> &'static str {
             "These keys are carried by several rows, at the source or at the copy. They count as different and are never called \
              back. Remove the rows that are too many; a unique index on byColumn keeps more from coming."
         }
-        Event::Hot => "These rows change more often than their copy can be compared with them. They are looked at again when they stand still.",
+        Event::Hot => {
+            "These rows change more often than their copy can be compared with them. They are looked at again when they stand still."
+        }
         Event::Blocked => {
             "A table, a column, a right or a password is not as needed. Nothing is called back meanwhile. cupid goes on by \
              itself when the cause is gone; its status names it."
@@ -77,12 +81,20 @@ fn means(event: Event) -> &'static str {
              called back as it is found. Look at what copies the rows."
         }
         Event::Lag => "A table has not been looked at as often as it should. Differences are found late.",
-        Event::State => "Nothing is scanned and nothing is sent until the state can be written. Look at its disk.",
+        Event::State => {
+            "Nothing is scanned and nothing is sent until the state can be written. Look at its disk."
+        }
         Event::Unreachable => "Nothing can be compared there until the database answers. cupid keeps trying.",
-        Event::Disk => "When the disk with the state is full, nothing is scanned and nothing is sent any more.",
+        Event::Disk => {
+            "When the disk with the state is full, nothing is scanned and nothing is sent any more."
+        }
         Event::Memory => "When memory is used up, the system may end cupid. Nothing would be lost.",
-        Event::Descriptors => "When they are used up, no new connection can be made. Raise the limit (LimitNOFILE).",
-        Event::Restarted => "This is a bug. Nothing is lost, the other parts go on. Please report it with the log.",
+        Event::Descriptors => {
+            "When they are used up, no new connection can be made. Raise the limit (LimitNOFILE)."
+        }
+        Event::Restarted => {
+            "This is a bug. Nothing is lost, the other parts go on. Please report it with the log."
+        }
     }
 }
 
