@@ -200,7 +200,10 @@ fn parts(url: &Url) -> Vec<String> {
 /// A text without these.
 pub(super) fn scrubbed(text: &str, secrets: &[String]) -> String {
     let mut text = text.to_owned();
-    for secret in secrets.iter().filter(|secret| secret.len() >= 4) {
+    // The longest first: a short one may be a part of it.
+    let mut secrets: Vec<&String> = secrets.iter().filter(|secret| secret.len() >= 4).collect();
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    for secret in secrets {
         text = text.replace(secret.as_str(), "***");
     }
     text

@@ -54,7 +54,7 @@ fn ten_thousand_failures_are_a_handful_of_messages() {
         .collect();
     assert_eq!(
         told,
-        [(2, 200, false), (602, 10_000, false), (2_402, 10_000, false), (3_705, 10_000, true)],
+        [(2, 201, false), (602, 10_000, false), (2_402, 10_000, false), (3_705, 10_000, true)],
         "{told:?}"
     );
 }

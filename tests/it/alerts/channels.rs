@@ -360,7 +360,7 @@ fn every_mistake_is_said_at_once() {
   "pushbearSendKey": "canary",
   "language": "de",
   "notify": {
-    "a": { "wecom": "not a url" },
+    "a": { "wecom": "h.example/x?key=canary" },
     "b": { "slack": "https://h/x", "teams": "https://h/x" },
     "c": { "on": ["dead"] },
     "d": { "webhook": { "url": "https://h/x", "template": "{ {{ titel }} }" } },
