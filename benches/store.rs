@@ -95,7 +95,14 @@ fn commit(keys: &[usize], difference: u8) -> ScanCommit {
         watch: vec![b'x'; 150].into(),
     };
     let findings = keys.iter().map(finding).collect();
-    ScanCommit { run: RunId(uuid::Uuid::nil()), cursors: Vec::new(), findings, due: NOW, now: NOW }
+    ScanCommit {
+        run: RunId(uuid::Uuid::nil()),
+        cursors: Vec::new(),
+        findings,
+        agreed: None,
+        due: NOW,
+        now: NOW,
+    }
 }
 
 async fn claim(store: &LocalStore) -> Vec<Delivery> {
@@ -147,6 +154,7 @@ fn answered(d: &Delivery, p: &Prepared) -> Settlement {
         due: NOW + 1000,
         attempt: Some(attempt),
         note: None,
+        evidence: None,
         now: NOW,
     }
 }

@@ -152,8 +152,13 @@ impl App {
         supervisor.start(TaskKind::Callback, move || callback.clone().run(token.clone()));
 
         for n in 1..=scanners {
-            let scanner =
-                Scanner::new(self.places.clone(), waiting.clone(), outcomes.clone(), self.clock.clone());
+            let scanner = Scanner::new(
+                self.places.clone(),
+                waiting.clone(),
+                outcomes.clone(),
+                self.clock.clone(),
+                self.store.clone(),
+            );
             let token = stop.clone();
             supervisor.start(TaskKind::Scanner(n), move || scanner.clone().run(token.clone()));
         }

@@ -12,6 +12,7 @@ use tracing::error;
 
 use super::guard::Guard;
 use super::lane::Lane;
+use super::voice::Voice;
 use super::watcher::{Waits, Watcher};
 use super::{Places, StatusBoard, Stop};
 use crate::base::clock::Clock;
@@ -69,6 +70,9 @@ impl Callback {
                 let names = (task.config.name.clone(), config.name.clone());
                 let guard = Arc::new(Guard::new(store.clone(), names.0, names.1));
                 of_task.push(Suspects { wake: looks.clone(), waits: waits.clone(), guard: guard.clone() });
+                let (receiver, names) =
+                    (config.callback.place(), (task.config.name.clone(), config.name.clone()));
+                let voice = Arc::new(Voice::new(names.0, names.1, receiver, status.clone()));
                 let policy = Policy {
                     retry: config.retry.clone(),
                     confirm: config.confirm,
@@ -88,6 +92,7 @@ impl Callback {
                     wake: looks.clone(),
                     calls: calls.clone(),
                     status: status.clone(),
+                    voice: voice.clone(),
                 });
                 lanes.push(Lane {
                     store: store.clone(),
@@ -102,6 +107,7 @@ impl Callback {
                     alerts: alerts.clone(),
                     failing: Arc::new(AtomicBool::new(true)),
                     status: status.clone(),
+                    voice,
                 });
             }
             wakes.push(of_task);

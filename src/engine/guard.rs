@@ -68,6 +68,13 @@ impl Guard {
         lock(&self.agreed).0.rows()
     }
 
+    /// The source no longer has these.
+    pub(super) fn lose(&self, gone: &[RowId]) {
+        let mut agreed = lock(&self.agreed);
+        let news = agreed.0.lose(gone);
+        agreed.1 |= news;
+    }
+
     /// Takes in rows that were just seen to agree.
     pub(super) fn see(&self, seen: impl FnOnce(&mut Agreed) -> bool) {
         let mut agreed = lock(&self.agreed);
@@ -88,7 +95,8 @@ impl Guard {
 
     /// Whether rows that agreed must be asked for before so many more are let through.
     pub(super) fn asks(&self, more: usize, now: i64) -> bool {
-        lock(&self.storm).asks(more, now)
+        let seen = lock(&self.agreed).0.seen();
+        lock(&self.storm).asks(more, seen, now)
     }
 
     /// So many are let through.
@@ -110,8 +118,8 @@ impl Guard {
             return Ok(None);
         }
         let why = format!(
-            "{} of {} rows that agreed before are missing now: the copy was emptied, or is another table; nothing is \
-             sent until they are back or `cupid resume` says that it is meant",
+            "{} of {} rows that agreed before, looked up as a sample, are missing: the copy was emptied, or is another \
+             table; nothing is sent until they are back or `cupid resume` says that it is meant",
             asked.missing, asked.looked
         );
         self.paused.store(true, Ordering::Relaxed);

@@ -2,25 +2,28 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, pending};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::Notify;
-use tracing::{debug, info, warn};
+use tracing::debug;
+
+mod people;
 
 use super::Stop;
 use super::guard::Guard;
 use super::look::{Ready, Sorted, look};
 use super::places::TaskPlaces;
 use super::status::StatusBoard;
+use super::voice::{Before, Voice};
 use crate::base::chain::chain;
 use crate::base::clock::Clock;
 use crate::deliver::Caller;
-use crate::model::{Attempt, AttemptOutcome, Delivery, DeliveryId, Event, State};
-use crate::notify::{Alert, Alerts, Cause, What};
+use crate::model::{Attempt, AttemptOutcome, Delivery, DeliveryId};
+use crate::notify::Alerts;
 use crate::outbox::{Policy, after_attempt};
 use crate::store::{ClaimRequest, Settlement, Store, StoreError, Work};
 
@@ -52,12 +55,14 @@ pub(super) struct Lane {
     /// Whether people may believe that the receiver fails; true until it is known.
     pub(super) failing: Arc<AtomicBool>,
     pub(super) status: StatusBoard,
+    pub(super) voice: Arc<Voice>,
 }
 
 /// What a refill brought.
 enum Refill {
-    /// Messages to send, and when their rows were read; empty if all claimed were settled by looking.
-    Ready(Instant, Vec<Ready>),
+    /// Messages to send, when their rows were read, and how long it took to read how many; no messages if all claimed
+    /// were settled by looking.
+    Ready(Instant, Option<(usize, Duration)>, Vec<Ready>),
     /// Nothing is due before this pause is over.
     Nothing(Duration),
 }
@@ -70,6 +75,7 @@ impl Lane {
         let mut ready: VecDeque<(Instant, Ready)> = VecDeque::new();
         let mut refill: Option<BoxFuture<'_, Refill>> = None;
         let mut rate = Rate::new(concurrency);
+        let mut reads = Reads::default();
         loop {
             if self.guard.is_paused() {
                 let all = ready.drain(..).map(|(_, r)| claim(&r.delivery)).collect();
@@ -86,7 +92,7 @@ impl Lane {
                 }
             }
             if refill.is_none() && ready.is_empty() && calls.len() < concurrency {
-                refill = Some(self.refill(rate.expected()).boxed());
+                refill = Some(self.refill(reads.fit(rate.expected())).boxed());
             }
             tokio::select! {
                 biased;
@@ -102,8 +108,9 @@ impl Lane {
                         None => pending().await,
                     }
                 } => match got {
-                    Refill::Ready(read_at, list) => {
+                    Refill::Ready(read_at, took, list) => {
                         refill = None;
+                        took.iter().for_each(|(rows, took)| reads.learn(*rows, *took));
                         ready.extend(list.into_iter().map(|r| (read_at, r)));
                     }
                     Refill::Nothing(pause) => refill = Some(self.wait(pause).boxed()),
@@ -122,7 +129,7 @@ impl Lane {
             () = self.wake.notified() => {}
             () = tokio::time::sleep(pause) => {}
         }
-        Refill::Ready(Instant::now(), Vec::new())
+        Refill::Ready(Instant::now(), None, Vec::new())
     }
 
     async fn refill(&self, limit: usize) -> Refill {
@@ -159,7 +166,8 @@ impl Lane {
             return Ok(Refill::Nothing(pause));
         }
         let claims = claimed.iter().map(claim).collect();
-        let read_at = Instant::now();
+        let (rows, before) = (claimed.len(), Before::of(&claimed));
+        let began = Instant::now();
         match self.look(claimed).await {
             Ok(sorted) => {
                 if !sorted.settled.is_empty() {
@@ -167,10 +175,15 @@ impl Lane {
                         self.give_back(claims, Duration::from_secs(1), None).await;
                         return Err(e);
                     }
-                    sorted.settled.iter().for_each(|s| self.tell(s));
+                    self.voice.settled(&sorted.settled, &before);
+                    // A full queue already tells people about this lane.
+                    self.tell_of(&sorted.settled);
                     self.looks.notify_one();
                 }
-                Ok(Refill::Ready(read_at, sorted.ready))
+                let took = began.elapsed();
+                // A single row cannot be read any sooner before it is sent than right before that.
+                let read_at = if rows == 1 { Instant::now() } else { began };
+                Ok(Refill::Ready(read_at, Some((rows, took)), sorted.ready))
             }
             Err((error, pause)) => {
                 self.give_back(claims, pause, Some(error)).await;
@@ -206,22 +219,6 @@ impl Lane {
                 }
                 Err((chain(&e).to_string(), pause))
             }
-        }
-    }
-
-    fn tell(&self, s: &Settlement) {
-        let (task, des) = (&self.places.config, &self.places.config.destinations[self.destination]);
-        match (s.to.state, s.note.as_deref()) {
-            (State::Healed, note) => {
-                self.status.healed();
-                let (task, destination) = (&task.name, &des.name);
-                info!(%task, %destination, delivery = %s.id, note, "healed");
-            }
-            (_, Some(note)) => {
-                warn!(task = %task.name, destination = %des.name, delivery = %s.id, state = s.to.state.as_str(), note,
-                    "a delivery did not end as it should");
-            }
-            _ => {}
         }
     }
 
@@ -265,7 +262,7 @@ impl Lane {
         let now = self.clock.now();
         let answered = after_attempt(&delivery, &outcome, &self.policy, now);
         let next_s = f64::from(u32::try_from(answered.due.saturating_sub(now)).unwrap_or(0)) / 1000.0;
-        self.log(&delivery, prepared.attempt, &outcome, took, answered.to.state, next_s);
+        self.voice.called(&delivery, prepared.attempt, &outcome, took, answered.to.state, next_s);
         self.tell_people(&delivery, &outcome, answered.to.state, answered.entered_slow);
         let note = match &outcome {
             AttemptOutcome::Failed { class, detail, .. } => Some(format!("{}: {detail}", class.as_str())),
@@ -281,26 +278,10 @@ impl Lane {
             due: answered.due,
             attempt: Some(attempt),
             note,
+            evidence: None,
             now,
         };
         self.settle(settlement, stop).await;
-    }
-
-    /// What people should know of an attempt.
-    fn tell_people(&self, delivery: &Delivery, outcome: &AttemptOutcome, to: State, entered_slow: bool) {
-        let (task, destination) = (&delivery.task, &delivery.destination);
-        let what = match outcome {
-            AttemptOutcome::Accepted { .. } if self.failing.swap(false, Ordering::Relaxed) => {
-                return self.alerts.clear(Cause::at(Event::Failing, task, destination));
-            }
-            AttemptOutcome::Failed { class, status, .. } if entered_slow => {
-                self.failing.store(true, Ordering::Relaxed);
-                What::Failing { class: *class, status: *status }
-            }
-            AttemptOutcome::Failed { class, .. } if to == State::Dead => What::Dead { class: Some(*class) },
-            _ => return,
-        };
-        self.alerts.raise(&Alert { task: task.clone(), destination: destination.clone(), count: 1, what });
     }
 
     /// Repeats until the result is durable: an answer that was given must not be forgotten because a disk is full.
@@ -320,41 +301,38 @@ impl Lane {
             }
         }
     }
-
-    fn log(
-        &self,
-        d: &Delivery,
-        attempt: u32,
-        outcome: &AttemptOutcome,
-        took: Duration,
-        to: State,
-        next_s: f64,
-    ) {
-        let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        let (task, destination, delivery, state) = (&d.task, &d.destination, d.id, to.as_str());
-        match outcome {
-            AttemptOutcome::Accepted { status } => {
-                self.status.called(true);
-                info!(%task, %destination, %delivery, kind = d.kind.as_str(), attempt, status, took_ms, state,
-                    "callback accepted");
-            }
-            AttemptOutcome::Failed { class, detail, .. } => {
-                self.status.called(false);
-                let receiver = self.places.config.destinations[self.destination].callback.place();
-                // A dead one waits for a person.
-                let next_s = (to != State::Dead).then_some(next_s);
-                warn!(%task, %destination, %delivery, kind = d.kind.as_str(), attempt, receiver,
-                    class = class.as_str(), error = detail, took_ms, state, next_s, "callback failed");
-            }
-            AttemptOutcome::Unknown => {
-                info!(%task, %destination, %delivery, attempt, "callback cut off by the stop, it comes again");
-            }
-        }
-    }
 }
 
 fn claim(d: &Delivery) -> (DeliveryId, i64) {
     (d.id, d.claim)
+}
+
+/// How many rows can be read at once, so that the first of them is still fresh when the last one is read.
+#[derive(Debug)]
+struct Reads {
+    most: usize,
+}
+
+impl Default for Reads {
+    fn default() -> Self {
+        Self { most: MOST }
+    }
+}
+
+impl Reads {
+    fn fit(&self, wish: usize) -> usize {
+        wish.min(self.most)
+    }
+
+    fn learn(&mut self, rows: usize, took: Duration) {
+        let goal = FRESH / 2;
+        if took > goal {
+            let fit = rows as f64 * goal.as_secs_f64() / took.as_secs_f64();
+            self.most = (fit as usize).clamp(1, self.most);
+        } else if rows >= self.most && took < goal / 2 {
+            self.most = (self.most * 2).min(MOST);
+        }
+    }
 }
 
 /// What the receiver is expected to accept within two seconds.
@@ -382,5 +360,26 @@ impl Rate {
 
     fn expected(&self) -> usize {
         ((self.per_second * FRESH.as_secs_f64() * 0.75) as usize).clamp(self.least.min(MOST), MOST)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_too_long_to_read_is_read_in_smaller_parts_and_at_last_alone() {
+        let mut reads = Reads::default();
+        assert_eq!(reads.fit(300), 300);
+        reads.learn(300, Duration::from_secs(3));
+        assert_eq!(reads.fit(300), 100);
+        reads.learn(100, Duration::from_millis(900));
+        assert_eq!(reads.fit(300), 100);
+        reads.learn(100, Duration::from_secs(500));
+        assert_eq!(reads.fit(300), 1);
+        reads.learn(1, Duration::from_secs(5));
+        assert_eq!(reads.fit(300), 1);
+        (0..20).for_each(|_| reads.learn(reads.most, Duration::from_millis(5)));
+        assert_eq!(reads.fit(5000), MOST);
     }
 }

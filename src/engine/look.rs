@@ -7,8 +7,8 @@ use crate::base::clock::UnixMs;
 use crate::config::CallbackConfig;
 use crate::deliver::{Changed, Message, body, extra_body};
 use crate::diff::digest;
-use crate::model::{Delivery, DeliveryKind, Row, Sent, State, Verdict};
-use crate::outbox::{Learner, Next, Policy, Seen, Step, Watch, after_look, after_watch};
+use crate::model::{Delivery, DeliveryKind, Evidence, Row, Sent, State, Verdict};
+use crate::outbox::{Learner, Lesson, Next, Policy, Seen, Step, Watch, after_look, after_watch};
 use crate::sql::PlaceError;
 use crate::store::{Prepared, Settlement};
 
@@ -30,20 +30,22 @@ pub(super) struct Sorted {
 /// Reads both sides once for all of `claimed`, suspects and acknowledged ones, and decides; nothing is sent from here.
 pub(super) async fn watch(
     pair: &Pair,
-    claimed: Vec<Delivery>,
+    claimed: &[Delivery],
     policy: &Policy,
     learner: &Mutex<Learner>,
     since: UnixMs,
     now: impl Fn() -> UnixMs,
-) -> Result<Vec<Settlement>, PlaceError> {
+) -> Result<(Vec<Settlement>, Vec<Lesson>), PlaceError> {
     let wanted: Vec<_> = claimed.iter().map(|d| (d.row, &d.key)).collect();
     let looked = pair.look(&wanted).await?;
-    let mut learner = learner.lock().unwrap_or_else(PoisonError::into_inner);
-    let settled = claimed.iter().zip(&looked).map(|(d, looked)| {
-        let (now, seen) = (now(), seen(looked));
+    let learner = learner.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut lessons = Vec::new();
+    let settled = claimed.iter().zip(looked).map(|(d, mut looked)| {
+        let (now, seen) = (now(), seen(&looked));
         let mut watch = d.watch.as_deref().and_then(Watch::read);
         let next = if d.state == State::Suspect {
-            let step = suspect(d, seen, looked, &mut watch, policy, &mut learner, (since, now));
+            let step = suspect(d, seen, &looked, &mut watch, policy, &learner, (since, now));
+            lessons.extend(lesson(d, seen, step, watch.as_ref(), now));
             after_watch(d, seen, step, now)
         } else {
             after_look(d, seen, policy, now)
@@ -51,14 +53,12 @@ pub(super) async fn watch(
         let Next::Settle { to, due, note } = next else {
             unreachable!("an acknowledged message is not sent again")
         };
-        let seen =
-            matches!(seen, Seen::Disagrees(_) | Seen::Ambiguous | Seen::TooLarge | Seen::NotComparable)
-                .then_some(looked.fingerprint);
         Settlement {
             id: d.id,
             claim: d.claim,
+            seen: difference(seen, &looked),
+            evidence: evidence(d, to.state, &mut looked),
             to,
-            seen,
             watch: watch.map(|watch| watch.bytes()),
             due,
             attempt: None,
@@ -66,7 +66,20 @@ pub(super) async fn watch(
             now,
         }
     });
-    Ok(settled.collect())
+    let settled = settled.collect();
+    Ok((settled, lessons))
+}
+
+/// The digest of the difference, if there is one.
+fn difference(seen: Seen, looked: &Looked) -> Option<[u8; 16]> {
+    matches!(seen, Seen::Disagrees(_) | Seen::Ambiguous | Seen::TooLarge | Seen::NotComparable)
+        .then_some(looked.fingerprint)
+}
+
+/// The rows that carry the key of a delivery that is put aside for that, unless they are known.
+fn evidence(d: &Delivery, to: State, looked: &mut Looked) -> Option<Box<Evidence>> {
+    let known = d.shown && d.fingerprint == looked.fingerprint;
+    looked.evidence.take().filter(|_| to == State::Dead && !known)
 }
 
 fn suspect(
@@ -75,23 +88,27 @@ fn suspect(
     looked: &Looked,
     watch: &mut Option<Watch>,
     policy: &Policy,
-    learner: &mut Learner,
+    learner: &Learner,
     (since, now): (UnixMs, UnixMs),
 ) -> Step {
     if matches!(seen, Seen::Agrees | Seen::Gone) {
-        if let (Seen::Agrees, None, Some(watch)) = (seen, d.sent, watch.as_ref()) {
-            learner.healed(d.found_at, watch.stood(), watch.looked(), now);
-        }
         return Step::Wait(now);
     }
     let watch = watch.get_or_insert_with(|| Watch::begin(&looked.witness, now));
     // A row that moved since it was found is as late as those that were found when it moved.
     let wait = learner.wait(d.found_at.max(watch.stood()), now);
-    let step = watch.look(&looked.witness, &policy.confirm, wait, d.found_at, since, now);
-    if step == Step::Confirmed {
-        learner.in_vain(now);
+    watch.look(&looked.witness, &policy.confirm, wait, d.found_at, since, now)
+}
+
+/// What a look at a suspect teaches: how long a copy needed to follow, or that it did not.
+fn lesson(d: &Delivery, seen: Seen, step: Step, watch: Option<&Watch>, now: UnixMs) -> Option<Lesson> {
+    match (seen, step, watch) {
+        (Seen::Agrees, _, Some(watch)) if d.sent.is_none() => {
+            Some(Lesson::Healed { found: d.found_at, stood: watch.stood(), looked: watch.looked(), now })
+        }
+        (Seen::Disagrees(_), Step::Confirmed, _) => Some(Lesson::InVain(now)),
+        _ => None,
     }
-    step
 }
 
 /// Reads both sides once for all of `claimed` and decides.
@@ -105,7 +122,7 @@ pub(super) async fn look(
     let wanted: Vec<_> = claimed.iter().map(|d| (d.row, &d.key)).collect();
     let looked = pair.look(&wanted).await?;
     let mut sorted = Sorted::default();
-    for (delivery, looked) in claimed.into_iter().zip(looked) {
+    for (delivery, mut looked) in claimed.into_iter().zip(looked) {
         let now = now();
         let seen = match seen(&looked) {
             Seen::Disagrees(_) if is_past(&delivery, &looked, policy) => Seen::Moved,
@@ -117,14 +134,22 @@ pub(super) async fn look(
             }
             (Next::Settle { to, due, note }, _) => {
                 let note = note.map(str::to_owned);
-                let seen = matches!(
-                    seen,
-                    Seen::Disagrees(_) | Seen::Ambiguous | Seen::TooLarge | Seen::NotComparable
-                )
-                .then_some(looked.fingerprint);
                 let (id, claim) = (delivery.id, delivery.claim);
-                let watch = None;
-                sorted.settled.push(Settlement { id, claim, to, seen, watch, due, attempt: None, note, now });
+                let (seen, evidence) =
+                    (difference(seen, &looked), evidence(&delivery, to.state, &mut looked));
+                let (watch, attempt) = (None, None);
+                sorted.settled.push(Settlement {
+                    id,
+                    claim,
+                    to,
+                    seen,
+                    watch,
+                    due,
+                    attempt,
+                    note,
+                    evidence,
+                    now,
+                });
             }
             (Next::Send { .. }, _) => unreachable!("only a copy that disagrees is called back"),
         }
@@ -210,4 +235,77 @@ fn write(
     };
     let named = columns.iter().map(|c| &*c.name).zip(row);
     body(kind, named, &changed, receiver.body, receiver.values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{DeliveryId, DestinationName, Key, RowId, TaskName};
+    use crate::outbox::Witness;
+
+    fn suspect() -> Delivery {
+        Delivery {
+            id: DeliveryId(uuid::Uuid::nil()),
+            task: TaskName::new("t"),
+            destination: DestinationName::new("d"),
+            key: Key::new([1_u8]),
+            row: RowId(1),
+            kind: DeliveryKind::Differs,
+            state: State::Suspect,
+            revision: 0,
+            tries: 0,
+            attempts: 0,
+            body: None,
+            sent: None,
+            fingerprint: [1; 16],
+            renew: true,
+            looks: 0,
+            unhealed: 0,
+            found_at: 1000,
+            acked_at: None,
+            watch: None,
+            shown: false,
+            claim: 1,
+        }
+    }
+
+    /// Only what says something about how copies follow; and it is handed on, so that it counts when it is settled.
+    #[test]
+    fn a_look_teaches_how_long_copies_need_and_when_they_do_not_come() {
+        let watch = Watch::begin(&Witness::default(), 2000);
+        let sent = Sent { kind: DeliveryKind::Differs, row: [1; 16] };
+        let disagrees = Seen::Disagrees(sent);
+        let taught = |d: &Delivery, seen, step| lesson(d, seen, step, Some(&watch), 5000);
+        let (d, wait) = (suspect(), Step::Wait(6000));
+        let healed = Lesson::Healed { found: 1000, stood: 2000, looked: 2000, now: 5000 };
+        assert_eq!(taught(&d, Seen::Agrees, wait), Some(healed));
+        assert_eq!(taught(&d, disagrees, Step::Confirmed), Some(Lesson::InVain(5000)));
+        assert_eq!(taught(&d, disagrees, wait), None);
+        assert_eq!(taught(&d, Seen::Gone, wait), None);
+        for never in [Seen::Ambiguous, Seen::TooLarge, Seen::NotComparable] {
+            assert_eq!(taught(&d, never, Step::Confirmed), None, "{never:?} is not waited for");
+        }
+        let called = Delivery { sent: Some(sent), ..suspect() };
+        assert_eq!(taught(&called, Seen::Agrees, wait), None, "a receiver has mended it");
+    }
+
+    #[test]
+    fn an_ambiguous_key_is_shown_once() {
+        let evidence_of = |d: &Delivery, to| {
+            let mut looked = Looked {
+                verdict: Some(Verdict::Ambiguous(2)),
+                row: None,
+                copy: None,
+                fingerprint: [7; 16],
+                witness: Witness::default(),
+                evidence: Some(Box::default()),
+            };
+            evidence(d, to, &mut looked).is_some()
+        };
+        assert!(evidence_of(&suspect(), State::Dead));
+        assert!(!evidence_of(&suspect(), State::Suspect), "not yet believed");
+        let shown = Delivery { shown: true, fingerprint: [7; 16], ..suspect() };
+        assert!(!evidence_of(&shown, State::Dead));
+        assert!(evidence_of(&Delivery { fingerprint: [6; 16], ..shown }, State::Dead), "other rows");
+    }
 }

@@ -12,15 +12,15 @@ mod slow;
 
 use super::callback::{Callback, Wakes};
 use super::progress::{FeedState, LaneState};
-use super::ticket::{Counts, Scanned};
+use super::ticket::Scanned;
 use super::walks::Walks;
 use super::{Outcome, Places, StatusBoard, Stop, Ticket};
 use crate::base::clock::{Clock, UnixMs, ms};
-use crate::model::{DestinationName, Feed, Finding, Position, RunId, TaskName};
+use crate::model::{DestinationName, Feed, Position, RunId, TaskName};
 use crate::outbox::first_look;
 use crate::scan::{self, Begin, Pace, plan};
 use crate::sql::{PlaceError, PlaceErrorKind};
-use crate::store::{Cursor, ScanCommit, Store, StoreError};
+use crate::store::{Agreement, Cursor, ScanCommit, Store, StoreError};
 
 /// Longest sleep; the plan is looked at again then.
 const IDLE: Duration = Duration::from_secs(5);
@@ -230,7 +230,7 @@ impl Manager {
         }
     }
 
-    async fn commit(&mut self, at: usize, ticket: &Ticket, destination: usize, scanned: Scanned) {
+    async fn commit(&mut self, at: usize, ticket: &Ticket, destination: usize, mut scanned: Scanned) {
         let task = self.places.tasks[ticket.task].config.name.clone();
         let (now, ticks) = (self.clock.now(), self.ticks());
         let feed = &mut self.feeds[at];
@@ -244,7 +244,8 @@ impl Manager {
         let walk = (kind == Feed::Insert)
             .then(|| self.walks.inserted(ticket.task, destination, scanned.more, now))
             .flatten();
-        let unchanged = stands && scanned.findings.is_empty() && walk.is_none();
+        let nothing = scanned.findings.is_empty() && scanned.remembered.is_empty();
+        let unchanged = stands && nothing && walk.is_none();
         if !unchanged {
             let mut cursors = vec![Cursor {
                 task: task.clone(),
@@ -258,8 +259,7 @@ impl Manager {
             {
                 cursors.push(sweep.cursor(&task, walk, &scanned.identity));
             }
-            let (findings, counts) = (scanned.findings, scanned.counts);
-            if !self.make_durable(ticket, destination, &name, cursors, findings, counts, now).await {
+            if !self.make_durable(ticket, destination, &name, cursors, &mut scanned, None, now).await {
                 // Nothing moved; the same rows are read again.
                 self.feeds[at].lanes[destination].plan.due = ticks.saturating_add(1000);
                 return;
@@ -281,7 +281,8 @@ impl Manager {
         self.status.scanned(&task, &lane.name, kind, counts, lane.plan.at_tip, position, coverage);
     }
 
-    /// Commits cursors together with what was found on the way; `false`: nothing moved.
+    /// Commits cursors together with what was found on the way; `false`: nothing moved. `passed`: when the pass over the
+    /// copy's own rows began that ends with this.
     #[expect(clippy::too_many_arguments, reason = "the facts of one read")]
     async fn make_durable(
         &self,
@@ -289,14 +290,24 @@ impl Manager {
         destination: usize,
         name: &DestinationName,
         cursors: Vec<Cursor>,
-        findings: Vec<Finding>,
-        c: Counts,
+        scanned: &mut Scanned,
+        passed: Option<UnixMs>,
         now: UnixMs,
     ) -> bool {
+        let (findings, c) = (std::mem::take(&mut scanned.findings), scanned.counts);
+        let keys = std::mem::take(&mut scanned.remembered);
+        let task = &self.places.tasks[ticket.task].config.name;
+        let agreed = (passed.is_some() || !keys.is_empty()).then(|| Agreement {
+            task: task.clone(),
+            destination: name.clone(),
+            looked: scanned.looked,
+            keys,
+            passed,
+        });
         let suspects = &self.wakes[ticket.task][destination];
         let waits = || suspects.waits.lock().unwrap_or_else(PoisonError::into_inner);
         let due = first_look(findings.len(), waits().usual(now), now);
-        let commit = ScanCommit { run: ticket.run, due, cursors, findings, now };
+        let commit = ScanCommit { run: ticket.run, due, cursors, findings, agreed, now };
         let committed = match self.store.commit_scan(commit).await {
             Ok(committed) => committed,
             Err(e) => {
@@ -305,10 +316,14 @@ impl Manager {
             }
         };
         self.status.store_works();
+        if committed.healed > 0 {
+            (0..committed.healed).for_each(|_| self.status.healed());
+            info!(%task, destination = %name, feed = %ticket.feed, healed = committed.healed,
+                "healed, what waited for a person was seen to agree");
+        }
         if committed.opened + committed.changed > 0 {
             waits().found(usize::try_from(committed.opened).unwrap_or(usize::MAX), now);
             suspects.wake.notify_one();
-            let task = &self.places.tasks[ticket.task].config.name;
             info!(%task, destination = %name, feed = %ticket.feed, opened = committed.opened,
                 changed = committed.changed, known = committed.known, missing = c.missing, differs = c.differs,
                 extra = c.extra, ambiguous = c.ambiguous, rows = c.rows, run = %ticket.run, "differences found");

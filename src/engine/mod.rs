@@ -8,7 +8,7 @@
 //!                     └── alerts ──► notifier                     janitor: retention, expired claims
 //! ```
 //!
-//! The manager is the only writer of cursors; scanners read and write nothing. A wake-up only saves waiting: stored
+//! The manager is the only writer of cursors; scanners write nothing. A wake-up only saves waiting: stored
 //! state is the only input of every step, so a lost wake-up costs delay and never data. A panic in one task is
 //! counted, logged and followed by a restart; the others go on.
 
@@ -23,11 +23,14 @@ mod notifier;
 mod pair;
 mod places;
 mod progress;
+mod said;
 mod scanner;
+mod standing;
 mod status;
 mod stop;
 mod supervisor;
 mod ticket;
+mod voice;
 mod walks;
 mod watcher;
 

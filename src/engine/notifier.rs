@@ -2,23 +2,24 @@
 //! Channels do not wait for each other, and nobody in the engine waits for any of them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::{info, warn};
+
+mod line;
+
+pub use line::Line;
 
 use super::conditions::{Conditions, scarce};
 use super::{StatusBoard, Stop};
 use crate::base::clock::{Clock, UnixMs, ms};
 use crate::base::resources::Resources;
-use crate::config::{ChannelConfig, Config};
+use crate::config::Config;
 use crate::model::{DestinationName, Event, State, TaskName};
-use crate::notify::{
-    self, Alerts, Cause, Channel, Desk, Facts, Heartbeat, Notice, SendError, Signal, Waiting, What, Writer,
-};
+use crate::notify::{Alerts, Cause, Facts, Heartbeat, Notice, SendError, Signal, Waiting, What, Writer};
 use crate::store::{LaneCount, Store};
 
 /// How often is looked at what is wrong.
@@ -33,18 +34,6 @@ const FIRST: Duration = Duration::from_secs(60);
 const BEAT: Duration = Duration::from_secs(60);
 /// Longest sleep of a channel.
 const IDLE: Duration = Duration::from_secs(60);
-
-/// One channel with what it is to tell.
-pub struct Line {
-    /// As in the log: the channel's name, that of the task before it if it is the task's own.
-    name: String,
-    config: ChannelConfig,
-    task: Option<TaskName>,
-    fallback: Option<usize>,
-    channel: Box<dyn Channel>,
-    desk: Mutex<Desk>,
-    wake: Notify,
-}
 
 /// See the module's documentation.
 #[derive(Clone)]
@@ -66,64 +55,6 @@ pub struct Notifier {
 impl std::fmt::Debug for Notifier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Notifier").field("channels", &self.lines.len()).finish_non_exhaustive()
-    }
-}
-
-impl Line {
-    /// The channels of a configuration, those of the top level first.
-    ///
-    /// # Errors
-    /// The name of a channel that cannot be set up, and why.
-    pub fn all(config: &Config) -> Result<Vec<Self>, (String, SendError)> {
-        let mut lines = Vec::new();
-        let of_tasks = config.tasks.iter().filter_map(|t| Some((Some(&t.name), t.notify.as_ref()?)));
-        for (task, channels) in std::iter::once((None, &config.notify.channels)).chain(of_tasks) {
-            let first = lines.len();
-            for config in channels {
-                let name = task.map_or_else(|| config.name.clone(), |task| format!("{task}/{}", config.name));
-                let channel = notify::open(config).map_err(|e| (name.clone(), e))?;
-                let place =
-                    |other: &String| channels.iter().position(|c| c.name == *other).map(|at| first + at);
-                lines.push(Self {
-                    name,
-                    task: task.cloned(),
-                    fallback: config.fallback.as_ref().and_then(place),
-                    desk: Mutex::new(Desk::new(channel.limits())),
-                    config: config.clone(),
-                    channel,
-                    wake: Notify::new(),
-                });
-            }
-        }
-        Ok(lines)
-    }
-
-    /// The channel's name, that of the task before it if it is the task's own.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// What it is.
-    pub fn kind(&self) -> &'static str {
-        self.config.kind.as_str()
-    }
-
-    /// Sends a test message, and returns what was answered.
-    ///
-    /// # Errors
-    /// If it was not accepted.
-    pub async fn test(&self, writer: &Writer) -> Result<String, SendError> {
-        self.channel.send(&writer.test(self.config.language)).await
-    }
-
-    fn desk(&self) -> MutexGuard<'_, Desk> {
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl std::fmt::Debug for Line {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Line").field("name", &self.name).finish_non_exhaustive()
     }
 }
 

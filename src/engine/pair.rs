@@ -7,6 +7,9 @@ use futures_util::future::try_join_all;
 
 mod again;
 mod extra;
+mod several;
+
+use several::several;
 
 use super::ticket::Counts;
 use crate::base::clock::UnixMs;
@@ -14,7 +17,8 @@ use crate::config::{DestinationConfig, Rule, SourceConfig};
 use crate::destination::Destination;
 use crate::diff::{ColumnRule, KeyForm, compare, digest, is_too_large};
 use crate::model::{
-    Class, DeliveryKind, DestinationName, Finding, Key, Row, RowId, SourceRow, TaskName, Value, Verdict,
+    Class, DeliveryKind, DestinationName, Evidence, Finding, Key, Row, RowId, SourceRow, TaskName, Value,
+    Verdict,
 };
 use crate::outbox::{Watch, Witness};
 use crate::source::Source;
@@ -102,6 +106,8 @@ pub struct Looked {
     pub fingerprint: [u8; 16],
     /// What confirming needs of both sides.
     pub(super) witness: Witness,
+    /// The rows of both sides, if several carry the key.
+    pub evidence: Option<Box<Evidence>>,
 }
 
 impl Pair {
@@ -243,7 +249,7 @@ impl Pair {
                 verdict = Verdict::TooLarge;
             } else if let Some(key) = key {
                 let found = copies.get(key);
-                let carriers = several.get(key).copied().unwrap_or(1);
+                let carriers = several.get(key).map_or(&[][..], Vec::as_slice);
                 if let Some(there) = self.is_there(&self.read, &row.values) {
                     let source = there.then_some(&*row.values);
                     (verdict, fingerprint) = Self::judge(&self.read, source, found, carriers);
@@ -305,19 +311,6 @@ impl Pair {
         Ok(copies.into_iter().map(|(key, (_, rows))| (key, rows)).collect())
     }
 
-    /// How many rows of the source carry one of these keys, for those that several do.
-    async fn several_at_source(&self, keys: &[&Value]) -> Result<HashMap<Key, usize>, PlaceError> {
-        if keys.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let keys: Vec<Value> = keys.iter().map(|key| (*key).clone()).collect();
-        let holders = self.source.holders(&keys).await?;
-        let carried: Vec<(RowId, Key)> =
-            holders.into_iter().filter_map(|(id, key)| Some((id, self.key_form.key(&key)?))).collect();
-        let several = several(carried.iter().map(|(id, key)| (*id, key)));
-        Ok(several.into_iter().map(|(key, rows)| (key.clone(), rows)).collect())
-    }
-
     /// What confirming needs of a row, if there is one, and what was found for it.
     fn witness(
         shape: &Shape,
@@ -347,20 +340,21 @@ impl Pair {
     }
 
     /// The verdict over a row, if there is one, and the digest by which the same difference is known again. `carriers`:
-    /// how many rows of the source carry the key.
+    /// the rows of the source that carry the key, if there are several.
     fn judge(
         shape: &Shape,
         row: Option<&[Value]>,
         copies: Option<&Vec<Row>>,
-        carriers: usize,
+        carriers: &[RowId],
     ) -> (Verdict, [u8; 16]) {
         if row.is_some_and(|row| is_too_large(row) || row[shape.key].weight() > LONGEST_KEY) {
             return (Verdict::TooLarge, [0; 16]);
         }
         let (verdict, copy): (_, &[Value]) = match (row, copies.map(Vec::as_slice)) {
-            (_, found) if carriers > 1 => {
+            (_, found) if carriers.len() > 1 || found.is_some_and(|found| found.len() > 1) => {
                 let found = found.unwrap_or_default();
-                (Verdict::Ambiguous(carriers.max(found.len())), found.first().map_or(&[], Vec::as_slice))
+                let rows = carriers.len().max(found.len());
+                return (Verdict::Ambiguous(rows), several::fingerprint(carriers, found));
             }
             (None, None | Some([])) => return (Verdict::Same, [0; 16]),
             (Some(_), None | Some([])) => (Verdict::Missing, &[]),
@@ -371,7 +365,7 @@ impl Pair {
                 Verdict::TooLarge => return (Verdict::TooLarge, [0; 16]),
                 differs => (differs, copy),
             },
-            (_, Some(several)) => (Verdict::Ambiguous(several.len()), &several[0]),
+            (_, Some(_)) => unreachable!("several rows are ambiguous"),
         };
         let version = row.map_or_else(Vec::new, |row| shape.version_of(row));
         (verdict, digest(&[&version, copy]))
@@ -383,17 +377,4 @@ impl Shape {
     fn version_of(&self, row: &[Value]) -> Vec<Value> {
         self.version.iter().map(|i| row[*i].clone()).collect()
     }
-}
-
-/// How many rows carry a key, for those keys that several do.
-fn several<'k>(carried: impl Iterator<Item = (RowId, &'k Key)>) -> HashMap<&'k Key, usize> {
-    let mut first: HashMap<&Key, RowId> = HashMap::new();
-    let mut more: HashMap<&Key, HashSet<RowId>> = HashMap::new();
-    for (id, key) in carried {
-        let known = *first.entry(key).or_insert(id);
-        if known != id {
-            more.entry(key).or_insert_with(|| HashSet::from([known])).insert(id);
-        }
-    }
-    more.into_iter().map(|(key, ids)| (key, ids.len())).collect()
 }

@@ -11,26 +11,30 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::{Instant, sleep};
 
-use super::pair::Compared;
+use super::pair::{Compared, Pair};
+use super::standing::seen_to_agree;
 use super::ticket::Scanned;
 use super::{Outcome, Places, Stop, Ticket};
 use crate::base::chain::chain;
-use crate::base::clock::Clock;
-use crate::model::{Feed, Position, row_size};
+use crate::base::clock::{Clock, UnixMs};
+use crate::model::{DestinationName, Feed, Key, Position, row_size};
 use crate::scan::ReadCost;
 use crate::source::{Batch, Coverage};
 use crate::sql::{PlaceError, PlaceErrorKind};
+use crate::store::Store;
 
 /// After so long a read no longer keeps its scanner from the next ticket.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// One of the N scanners; they share one queue of tickets.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Scanner {
     places: Arc<Places>,
     tickets: Arc<Mutex<mpsc::Receiver<Ticket>>>,
     outcomes: mpsc::Sender<Outcome>,
     clock: Clock,
+    /// Only asked what is remembered.
+    store: Arc<dyn Store>,
 }
 
 /// A read that worked, on its way to the destinations.
@@ -38,6 +42,14 @@ struct Read {
     identity: String,
     batch: Arc<Batch>,
     cost: ReadCost,
+    /// When it began, Unix ms.
+    looked: UnixMs,
+}
+
+impl std::fmt::Debug for Scanner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scanner").finish_non_exhaustive()
+    }
 }
 
 impl Scanner {
@@ -47,8 +59,9 @@ impl Scanner {
         tickets: Arc<Mutex<mpsc::Receiver<Ticket>>>,
         outcomes: mpsc::Sender<Outcome>,
         clock: Clock,
+        store: Arc<dyn Store>,
     ) -> Self {
-        Self { places, tickets, outcomes, clock }
+        Self { places, tickets, outcomes, clock, store }
     }
 
     /// Works until the stop. One read at a time; look-ups at the destinations go on beside the next read, and so does a
@@ -102,6 +115,7 @@ impl Scanner {
     async fn read_batch(&self, ticket: &Ticket) -> Result<Read, PlaceError> {
         let source = self.places.tasks[ticket.task].source().await?;
         let identity = source.identity().to_owned();
+        let looked = self.clock.now();
         let began = Instant::now();
         let batch = match &ticket.from {
             // Its keys are read at the destination.
@@ -119,7 +133,7 @@ impl Scanner {
         };
         let bytes = batch.rows.iter().map(|row| row_size(&row.values)).sum();
         let cost = ReadCost { rows: batch.rows.len(), bytes, took: began.elapsed(), more: batch.more };
-        Ok(Read { identity, batch: Arc::new(batch), cost })
+        Ok(Read { identity, batch: Arc::new(batch), cost, looked })
     }
 
     /// One outcome for each destination of the ticket.
@@ -166,26 +180,56 @@ impl Scanner {
         if ticket.feed == Feed::Extra {
             let (task, from) = (&task.config.name, ticket.from.as_ref());
             let walked = pair.walk(task, name, from, ticket.limit, || self.clock.now()).await?;
-            let (next, more, Compared { findings, counts, agreed }) = walked;
+            let (next, more, mut compared) = walked;
+            let remembered = self.remembered(&pair, ticket, name, &mut compared).await?;
+            let Compared { findings, counts, agreed } = compared;
+            let looked = read.looked;
             let (identity, took) = (read.identity.clone(), began.elapsed());
             let rows = usize::try_from(counts.rows).unwrap_or(usize::MAX);
             let read = ReadCost { rows, bytes: 0, took, more };
             let coverage = Coverage::default();
-            return Ok(Scanned { identity, next, more, findings, agreed, counts, coverage, read, took });
+            return Ok(Scanned {
+                identity,
+                next,
+                more,
+                findings,
+                agreed,
+                remembered,
+                looked,
+                counts,
+                coverage,
+                read,
+                took,
+            });
         }
-        let Compared { findings, counts, agreed } =
+        let mut compared =
             pair.compare(&task.config.name, name, &read.batch.rows, || self.clock.now()).await?;
+        let remembered = self.remembered(&pair, ticket, name, &mut compared).await?;
+        let Compared { findings, counts, agreed } = compared;
         Ok(Scanned {
             identity: read.identity.clone(),
             next: read.batch.next.clone(),
             more: read.batch.more,
             findings,
             agreed,
+            remembered,
+            looked: read.looked,
             counts,
             coverage: read.batch.coverage.clone(),
             read: read.cost,
             took: read.cost.took + began.elapsed(),
         })
+    }
+
+    async fn remembered(
+        &self,
+        pair: &Pair,
+        ticket: &Ticket,
+        destination: &DestinationName,
+        compared: &mut Compared,
+    ) -> Result<Vec<Key>, PlaceError> {
+        let task = &self.places.tasks[ticket.task].config.name;
+        seen_to_agree(&*self.store, pair, (task, destination), compared, self.clock.now()).await
     }
 }
 

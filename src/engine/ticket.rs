@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::base::clock::UnixMs;
 use crate::model::{Feed, Finding, Key, Position, RowId, RunId, Verdict};
 use crate::scan::ReadCost;
 use crate::source::Coverage;
@@ -53,6 +54,10 @@ pub struct Scanned {
     pub findings: Vec<Finding>,
     /// Rows that agree, by key.
     pub agreed: Vec<(Key, RowId)>,
+    /// Those of their keys that are remembered at the destination.
+    pub remembered: Vec<Key>,
+    /// When the look began, Unix ms.
+    pub looked: UnixMs,
     /// What was looked at.
     pub counts: Counts,
     /// What the feed knows of its own limits.

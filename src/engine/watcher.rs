@@ -6,18 +6,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::Stop;
 use super::guard::Guard;
 use super::look::watch;
 use super::places::TaskPlaces;
 use super::status::StatusBoard;
+use super::voice::{Before, Voice};
 use crate::base::chain::chain;
 use crate::base::clock::{Clock, ClockSteps, UnixMs, ms};
 use crate::model::{Delivery, Event, State};
 use crate::notify::{Alert, Alerts, Cause, What};
-use crate::outbox::{Learner, Policy};
+use crate::outbox::{Learner, Lesson, Policy};
 use crate::store::{ClaimRequest, Settlement, Store, StoreError, Work};
 
 /// A claim outlives its look.
@@ -58,6 +59,7 @@ pub(super) struct Watcher {
     /// Something is to be called.
     pub(super) calls: Arc<Notify>,
     pub(super) status: StatusBoard,
+    pub(super) voice: Arc<Voice>,
 }
 
 impl Watcher {
@@ -67,6 +69,7 @@ impl Watcher {
             () = stop.intake.cancelled() => {}
             () = self.watch() => {}
         }
+        self.voice.speak(true);
     }
 
     async fn watch(&self) {
@@ -91,6 +94,7 @@ impl Watcher {
                 self.keep(&mut kept).await;
                 kept_at = Instant::now();
             }
+            self.voice.speak(false);
             let pause = pause.min(KEEP);
             tokio::select! {
                 () = self.wake.notified() => {}
@@ -122,8 +126,8 @@ impl Watcher {
             }));
         }
         let claims: Vec<_> = claimed.iter().map(|d| (d.id, d.claim)).collect();
-        match self.look(claimed, since).await {
-            Ok(settled) => {
+        match self.look(&claimed, since).await {
+            Ok((settled, lessons)) => {
                 let confirmed = settled.iter().filter(|s| s.to.state == State::Main).count();
                 let now = self.clock.now();
                 if self.guard.asks(confirmed, now) && self.storms().await? {
@@ -135,7 +139,8 @@ impl Watcher {
                     self.store.release(claims, self.clock.now().saturating_add(1000), None).await?;
                     return Err(e);
                 }
-                settled.iter().for_each(|s| self.tell(s));
+                self.waits.lock().unwrap_or_else(PoisonError::into_inner).learn(&lessons);
+                self.voice.settled(&settled, &Before::of(&claimed));
                 self.alert(&settled);
                 self.calls.notify_one();
                 Ok(Duration::ZERO)
@@ -150,24 +155,24 @@ impl Watcher {
 
     async fn look(
         &self,
-        claimed: Vec<Delivery>,
+        claimed: &[Delivery],
         since: UnixMs,
-    ) -> Result<Vec<Settlement>, (String, Duration)> {
+    ) -> Result<(Vec<Settlement>, Vec<Lesson>), (String, Duration)> {
         let config = &self.places.config;
         let destination = &config.destinations[self.destination].name;
         let looked = async {
             let pair = self.places.pair(self.destination).await?;
-            let settled =
+            let (settled, lessons) =
                 watch(&pair, claimed, &self.policy, &self.waits, since, || self.clock.now()).await?;
             if settled.iter().any(|s| s.to.state == State::Main) {
                 self.places.recheck(self.destination, FRESH).await?;
             }
-            Ok(settled)
+            Ok((settled, lessons))
         };
         match looked.await {
-            Ok(settled) => {
+            Ok(looked) => {
                 self.status.place_works(&config.name, "suspects", destination);
-                Ok(settled)
+                Ok(looked)
             }
             Err(e) => {
                 let pause = self.status.place_failed(&config.name, "suspects", destination, &e);
@@ -180,27 +185,14 @@ impl Watcher {
         }
     }
 
-    fn tell(&self, s: &Settlement) {
-        let (task, destination) =
-            (&self.places.config.name, &self.places.config.destinations[self.destination].name);
-        match (s.to.state, s.note.as_deref()) {
-            (State::Healed, note) => {
-                self.status.healed();
-                info!(%task, %destination, delivery = %s.id, note, "healed");
-            }
-            (_, Some(note)) => {
-                warn!(%task, %destination, delivery = %s.id, state = s.to.state.as_str(), note,
-                    "a delivery did not end as it should");
-            }
-            _ => {}
-        }
-    }
-
     /// Asks for rows that agreed before. Returns whether nothing may be sent until a person, or the copy, says more.
     async fn storms(&self) -> Result<bool, StoreError> {
         let asked = async { self.places.pair(self.destination).await?.ask(&self.guard.agreed()).await };
         let asked = match asked.await {
-            Ok(asked) => asked,
+            Ok((asked, gone)) => {
+                self.guard.lose(&gone);
+                asked
+            }
             // The next look says what is wrong with the place.
             Err(_) => return Ok(self.guard.is_paused()),
         };
@@ -223,6 +215,9 @@ impl Watcher {
         let dead = settled.iter().filter(|s| s.to.renew && s.to.state == State::Dead).count();
         if dead > 0 {
             self.tell_people(What::Dead { class: None }, dead as u64);
+        }
+        if let Some(alert) = self.voice.ambiguous(settled) {
+            self.alerts.raise(&alert);
         }
     }
 
@@ -257,14 +252,18 @@ impl Watcher {
         let now = self.clock.now();
         let (wait, stopped) = {
             let waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
-            (waits.usual(now), waits.has_stopped())
+            (waits.usual(now), waits.stopped())
         };
         let (task, destination) = (&self.guard.task, &self.guard.destination);
         self.status.waits(task, destination, wait);
-        if stopped && !self.stopped.swap(true, Ordering::Relaxed) {
-            warn!(%task, %destination, "the copy has stopped following, what it lacks is called back as it is found");
-            self.tell_people(What::StoppedFollowing { since: now }, 1);
-        } else if !stopped && self.stopped.swap(false, Ordering::Relaxed) {
+        if let Some((since, count)) = stopped {
+            if !self.stopped.swap(true, Ordering::Relaxed) {
+                let since_s = now.saturating_sub(since) / 1000;
+                warn!(%task, %destination, in_vain = count, since_s,
+                    "the copy has stopped following, what it lacks is called back as it is found");
+                self.tell_people(What::StoppedFollowing { since }, u64::from(count));
+            }
+        } else if self.stopped.swap(false, Ordering::Relaxed) {
             self.alerts.clear(Cause::at(Event::StoppedFollowing, task, destination));
         }
         // A place that fails says so when it is used.

@@ -163,6 +163,8 @@ pub struct Delivery {
     pub acked_at: Option<i64>,
     /// What confirming knows of it; opaque to the store.
     pub watch: Option<Box<[u8]>>,
+    /// Whether the rows that carry its key were kept and told: it was put aside as ambiguous.
+    pub shown: bool,
     /// Which of its claims this is. What is written under an earlier one has no effect.
     pub claim: i64,
 }

@@ -5,6 +5,7 @@
 mod alert;
 mod column;
 mod delivery;
+mod evidence;
 mod finding;
 pub mod form;
 mod id;
@@ -14,6 +15,7 @@ mod value;
 pub use alert::{Event, Severity, Topic};
 pub use column::{Class, Column};
 pub use delivery::{Attempt, AttemptOutcome, Delivery, DeliveryKind, ErrorClass, Sent, State};
+pub use evidence::{Evidence, Listed};
 pub use finding::{Finding, Verdict};
 pub use id::{DeliveryId, DestinationName, Feed, Position, RowId, RunId, TaskName};
 pub use row::{Key, Row, SourceRow, row_size};

@@ -22,7 +22,7 @@ impl Service for Discord {
                     content += "\n@everyone";
                 } else {
                     let id: String = who.chars().filter(char::is_ascii_digit).take(24).collect();
-                    content += &format!("\n<@{id}>");
+                    content.extend(["\n<@", id.as_str(), ">"]);
                     users.push(id);
                 }
             }

@@ -21,7 +21,7 @@ impl Service for Feishu {
                 let id = if who == "@all" { "all" } else { who };
                 let id: String =
                     id.chars().filter(|c| c.is_ascii_alphanumeric() || "_-.".contains(*c)).collect();
-                content += &format!("\n<at user_id=\"{id}\"></at>");
+                content.extend(["\n<at user_id=\"", id.as_str(), "\"></at>"]);
             }
         }
         let mut body = json!({ "msg_type": "text", "content": { "text": content } });

@@ -12,6 +12,8 @@ use crate::store::Transition;
 const FIRST_LOOK: Duration = Duration::from_secs(1);
 /// Pauses before the next callback when a 2xx did not heal the copy; the last one repeats.
 const UNHEALED: [Duration; 3] = [Duration::from_secs(60), Duration::from_secs(300), Duration::from_secs(600)];
+/// Why a delivery goes on after a receiver said yes.
+pub const NOT_FIXED: &str = "acknowledged but not fixed";
 const GONE: &str = "gone at the source";
 const NOT_COMPARABLE: &str = "`deletedWhen` cannot be worked out for this row; it is not compared";
 const TOO_LARGE: &str = "the row is too large to be compared and sent; it is never called back";
@@ -166,10 +168,12 @@ fn still_different(d: &Delivery, verify: Duration, policy: &Policy, now: UnixMs)
         _ if step + 1 < UNHEALED.len() => State::Retry,
         _ => State::Slow,
     };
+    // What is dead is due since it is.
+    let pause = if state == State::Dead { Duration::ZERO } else { UNHEALED[step] };
     Next::Settle {
         to: Transition { state, unhealed, looks: 0, renew: true, ..keep(d) },
-        due: now.saturating_add(ms(UNHEALED[step])),
-        note: Some("acknowledged but not fixed"),
+        due: now.saturating_add(ms(pause)),
+        note: Some(NOT_FIXED),
     }
 }
 

@@ -7,6 +7,6 @@ mod storm;
 mod wait;
 
 pub use confirm::{Step, Watch, Witness, first_look};
-pub use lifecycle::{Answered, Next, Policy, Seen, after_attempt, after_look, after_watch};
+pub use lifecycle::{Answered, NOT_FIXED, Next, Policy, Seen, after_attempt, after_look, after_watch};
 pub use storm::{Asked, Storm};
-pub use wait::Learner;
+pub use wait::{Learner, Lesson};

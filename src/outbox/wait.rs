@@ -42,6 +42,28 @@ pub struct Learner {
     in_vain: Option<(UnixMs, UnixMs, u32)>,
 }
 
+/// What a look at a suspect says about how copies follow. It counts once what was seen is settled: a look that fails
+/// half way is made again, and would count twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lesson {
+    /// It healed by itself.
+    Healed {
+        /// When it was found, Unix ms.
+        found: UnixMs,
+        /// When its newest version was first seen, Unix ms.
+        stood: UnixMs,
+        /// When it was last seen to differ, Unix ms.
+        looked: UnixMs,
+        /// When it was seen to agree, Unix ms.
+        now: UnixMs,
+    },
+    /// It was waited for as long as copies usually take, in vain.
+    InVain(
+        /// When, Unix ms.
+        UnixMs,
+    ),
+}
+
 fn step(age: i64) -> usize {
     let steps = (age.max(1) as f64 / 50.0).ln() / 1.25_f64.ln();
     (steps.max(0.0).ceil() as usize).min(STEPS - 1)
@@ -72,9 +94,19 @@ impl Learner {
         }
     }
 
+    /// Takes in what looks have taught.
+    pub fn learn(&mut self, lessons: &[Lesson]) {
+        for lesson in lessons {
+            match *lesson {
+                Lesson::Healed { found, stood, looked, now } => self.healed(found, stood, looked, now),
+                Lesson::InVain(now) => self.in_vain(now),
+            }
+        }
+    }
+
     /// A suspect healed by itself: it was found at `found`, its newest version was first seen at `stood`, and the look
     /// before this one, at `looked`, still saw a difference.
-    pub fn healed(&mut self, found: UnixMs, stood: UnixMs, looked: UnixMs, now: UnixMs) {
+    fn healed(&mut self, found: UnixMs, stood: UnixMs, looked: UnixMs, now: UnixMs) {
         self.in_vain = None;
         let second = found.div_euclid(1000);
         // Those of one second are counted together, those found while its count went on as well.
@@ -98,14 +130,14 @@ impl Learner {
     }
 
     /// A suspect was waited for as long as copies usually take, in vain.
-    pub fn in_vain(&mut self, now: UnixMs) {
+    fn in_vain(&mut self, now: UnixMs) {
         let (_, last, count) = self.in_vain.get_or_insert((now, now, 0));
         (*last, *count) = (now, count.saturating_add(1));
     }
 
     /// How long a suspect must stand still that was found at `found`.
     pub fn wait(&self, found: UnixMs, now: UnixMs) -> Duration {
-        if self.confirm.floor.is_zero() || self.has_stopped() {
+        if self.confirm.floor.is_zero() || self.stopped().is_some() {
             return self.confirm.floor;
         }
         if self.fell_behind(found, now) { self.most() } else { self.usual(now) }
@@ -113,7 +145,7 @@ impl Learner {
 
     /// The wait as it is shown, and kept for the next start.
     pub fn usual(&self, now: UnixMs) -> Duration {
-        if self.confirm.floor.is_zero() || self.has_stopped() {
+        if self.confirm.floor.is_zero() || self.stopped().is_some() {
             return self.confirm.floor;
         }
         let before = self.before.filter(|(_, until)| now < *until).map_or(Duration::ZERO, |(wait, _)| wait);
@@ -121,13 +153,12 @@ impl Learner {
         learned.max(before).min(self.most()).max(self.confirm.floor)
     }
 
-    /// Whether copies followed and have stopped to: none healed of those that were waited for all through `lag`. What was
+    /// Since when (Unix ms) copies that followed do not any more, and how many were waited for in vain since: none healed of those that were waited for all through `lag`. What was
     /// lost at once, and is over, says nothing about what comes now.
-    pub fn has_stopped(&self) -> bool {
+    pub fn stopped(&self) -> Option<(UnixMs, u32)> {
         let followed = !self.samples.is_empty() || self.before.is_some();
-        self.in_vain.is_some_and(|(first, last, count)| {
-            followed && count >= IN_VAIN && last.saturating_sub(first) >= ms(self.confirm.lag)
-        })
+        let (first, last, count) = self.in_vain.filter(|_| followed)?;
+        (count >= IN_VAIN && last.saturating_sub(first) >= ms(self.confirm.lag)).then_some((first, count))
     }
 
     fn most(&self) -> Duration {

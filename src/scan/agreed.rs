@@ -32,6 +32,24 @@ impl Agreed {
         true
     }
 
+    /// How many keys were ever seen to agree, as far as those kept tell: exact as long as all are, else within a tenth.
+    pub fn seen(&self) -> usize {
+        match self.rows.last_key_value() {
+            Some((largest, _)) if self.rows.len() >= MOST => {
+                let share = (*largest as f64 / u64::MAX as f64).max(f64::MIN_POSITIVE);
+                ((MOST - 1) as f64 / share) as usize
+            }
+            _ => self.rows.len(),
+        }
+    }
+
+    /// These rows are no longer there. Returns whether any of them was kept.
+    pub fn lose(&mut self, gone: &[RowId]) -> bool {
+        let before = self.rows.len();
+        self.rows.retain(|_, row| !gone.contains(row));
+        self.rows.len() < before
+    }
+
     /// The rows kept.
     pub fn rows(&self) -> Vec<RowId> {
         self.rows.values().copied().collect()
@@ -73,6 +91,20 @@ mod tests {
         assert_eq!(all, seen((0..100_000).chain(0..50)));
         let low = all.rows().iter().filter(|row| row.0 < 50_000).count();
         assert!((70..130).contains(&low), "{low}");
+    }
+
+    #[test]
+    fn it_is_known_about_how_many_were_seen() {
+        for count in [0, 7, 199, 200, 1000, 20_000, 300_000] {
+            let told = seen(0..count).seen() as f64;
+            let off = (told - count as f64).abs();
+            assert!(off <= if count < 200 { 0.0 } else { count as f64 * 0.2 }, "{told} of {count}");
+        }
+        let mut some = seen(0..1000);
+        let rows = some.rows();
+        assert!(some.lose(&rows[..50]) && !some.lose(&rows[..50]));
+        assert_eq!(some.rows().len(), 150, "as many as are known for certain");
+        assert_eq!(some.seen(), 150);
     }
 
     #[test]

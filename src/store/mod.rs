@@ -21,8 +21,8 @@ use async_trait::async_trait;
 
 use crate::base::clock::UnixMs;
 use crate::model::{
-    Attempt, Delivery, DeliveryId, DestinationName, Feed, Finding, Position, RowId, RunId, Sent, State,
-    TaskName,
+    Attempt, Delivery, DeliveryId, DeliveryKind, DestinationName, Evidence, Feed, Finding, Key, Position,
+    RowId, RunId, Sent, State, TaskName,
 };
 
 pub use error::{StoreError, StoreErrorKind};
@@ -53,10 +53,29 @@ pub struct ScanCommit {
     pub cursors: Vec<Cursor>,
     /// What was found on the way.
     pub findings: Vec<Finding>,
+    /// What was seen to agree, as far as it matters.
+    pub agreed: Option<Agreement>,
     /// When the suspects that this opens are looked at, Unix ms.
     pub due: UnixMs,
     /// When, Unix ms.
     pub now: UnixMs,
+}
+
+/// What a look at one destination says of keys that are remembered there ([`Store::remembered`]): a difference that was
+/// closed or handed over is no longer, and what is dead heals.
+#[derive(Clone, Debug)]
+pub struct Agreement {
+    /// The task.
+    pub task: TaskName,
+    /// The destination.
+    pub destination: DestinationName,
+    /// When the look began, Unix ms: it says nothing about what was decided later.
+    pub looked: UnixMs,
+    /// Keys whose copy was seen to agree.
+    pub keys: Vec<Key>,
+    /// This look ends a pass over all that the copy has, which began then (Unix ms): rows that only the copy had, and
+    /// that were not seen since, are gone from it.
+    pub passed: Option<UnixMs>,
 }
 
 /// What became of the findings of a [`ScanCommit`].
@@ -68,6 +87,8 @@ pub struct Committed {
     pub known: u64,
     /// Open deliveries that changed because the difference did.
     pub changed: u64,
+    /// Dead deliveries whose copy was seen to agree.
+    pub healed: u64,
 }
 
 /// What is to be done with deliveries.
@@ -119,6 +140,8 @@ pub struct Settlement {
     pub attempt: Option<Attempt>,
     /// One line for people: why it is where it is.
     pub note: Option<String>,
+    /// The rows that carry its key, if that is why; `None`: what was kept of them.
+    pub evidence: Option<Box<Evidence>>,
     /// When, Unix ms.
     pub now: UnixMs,
 }
@@ -219,6 +242,21 @@ pub trait Store: Send + Sync {
         work: Work,
     ) -> Result<Option<UnixMs>, StoreError>;
 
+    /// Whether anything is remembered at a destination: differences that were closed or handed over and are not told
+    /// again, or dead ones. Costs nothing where the answer was no and nothing has changed.
+    async fn remembers(&self, task: &TaskName, destination: &DestinationName) -> Result<bool, StoreError>;
+
+    /// Those of `keys` that are remembered at a destination, and as what.
+    async fn remembered(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+        keys: &[&Key],
+    ) -> Result<Vec<(Key, DeliveryKind)>, StoreError>;
+
+    /// The rows that carry the key of a delivery, as they were when it was put aside as ambiguous; `None`: it was not.
+    async fn evidence(&self, id: DeliveryId) -> Result<Option<Evidence>, StoreError>;
+
     /// What is kept of a destination under a name; `None`: nothing.
     async fn recall(
         &self,
@@ -246,7 +284,8 @@ pub trait Store: Send + Sync {
     async fn bring_forward(&self, latest: UnixMs) -> Result<u64, StoreError>;
 
     /// Deletes deliveries and runs that ended before `before`, and attempts that began before it, also those of open
-    /// deliveries; at most `limit` deliveries and as many other attempts. Returns how many deliveries.
+    /// deliveries; at most `limit` deliveries and as many other attempts. Returns how many deliveries. What is remembered
+    /// stays without its message until it is seen to agree, or has not been seen for a quarter of a year.
     async fn prune(&self, before: UnixMs, limit: usize) -> Result<u64, StoreError>;
 
     /// Checkpoints and closes. Later calls fail.

@@ -371,3 +371,34 @@ async fn a_row_that_the_rule_cannot_judge_waits_and_comes_back() {
     pair.src.run(format!("UPDATE {t} SET {mark} = 0 WHERE id = 3")).await;
     daemon.until("the sweep finds it again", LIMIT, || receiver.count() > called).await;
 }
+
+/// It heals by itself when the rule can be worked out and the copy agrees by then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_the_rule_could_not_judge_heals_when_it_can_and_agrees() {
+    for pair in pairs().await {
+        pair.fill(1..=5).await;
+        let (t, mark) = (pair.src.quote(TABLE), pair.src.quote("IsDelete"));
+        pair.src.run(format!("ALTER TABLE {t} ADD COLUMN {mark} SMALLINT DEFAULT 0")).await;
+        pair.lose(&[3]).await;
+        let receiver = Receiver::answering(500).await;
+        let mut config = config(&pair, &receiver, json!({ "sweep": "500ms" }));
+        config["src"]["deletedWhen"] = "IsDelete > 0".into();
+        let site = Site::new(&config);
+        let mut daemon = site.start();
+        daemon.until("it is called back", LIMIT, || receiver.count() >= 1).await;
+        pair.src.run(format!("UPDATE {t} SET {mark} = NULL WHERE id = 3")).await;
+        ended(&site, &mut daemon, "state = 'dead' AND note LIKE '%deletedWhen%'", 1).await;
+        let called = receiver.count();
+        let first = pass_after(&site, "sweep", 0).await;
+        pass_after(&site, "sweep", first).await;
+        ended(&site, &mut daemon, "state = 'dead'", 1).await;
+        let body = receiver.calls().remove(0);
+        repair(&pair.des, &body).await;
+        let first = pass_after(&site, "sweep", first).await;
+        pass_after(&site, "sweep", first).await;
+        ended(&site, &mut daemon, "state = 'dead'", 1).await;
+        pair.src.run(format!("UPDATE {t} SET {mark} = 0 WHERE id = 3")).await;
+        ended(&site, &mut daemon, "state = 'healed'", 1).await;
+        assert_eq!(receiver.count(), called, "nobody was called meanwhile");
+    }
+}

@@ -21,6 +21,7 @@ mod heavy;
 mod late;
 mod lifecycle;
 mod matrix;
+mod memory;
 mod rows;
 mod servers;
 mod sql;

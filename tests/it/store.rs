@@ -25,6 +25,11 @@ kept_by_local! {
     a_key_has_at_most_one_open_delivery
     a_healed_key_that_differs_again_begins_anew_under_the_same_id
     what_was_handed_over_is_not_said_again_unless_it_changed
+    what_is_seen_to_agree_is_no_longer_remembered
+    what_only_the_copy_had_is_gone_when_a_pass_has_not_seen_it
+    what_is_remembered_outlives_retention
+    a_lane_without_memory_costs_nothing
+    evidence_is_kept_and_told_once
     a_dead_delivery_comes_back_for_another_difference_only
     several_rows_for_a_key_are_confirmed_like_anything_else
     a_key_that_moved_to_another_row_is_looked_at_there

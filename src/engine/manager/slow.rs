@@ -77,8 +77,11 @@ impl Manager {
         let (rows, took_us) = (counts.rows, u64::try_from(scanned.took.as_micros()).unwrap_or(u64::MAX));
         debug!(%task, destination = %name, feed = %ticket.feed, rows, took_us, "walked");
         let cursors = vec![lane.cursor(&task, &walk, &scanned.identity)];
-        let findings = std::mem::take(&mut scanned.findings);
-        let stored = self.make_durable(ticket, destination, &name, cursors, findings, counts, now).await;
+        // What the copy alone had, and a pass over all that it has did not see, is gone.
+        let passed =
+            (ticket.feed == Feed::Extra).then(|| walk.last().filter(|last| lane.walk.last() != Some(*last)));
+        let passed = passed.flatten().map(|passed| passed.began);
+        let stored = self.make_durable(ticket, destination, &name, cursors, &mut scanned, passed, now).await;
         let Some(lane) = self.walks.lane(ticket.task, destination, ticket.feed) else { return };
         if !stored {
             lane.due = ticks.saturating_add(1000);

@@ -38,38 +38,60 @@ impl Pair {
             asked.extend(gone(wanted, &sources).into_iter().flat_map(|key| self.key_form.values(key)));
         }
         let copies = self.look_up(asked.iter()).await?;
-        let looked = wanted.iter().zip(sources).map(|((_, key), row)| {
+        let looked = wanted.iter().zip(sources).map(|((id, key), row)| {
             let known = if row.is_some() { self.delete } else { whole };
             let there = row.as_ref().map_or(Some(false), |row| self.is_there(&self.whole, row));
             let row = row.filter(|_| there == Some(true));
             if row.is_none() && (!known || there.is_none()) {
                 let verdict = there.is_none().then_some(Verdict::NotComparable);
                 let witness = Witness::default();
-                return Looked { verdict, row: None, copy: None, fingerprint: [0; 16], witness };
+                return Looked {
+                    verdict,
+                    row: None,
+                    copy: None,
+                    fingerprint: [0; 16],
+                    witness,
+                    evidence: None,
+                };
             }
             let found = copies.get(*key);
-            let carriers = several.get(*key).copied().unwrap_or(1);
+            let carriers = several.get(*key).map_or(&[][..], Vec::as_slice);
             let (verdict, fingerprint) = Self::judge(&self.whole, row.as_deref(), found, carriers);
             let witness = Self::witness(&self.whole, row.as_deref(), found, &verdict);
             let copy = found.filter(|rows| rows.len() == 1).map(|rows| rows[0].clone());
-            Looked { verdict: Some(verdict), row, copy, fingerprint, witness }
+            let evidence = matches!(verdict, Verdict::Ambiguous(_)).then(|| {
+                let copies = found.map_or(&[][..], Vec::as_slice);
+                Box::new(self.evidence((*id, row.as_deref()), carriers, copies))
+            });
+            Looked { verdict: Some(verdict), row, copy, fingerprint, witness, evidence }
         });
         Ok(looked.collect())
     }
 
-    /// Looks for rows that agreed before.
-    pub(in crate::engine) async fn ask(&self, ids: &[RowId]) -> Result<Asked, PlaceError> {
-        let rows = self.source.fetch(ids).await?;
-        let there = rows.iter().filter(|row| self.is_there(&self.whole, &row.values) == Some(true));
-        let present = there.map(|row| &row.values[self.whole.key]).filter(|value| !value.is_null());
-        let copies = self.look_up(present.clone()).await?;
-        let keys = present.filter_map(|value| self.key_form.key(value));
+    /// Looks for rows that agreed before. Returns also which of them the source no longer has.
+    pub(in crate::engine) async fn ask(&self, ids: &[RowId]) -> Result<(Asked, Vec<RowId>), PlaceError> {
+        let (mut held, mut present, mut rest) = (HashSet::new(), Vec::new(), ids.to_vec());
+        // Their keys are all that is wanted of them; they need not be held all at once.
+        while !rest.is_empty() {
+            let fetched = self.source.fetch_some(&rest).await?;
+            for mut row in fetched.rows {
+                held.insert(row.id);
+                if self.is_there(&self.whole, &row.values) == Some(true) {
+                    present.push(row.values.swap_remove(self.whole.key));
+                }
+            }
+            rest = fetched.rest;
+        }
+        let gone = ids.iter().copied().filter(|id| !held.contains(id)).collect();
+        let present = || present.iter().filter(|value| !value.is_null());
+        let copies = self.look_up(present()).await?;
+        let keys = present().filter_map(|value| self.key_form.key(value));
         let (mut looked, mut missing) = (0, 0);
         for key in keys {
             looked += 1;
             missing += usize::from(!copies.contains_key(&key));
         }
-        Ok(Asked { looked, missing })
+        Ok((Asked { looked, missing }, gone))
     }
 
     /// Rows that are not where they were: their keys may have come back, or moved to other rows.

@@ -52,7 +52,7 @@ impl Pair {
         let copies = self.look_up(keys.values()).await?;
         let unknown: HashSet<Key> = keys.into_keys().collect();
         for (key, found) in copies.iter().filter(|(key, _)| unknown.contains(*key)) {
-            let (verdict, fingerprint) = Self::judge(&self.read, None, Some(found), 0);
+            let (verdict, fingerprint) = Self::judge(&self.read, None, Some(found), &[]);
             let kind = match verdict {
                 Verdict::Extra => DeliveryKind::Extra,
                 Verdict::Ambiguous(_) => DeliveryKind::Ambiguous,

@@ -116,7 +116,9 @@ fn over(event: Event) -> &'static str {
 
 fn extent(event: Event, part: u64, whole: u64) -> String {
     match event {
-        Event::Emptied => format!("{part} of {whole} rows that agreed before are missing"),
+        Event::Emptied => {
+            format!("{part} of {whole} rows that agreed before, looked up as a sample, are missing")
+        }
         Event::Descriptors => format!("{part} of {whole} left"),
         _ => format!("{part} of {whole} MiB left"),
     }

@@ -98,7 +98,7 @@ fn over(event: Event) -> &'static str {
 
 fn extent(event: Event, part: u64, whole: u64) -> String {
     match event {
-        Event::Emptied => format!("以前一致的 {whole} 行中缺失 {part} 行"),
+        Event::Emptied => format!("抽查以前一致的 {whole} 行，缺失 {part} 行"),
         Event::Descriptors => format!("剩余 {part}，共 {whole}"),
         _ => format!("剩余 {part} MiB，共 {whole} MiB"),
     }

@@ -28,6 +28,7 @@ fn delivery(state: State) -> Delivery {
         found_at: NOW,
         acked_at: None,
         watch: None,
+        shown: false,
         claim: 1,
     }
 }

@@ -113,7 +113,9 @@ fn a_replicator_that_stops_is_worked_off() {
     play.run(180, 200, 0, |_| None);
     let waits = play.lost();
     assert!(waits.len() > 100 * 85, "{}", waits.len());
-    assert!(play.learner.has_stopped());
+    let (since, count) = play.learner.stopped().unwrap();
+    assert!((NOW + 58 * SECOND..NOW + 70 * SECOND).contains(&since), "{}", since - NOW);
+    assert!(count > 100 * 80, "{count}");
     assert_eq!(play.learner.usual(play.now), settings().floor);
     let last: Vec<i64> = waits.iter().rev().take(1000).copied().collect();
     assert!(last.iter().all(|waited| *waited < 2 * SECOND), "{last:?}");
@@ -127,7 +129,7 @@ fn what_was_lost_at_once_and_is_over_does_not_mean_that_copies_have_stopped() {
     // Nothing happens for a while.
     play.run(300, 0, 0, |_| None);
     assert_eq!(play.lost().len(), 100);
-    assert!(!play.learner.has_stopped());
+    assert_eq!(play.learner.stopped(), None);
 }
 
 #[test]
@@ -135,7 +137,7 @@ fn copies_that_never_followed_have_not_stopped() {
     let mut play = Play::new();
     play.run(300, 40, 40, |_| None);
     assert!(play.lost().len() > 5000);
-    assert!(!play.learner.has_stopped());
+    assert_eq!(play.learner.stopped(), None);
 }
 
 #[test]

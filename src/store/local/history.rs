@@ -10,8 +10,27 @@ use crate::store::{LaneCount, Totals};
 pub(super) const COUNTS: &str = "SELECT task, destination, state, count(*), min(found_at) FROM delivery
     WHERE ended_at IS NULL GROUP BY task, destination, state ORDER BY task, destination, state";
 
+/// What is remembered is not deleted while its difference may still stand: it would be told again.
 pub(super) const ENDED_BEFORE: &str = "DELETE FROM delivery
-    WHERE seq IN (SELECT seq FROM delivery WHERE ended_at < ?1 ORDER BY ended_at LIMIT ?2) RETURNING revision";
+    WHERE seq IN (SELECT seq FROM delivery
+                  WHERE ended_at < ?1 AND (forgotten = 1 OR state NOT IN ('delivered', 'closed'))
+                  ORDER BY ended_at LIMIT ?2) RETURNING revision";
+
+/// Unless nobody has seen its row for so long that there is none.
+pub(super) const UNSEEN_SINCE: &str = "DELETE FROM delivery
+    WHERE seq IN (SELECT seq FROM delivery
+                  WHERE ended_at IS NOT NULL AND forgotten = 0 AND state IN ('delivered', 'closed')
+                      AND seen_at < ?3 AND ended_at < ?1 ORDER BY seen_at LIMIT ?2) RETURNING revision";
+
+/// What is remembered is its difference and its revision, not its message.
+pub(super) const LIGHTEN: &str = "UPDATE delivery SET body = NULL, watch = NULL, evidence = NULL
+    WHERE seq IN (SELECT seq FROM delivery
+                  WHERE ended_at < ?1 AND forgotten = 0 AND state IN ('delivered', 'closed') AND body IS NOT NULL
+                  ORDER BY ended_at LIMIT ?2)";
+
+/// How long a difference that is remembered may go unseen beyond what is kept, in milliseconds: far longer than a pass
+/// over everything takes.
+const UNSEEN: i64 = 90 * 86_400_000;
 
 pub(super) const ATTEMPTS_BEFORE: &str = "DELETE FROM attempt
     WHERE (delivery, number) IN (SELECT delivery, number FROM attempt WHERE began < ?1 ORDER BY began LIMIT ?2)";
@@ -99,7 +118,10 @@ pub(super) async fn prune(
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     sqlx::query(ATTEMPTS_BEFORE).bind(before).bind(limit).execute(&mut *connection).await?;
     sqlx::query("DELETE FROM run WHERE ended_at < ?1").bind(before).execute(&mut *connection).await?;
-    let deleted = sqlx::query(ENDED_BEFORE).bind(before).bind(limit).fetch_all(&mut *connection).await?;
+    sqlx::query(LIGHTEN).bind(before).bind(limit).execute(&mut *connection).await?;
+    let mut deleted = sqlx::query(ENDED_BEFORE).bind(before).bind(limit).fetch_all(&mut *connection).await?;
+    let unseen = sqlx::query(UNSEEN_SINCE).bind(before).bind(limit).bind(before.saturating_sub(UNSEEN));
+    deleted.extend(unseen.fetch_all(&mut *connection).await?);
     let mut greatest = 0;
     for row in &deleted {
         greatest = row.try_get(0).unwrap_or(0).max(greatest);
@@ -113,5 +135,5 @@ pub(super) async fn prune(
         .execute(connection)
         .await?;
     }
-    Ok(deleted.len() as u64)
+    Ok((deleted.len() as u64).min(limit.unsigned_abs()))
 }

@@ -3,6 +3,7 @@
 mod check;
 mod history;
 mod lock;
+mod memory;
 mod open;
 mod outbox;
 mod rows;

@@ -10,10 +10,11 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteSy
 use sqlx::{ConnectOptions, Connection, Executor};
 
 use super::check::{classify, engine, migrate, owner, refuse_foreign, sound};
+use super::memory::{self, Memory};
 use super::writer::{Write, Writer, Wrote};
 use super::{Lock, history, outbox, scan};
 use crate::base::clock::UnixMs;
-use crate::model::{Delivery, DeliveryId, DestinationName, Feed, TaskName};
+use crate::model::{Delivery, DeliveryId, DeliveryKind, DestinationName, Evidence, Feed, Key, TaskName};
 use crate::store::{
     ClaimRequest, Committed, Cursor, LaneCount, Prepared, ScanCommit, Settlement, Store, StoreError,
     StoreErrorKind, Totals, Work,
@@ -24,6 +25,7 @@ use crate::store::{
 pub struct LocalStore {
     writer: Writer,
     readers: SqlitePool,
+    memory: Memory,
     path: PathBuf,
 }
 
@@ -59,7 +61,9 @@ impl LocalStore {
         migrate(&mut connection, path).await?;
         let readers =
             SqlitePoolOptions::new().max_connections(2).connect_lazy_with(options(path).read_only(true));
-        let store = Self { writer: Writer::start(connection, path, lock), readers, path: path.to_owned() };
+        let memory = Memory::default();
+        let writer = Writer::start(connection, path, lock, memory.made());
+        let store = Self { writer, readers, memory, path: path.to_owned() };
         store.expire_claims(UnixMs::MAX).await?;
         Ok(store)
     }
@@ -75,7 +79,8 @@ impl LocalStore {
         owner(&mut connection, path).await?;
         let _ = connection.close().await;
         let readers = SqlitePoolOptions::new().max_connections(1).connect_lazy_with(options);
-        Ok(Self { writer: Writer::closed(), readers, path: path.to_owned() })
+        let memory = Memory::default();
+        Ok(Self { writer: Writer::closed(), readers, memory, path: path.to_owned() })
     }
 
     async fn write(&self, op: Write) -> Result<Wrote, StoreError> {
@@ -175,6 +180,23 @@ impl Store for LocalStore {
         work: Work,
     ) -> Result<Option<UnixMs>, StoreError> {
         outbox::next_due(&self.readers, task, destination, work).await.map_err(|e| self.read_error(e))
+    }
+
+    async fn remembers(&self, task: &TaskName, destination: &DestinationName) -> Result<bool, StoreError> {
+        self.memory.remembers(&self.readers, task, destination).await.map_err(|e| self.read_error(e))
+    }
+
+    async fn remembered(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+        keys: &[&Key],
+    ) -> Result<Vec<(Key, DeliveryKind)>, StoreError> {
+        memory::of_keys(&self.readers, task, destination, keys).await.map_err(|e| self.read_error(e))
+    }
+
+    async fn evidence(&self, id: DeliveryId) -> Result<Option<Evidence>, StoreError> {
+        memory::evidence(&self.readers, id).await.map_err(|e| self.read_error(e))
     }
 
     async fn recall(

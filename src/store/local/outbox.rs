@@ -32,7 +32,8 @@ macro_rules! work {
                 $states,
                 " AND due <= ?3 ORDER BY due, seq LIMIT ?4)
                  RETURNING seq, CAST(due AS INTEGER) AS due, id, task, destination, key, row_id, kind, state, revision,
-                     tries, attempts, body, sent, fingerprint, looks, unhealed, renew, found_at, acked_at, watch, claims"
+                     tries, attempts, body, sent, fingerprint, looks, unhealed, renew, found_at, acked_at, watch, claims,
+                     evidence IS NOT NULL AS shown"
             ),
         )
     };
@@ -83,6 +84,7 @@ pub(super) static SETTLE: LazyLock<ForRows> = LazyLock::new(|| {
             "to_note",
             "seen",
             "to_watch",
+            "to_evidence",
         ],
         "UPDATE delivery
          SET state = CASE WHEN {back} THEN 'suspect' ELSE to_state END,
@@ -91,6 +93,7 @@ pub(super) static SETTLE: LazyLock<ForRows> = LazyLock::new(|| {
              tries = CASE WHEN {back} AND NOT ends THEN 0 ELSE to_tries END,
              unhealed = CASE WHEN {back} AND NOT ends THEN 0 ELSE to_unhealed END,
              renew = CASE WHEN {back} AND to_state = 'healed' THEN 1 ELSE to_renew END,
+             kind = CASE WHEN to_evidence IS NULL THEN kind ELSE 9 END, evidence = coalesce(to_evidence, evidence),
              looks = to_looks, acked_at = to_acked, note = to_note, watch = coalesce(to_watch, watch),
              fingerprint = coalesce(found, seen, fingerprint), found = NULL, calling = 0, claimed_until = NULL
          FROM v WHERE id = to_id AND claims = claim AND claimed_until IS NOT NULL"
@@ -214,6 +217,7 @@ fn decode(row: &SqliteRow) -> Result<Delivery, sqlx::Error> {
         found_at: row.try_get("found_at")?,
         acked_at: row.try_get("acked_at")?,
         watch: row.try_get::<Option<Vec<u8>>, _>("watch")?.map(Into::into),
+        shown: row.try_get("shown")?,
         claim: row.try_get("claims")?,
     })
 }
@@ -269,7 +273,8 @@ pub(super) async fn settle(
                 .bind(s.to.acked_at)
                 .bind(s.note.as_deref())
                 .bind(s.seen.as_ref().map(<[u8; 16]>::as_slice))
-                .bind(s.watch.as_deref());
+                .bind(s.watch.as_deref())
+                .bind(s.evidence.as_deref().and_then(|evidence| serde_json::to_string(evidence).ok()));
         }
         query.execute(&mut *connection).await?;
     }

@@ -4,6 +4,8 @@ use sqlx::Row;
 use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqlitePool};
 
+use super::memory;
+use crate::base::clock::UnixMs;
 use crate::model::{DestinationName, Feed, Finding, Position, RowId, State, TaskName};
 use crate::store::{Committed, Cursor, ScanCommit};
 
@@ -53,6 +55,9 @@ pub(super) async fn commit(
             Recorded::Changed => counts.changed += 1,
         }
     }
+    if let Some(agreed) = &commit.agreed {
+        counts.healed = memory::agree(connection, agreed, commit.now).await?;
+    }
     if let Some(first) = commit.findings.first() {
         sqlx::query(
             "INSERT INTO run (id, task, ended_at, found) VALUES (?1, ?2, ?3, ?4)
@@ -84,6 +89,9 @@ pub(super) async fn commit(
     Ok(counts)
 }
 
+/// How often it is written down that what is remembered still stands, in milliseconds.
+const DAY: i64 = 86_400_000;
+
 enum Recorded {
     Opened,
     Known,
@@ -94,7 +102,7 @@ pub(super) const OPEN: &str =
     "SELECT seq, state, fingerprint, row_id, claimed_until IS NOT NULL, found FROM delivery
     WHERE task = ?1 AND destination = ?2 AND key = ?3 AND ended_at IS NULL";
 
-pub(super) const LAST: &str = "SELECT state, fingerprint, id, claims FROM delivery
+pub(super) const LAST: &str = "SELECT state, fingerprint, id, claims, forgotten, seq, seen_at FROM delivery
     WHERE task = ?1 AND destination = ?2 AND key = ?3 AND ended_at IS NOT NULL ORDER BY seq DESC LIMIT 1";
 
 /// Revisions of a key go on where the last delivery ended, and never below those of deliveries that were deleted: a
@@ -142,8 +150,11 @@ async fn record(
             sqlx::query("UPDATE delivery SET row_id = ?2 WHERE seq = ?1")
                 .bind(seq)
                 .bind(row_id)
-                .execute(connection)
+                .execute(&mut *connection)
                 .await?;
+        }
+        if dead && walks(commit) {
+            seen(connection, seq, commit.now).await?;
         }
         return Ok(Recorded::Known);
     }
@@ -170,6 +181,20 @@ async fn record(
     Ok(Recorded::Changed)
 }
 
+/// Whether this is a step of the walk over what the copy has: at its end, what that has not seen is gone.
+fn walks(commit: &ScanCommit) -> bool {
+    commit.cursors.iter().any(|cursor| cursor.feed == Feed::Extra)
+}
+
+async fn seen(connection: &mut SqliteConnection, seq: i64, now: UnixMs) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE delivery SET seen_at = ?2 WHERE seq = ?1")
+        .bind(seq)
+        .bind(now)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 fn of_key<'q>(sql: &'static str, finding: &'q Finding) -> Query<'q, Sqlite, SqliteArguments> {
     sqlx::query(sql)
         .bind(finding.task.as_str())
@@ -185,9 +210,19 @@ async fn begin(
     let (mut id, mut claims) = (uuid::Uuid::now_v7().as_bytes().to_vec(), 0_i64);
     if let Some(last) = of_key(LAST, finding).fetch_optional(&mut *connection).await? {
         // What was handed over or closed by a person is not said again; what was healed and differs anew is.
-        let remembers = matches!(State::parse(last.try_get(0)?), Some(State::Delivered | State::Closed));
-        if remembers && last.try_get::<Vec<u8>, _>(1)? == finding.fingerprint {
-            return Ok(Recorded::Known);
+        let told = matches!(State::parse(last.try_get(0)?), Some(State::Delivered | State::Closed));
+        let seq: i64 = last.try_get(5)?;
+        if told && !last.try_get::<bool, _>(4)? {
+            if last.try_get::<Vec<u8>, _>(1)? == finding.fingerprint {
+                if walks(commit) || last.try_get::<i64, _>(6)? < commit.now.saturating_sub(DAY) {
+                    seen(connection, seq, commit.now).await?;
+                }
+                return Ok(Recorded::Known);
+            }
+            sqlx::query("UPDATE delivery SET forgotten = 1 WHERE seq = ?1")
+                .bind(seq)
+                .execute(&mut *connection)
+                .await?;
         }
         // A receiver tells a late older version by the revision of one delivery, so a key keeps its id; and claims
         // are counted on, so that nobody holds a claim of both.

@@ -4,7 +4,7 @@
 pub(super) const APPLICATION_ID: i64 = 0x6375_7064;
 
 /// Each entry lifts the schema by one version, in one transaction.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V4];
 
 /// Times are Unix milliseconds. `claimed_until` NULL: nobody works on it; `claims` is the number of the current or last
 /// claim. `found`: digest of the difference found last since the claim began. `calling`: when the open call began, or 0.
@@ -108,4 +108,30 @@ CREATE TABLE note (
     value TEXT NOT NULL,
     PRIMARY KEY (task, destination, name)
 ) WITHOUT ROWID;
+";
+
+/// What was ended by a person or handed over is remembered, by the last delivery of a key, until its row is seen to agree
+/// or differs in another way: then it is `forgotten`. `evidence`: both lists of an ambiguous key, as JSON.
+///
+/// `delivery_stands` holds what is remembered; `delivery_ended` what may be deleted, `delivery_told` and `delivery_heavy`
+/// what is remembered when it was last seen, and while it still has its message.
+const V4: &str = "
+ALTER TABLE delivery ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE delivery ADD COLUMN evidence TEXT;
+UPDATE delivery SET forgotten = 1
+    WHERE ended_at IS NOT NULL AND state IN ('delivered', 'closed') AND (
+        EXISTS (SELECT 1 FROM delivery AS later WHERE later.task = delivery.task
+            AND later.destination = delivery.destination AND later.key = delivery.key
+            AND later.ended_at IS NOT NULL AND later.seq > delivery.seq)
+        OR EXISTS (SELECT 1 FROM delivery AS later WHERE later.task = delivery.task
+            AND later.destination = delivery.destination AND later.key = delivery.key AND later.ended_at IS NULL));
+CREATE INDEX delivery_stands ON delivery (task, destination, key)
+    WHERE forgotten = 0 AND state IN ('dead', 'delivered', 'closed');
+DROP INDEX delivery_ended;
+CREATE INDEX delivery_ended ON delivery (ended_at)
+    WHERE ended_at IS NOT NULL AND (forgotten = 1 OR state NOT IN ('delivered', 'closed'));
+CREATE INDEX delivery_told ON delivery (seen_at, ended_at)
+    WHERE ended_at IS NOT NULL AND forgotten = 0 AND state IN ('delivered', 'closed');
+CREATE INDEX delivery_heavy ON delivery (ended_at)
+    WHERE ended_at IS NOT NULL AND forgotten = 0 AND state IN ('delivered', 'closed') AND body IS NOT NULL;
 ";

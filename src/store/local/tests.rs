@@ -3,7 +3,7 @@
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row};
 
-use super::{history, outbox, scan, schema};
+use super::{history, memory, outbox, scan, schema};
 
 #[tokio::test]
 async fn statements_use_their_indexes() {
@@ -40,7 +40,14 @@ async fn statements_use_their_indexes() {
         ("last", scan::LAST, vec!["INDEX delivery_key (task=? AND destination=? AND key=?)"]),
         ("begin", scan::BEGIN, vec!["INDEX delivery_key (task=? AND destination=? AND key=?)"]),
         ("counts", history::COUNTS, vec!["SCAN delivery USING COVERING INDEX delivery_state"]),
-        ("prune", history::ENDED_BEFORE, vec!["COVERING INDEX delivery_ended (ended_at<?)"]),
+        ("prune", history::ENDED_BEFORE, vec!["INDEX delivery_ended (ended_at<?)"]),
+        ("prune the unseen", history::UNSEEN_SINCE, vec!["INDEX delivery_told (seen_at<?)"]),
+        ("lighten", history::LIGHTEN, vec!["INDEX delivery_heavy (ended_at<?)"]),
+        ("remembers", memory::ANY, vec!["INDEX delivery_stands (task=? AND destination=?)"]),
+        ("remembered", memory::OF_KEYS, vec!["INDEX delivery_stands (task=? AND destination=? AND key=?)"]),
+        ("heal", memory::HEAL, vec!["(task=? AND destination=? AND key=?)"]),
+        ("forget", memory::FORGET, vec!["(task=? AND destination=? AND key=?)"]),
+        ("gone", memory::GONE, vec!["INDEX delivery_stands (task=? AND destination=?)"]),
         (
             "attempts",
             history::ATTEMPTS_BEFORE,
@@ -63,4 +70,38 @@ async fn statements_use_their_indexes() {
             assert!(!step.contains("TEMP B-TREE"), "{name} sorts: {plan:#?}");
         }
     }
+}
+
+/// Of each key only the last delivery is what is remembered.
+#[tokio::test]
+async fn a_state_of_the_released_schema_remembers_what_it_did() {
+    let mut connection = SqliteConnectOptions::new().in_memory(true).connect().await.unwrap();
+    for migration in &schema::MIGRATIONS[..2] {
+        connection.execute(*migration).await.unwrap();
+    }
+    let rows = [
+        (1, "closed", Some(5)),
+        (1, "healed", Some(6)),
+        (2, "healed", Some(5)),
+        (2, "delivered", Some(6)),
+        (3, "closed", Some(5)),
+        (3, "slow", None),
+        (4, "dead", None),
+    ];
+    for (key, state, ended) in rows {
+        let insert =
+            "INSERT INTO delivery (id, task, destination, key, row_id, kind, state, due, fingerprint, run,
+                 found_at, seen_at, ended_at)
+             VALUES (x'00', 't', 'd', ?1, '1', 1, ?2, 4, x'00', x'00', 4, 4, ?3)";
+        sqlx::query(insert).bind(vec![key]).bind(state).bind(ended).execute(&mut connection).await.unwrap();
+    }
+    for migration in &schema::MIGRATIONS[2..] {
+        connection.execute(*migration).await.unwrap();
+    }
+    let remembered =
+        "SELECT key FROM delivery WHERE forgotten = 0 AND state IN ('dead', 'delivered', 'closed')
+                      ORDER BY key";
+    let rows = connection.fetch_all(AssertSqlSafe(remembered)).await.unwrap();
+    let keys: Vec<Vec<u8>> = rows.iter().map(|row| row.get(0)).collect();
+    assert_eq!(keys, [[2], [4]]);
 }

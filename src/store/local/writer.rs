@@ -6,6 +6,8 @@
 
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::FutureExt;
 use sqlx::sqlite::SqliteConnection;
@@ -16,7 +18,7 @@ use tokio::task::JoinHandle;
 use super::check::classify;
 use super::{Lock, history, outbox, scan};
 use crate::base::clock::UnixMs;
-use crate::model::{Delivery, DeliveryId, DestinationName, Feed, TaskName};
+use crate::model::{Delivery, DeliveryId, DestinationName, Feed, State, TaskName};
 use crate::store::{ClaimRequest, Committed, Prepared, ScanCommit, Settlement, StoreError, StoreErrorKind};
 
 /// Calls that may share one transaction.
@@ -42,6 +44,26 @@ pub(super) enum Write {
 impl Write {
     fn settlements(&self) -> &[Settlement] {
         if let Self::Settle(settlements) = self { settlements } else { &[] }
+    }
+
+    /// Whether something may be remembered after it that was not before.
+    fn makes_memory(&self) -> bool {
+        match self {
+            Self::Settle(settlements) => {
+                let remembered =
+                    |s: &Settlement| matches!(s.to.state, State::Dead | State::Delivered | State::Closed);
+                settlements.iter().any(remembered)
+            }
+            Self::Scan(_)
+            | Self::Claim(_)
+            | Self::Forget { .. }
+            | Self::Prepare(_)
+            | Self::Release { .. }
+            | Self::Expire { .. }
+            | Self::BringForward { .. }
+            | Self::Prune { .. }
+            | Self::Remember { .. } => false,
+        }
     }
 
     fn messages(&self) -> &[Prepared] {
@@ -88,9 +110,9 @@ pub(super) struct Writer {
 
 impl Writer {
     #[expect(clippy::disallowed_methods, reason = "ends with the store that owns it; close() waits for it")]
-    pub(super) fn start(connection: SqliteConnection, path: &Path, lock: Lock) -> Self {
+    pub(super) fn start(connection: SqliteConnection, path: &Path, lock: Lock, made: Arc<AtomicU64>) -> Self {
         let (sender, receiver) = mpsc::channel(1024);
-        let desk = Desk { connection, path: path.to_owned(), owed: Vec::new(), _lock: lock };
+        let desk = Desk { connection, path: path.to_owned(), owed: Vec::new(), made, _lock: lock };
         let task = tokio::spawn(desk.run(receiver));
         Self { queue: Mutex::new(Some(sender)), task: Mutex::new(Some(task)) }
     }
@@ -123,6 +145,8 @@ struct Desk {
     path: PathBuf,
     /// Claims to give back for callers that are gone or could not do it themselves.
     owed: Vec<Write>,
+    /// Counts what may have made the state remember more.
+    made: Arc<AtomicU64>,
     // Dropped last: nobody else may begin before everything is written.
     _lock: Lock,
 }
@@ -187,7 +211,7 @@ impl Desk {
 
     /// All of them, or none.
     async fn transact(&mut self, ops: impl Iterator<Item = &Write>) -> Result<Vec<Wrote>, StoreError> {
-        let all = apply_all(&mut self.connection, ops);
+        let all = apply_all(&mut self.connection, ops, &self.made);
         let error = match AssertUnwindSafe(all).catch_unwind().await {
             Ok(Ok(answers)) => return Ok(answers),
             Ok(Err(e)) => classify(&self.path, e),
@@ -206,8 +230,10 @@ impl Desk {
 async fn apply_all(
     connection: &mut SqliteConnection,
     ops: impl Iterator<Item = &Write>,
+    made: &AtomicU64,
 ) -> Result<Vec<Wrote>, sqlx::Error> {
     let ops: Vec<&Write> = ops.collect();
+    let remembers = ops.iter().any(|op| op.makes_memory());
     sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
     // None of their callers has an answer yet, so there is no order between them: many of a kind are one.
     let settlements: Vec<&Settlement> = ops.iter().flat_map(|op| op.settlements()).collect();
@@ -244,6 +270,9 @@ async fn apply_all(
         });
     }
     sqlx::query("COMMIT").execute(connection).await?;
+    if remembers {
+        made.fetch_add(1, Ordering::Release);
+    }
     Ok(answers)
 }
 
@@ -265,7 +294,8 @@ mod tests {
         let lock = Lock::acquire(&path).await.unwrap();
         // Held and never looked at again: it goes now, however this ends.
         std::fs::remove_file(path.with_extension("lock")).unwrap();
-        let mut desk = Desk { connection, path: path.clone(), owed: Vec::new(), _lock: lock };
+        let mut desk =
+            Desk { connection, path: path.clone(), owed: Vec::new(), made: Arc::default(), _lock: lock };
         let commit = ScanCommit {
             run: crate::model::RunId(uuid::Uuid::nil()),
             cursors: vec![crate::store::Cursor {
@@ -277,6 +307,7 @@ mod tests {
                 start_id: None,
             }],
             findings: Vec::new(),
+            agreed: None,
             due: 0,
             now: 0,
         };

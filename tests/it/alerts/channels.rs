@@ -104,7 +104,7 @@ fn accepts(call: &Call) -> Answer {
                     r#"{"errcode":310000,"errmsg":"sign not match"}"#.to_owned(),
                 );
             }
-            let age = chrono::Utc::now().timestamp_millis() - query["timestamp"].parse::<i64>().unwrap();
+            let age = cupid::base::clock::Clock::system().now() - query["timestamp"].parse::<i64>().unwrap();
             assert!(age.abs() < 60_000, "milliseconds: {age}");
             assert_eq!(query["access_token"], "canary-dingtalk");
             assert_eq!(body["at"], json!({ "isAtAll": true, "atMobiles": ["13800000000"], "atUserIds": [] }));

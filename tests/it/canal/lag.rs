@@ -134,6 +134,13 @@ pub(super) async fn what_a_replicator_leaves_behind_that_has_ended_is_worked_off
         rows.len()
     );
     assert_eq!(alerts(&people, "stopped following"), 1, "people are told once");
+    assert_eq!(
+        alerts(&people, "were waited for in vain"),
+        1,
+        "how many, and since when: {:?}",
+        people.calls()
+    );
+    assert_eq!(alerts(&people, "and since 2"), 1, "how many, and since when: {:?}", people.calls());
     assert!(behind > 1000, "so many that something that guards against storms would stir");
     assert_eq!(wrong.len(), 0, "callbacks for rows that were only late");
 }

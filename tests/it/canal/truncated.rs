@@ -56,7 +56,8 @@ async fn a_truncated_copy_is_paused_before_one_in_a_hundred_rows_is_called_back(
     eprintln!("{called} of {ROWS} rows were called back; status says:\n{status}");
     assert!(called <= 1000, "{called} of {ROWS} rows were called back");
     assert!(
-        status.contains("paused") && status.contains("rows that agreed before are missing now"),
+        status.contains("paused")
+            && status.contains("rows that agreed before, looked up as a sample, are missing"),
         "{status}"
     );
     daemon.until("applications go on", LIMIT, || changes() > paused + 2000).await;

@@ -173,3 +173,21 @@ async fn lost_flips(pair: Pair) {
     assert_eq!(revisions, ["1", "2", "3"]);
     assert_eq!(scene.pair.differences().await, [0_i64; 0]);
 }
+
+/// Rows that were lost at once, and a copy that rests since: nobody can say that it has stopped.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_rests_has_not_stopped_following() {
+    let pair = Pair::new(Engine::Sqlite).await.unwrap();
+    pair.fill(21..=60).await;
+    let scene = Scene::new(pair, json!({ "confirm": "1s", "lag": "2s" })).await;
+    scene.pair.update(&[1, 2, 3, 4, 5], "Y").await;
+    scene.until(5, "state = 'suspect'").await;
+    scene.follow(&[1, 2, 3, 4, 5], "Y").await;
+    scene.until(5, "state = 'healed' AND attempts = 0").await;
+    scene.pair.update(&(21..=60).collect::<Vec<_>>(), "lost").await;
+    scene.until(40, "state = 'healed' AND attempts = 1").await;
+    // Twice as long as it takes to say so.
+    tokio::time::sleep(std::time::Duration::from_secs(10)).await;
+    assert!(!scene.daemon.output().contains("stopped following"), "{}", scene.daemon.output());
+    assert!(scene.site.run(&["status", "-c", "{c}"]).all().contains("nothing waits"));
+}

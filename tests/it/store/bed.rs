@@ -10,7 +10,8 @@ use cupid::model::{
 };
 use cupid::store::local::LocalStore;
 use cupid::store::{
-    ClaimRequest, Committed, Cursor, Prepared, ScanCommit, Settlement, Store, StoreError, Transition, Work,
+    Agreement, ClaimRequest, Committed, Cursor, Prepared, ScanCommit, Settlement, Store, StoreError,
+    Transition, Work,
 };
 
 use crate::support::temp::TempDir;
@@ -89,7 +90,20 @@ pub fn cursor(position: &str) -> Cursor {
 }
 
 pub fn found(now: i64, findings: impl IntoIterator<Item = Finding>) -> ScanCommit {
-    ScanCommit { run: run_id(), cursors: Vec::new(), findings: findings.into_iter().collect(), due: now, now }
+    let findings = findings.into_iter().collect();
+    ScanCommit { run: run_id(), cursors: Vec::new(), findings, agreed: None, due: now, now }
+}
+
+/// Keys that a look at destination `d`, begun at `looked`, saw to agree.
+pub fn agreed(looked: i64, keys: impl IntoIterator<Item = u8>) -> ScanCommit {
+    let agreement = Agreement {
+        task: task(),
+        destination: destination("d"),
+        looked,
+        keys: keys.into_iter().map(|key| Key::new([key])).collect(),
+        passed: None,
+    };
+    ScanCommit { agreed: Some(agreement), ..found(looked, []) }
 }
 
 pub fn request(now: i64) -> ClaimRequest {
@@ -140,6 +154,7 @@ pub fn settlement(d: &Delivery, state: State, now: i64) -> Settlement {
         due: now,
         attempt: None,
         note: None,
+        evidence: None,
         now,
     }
 }
@@ -205,7 +220,7 @@ pub async fn open_states(store: &dyn Store) -> Vec<(State, u64)> {
 }
 
 pub fn committed(opened: u64, known: u64, changed: u64) -> Committed {
-    Committed { opened, known, changed }
+    Committed { opened, known, changed, healed: 0 }
 }
 
 pub fn claim_of(d: &Delivery) -> (DeliveryId, i64) {

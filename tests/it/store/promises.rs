@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cupid::model::{AttemptOutcome, DeliveryKind, Feed, Finding, Key, RowId, State, TaskName};
-use cupid::store::{ClaimRequest, Cursor, Prepared, ScanCommit, Settlement, Store, Transition, Work};
+use cupid::store::{
+    ClaimRequest, Committed, Cursor, Prepared, ScanCommit, Settlement, Store, Transition, Work,
+};
 use futures_util::future::join_all;
 
 use super::bed::*;
@@ -96,6 +98,110 @@ pub async fn what_was_handed_over_is_not_said_again_unless_it_changed(bed: &dyn 
         assert!(open_states(&*store).await.is_empty());
     }
     assert_eq!(store.commit_scan(found(T0, [finding(1, 9)])).await.unwrap(), committed(1, 0, 0));
+}
+
+pub async fn what_is_seen_to_agree_is_no_longer_remembered(bed: &dyn Bed) {
+    let mut store = bed.open().await;
+    for (key, state) in [(1, State::Delivered), (2, State::Closed), (3, State::Dead), (4, State::Dead)] {
+        let d = claimed(&*store, T0, [finding(key, 1)]).await.remove(0);
+        end(&*store, &d, state, T0).await;
+    }
+    let keys = [1, 2, 3, 4, 5].map(|key| Key::new([key]));
+    let known = async |store: &dyn Store| {
+        let keys: Vec<&Key> = keys.iter().collect();
+        let mut known = store.remembered(&task(), &destination("d"), &keys).await.unwrap();
+        known.sort_by(|(a, _), (b, _)| a.cmp(b));
+        known.into_iter().map(|(key, _)| key.as_bytes()[0]).collect::<Vec<_>>()
+    };
+    assert_eq!(known(&*store).await, [1, 2, 3, 4]);
+    // A look that began before it was decided says nothing about it.
+    assert_eq!(store.commit_scan(agreed(T0 - 1, [1, 2, 3])).await.unwrap(), committed(0, 0, 0));
+    assert_eq!(known(&*store).await, [1, 2, 3, 4]);
+    let healed = store.commit_scan(agreed(T0 + S, [1, 2, 3, 5])).await.unwrap();
+    assert_eq!(healed, Committed { healed: 1, ..committed(0, 0, 0) });
+    drop(store);
+    store = bed.open().await;
+    assert_eq!(known(&*store).await, [4]);
+    let again = found(T0 + 2 * S, [1, 2, 3, 4].map(|key| finding(key, 1)));
+    assert_eq!(store.commit_scan(again).await.unwrap(), committed(3, 1, 0), "told anew");
+}
+
+pub async fn what_only_the_copy_had_is_gone_when_a_pass_has_not_seen_it(bed: &dyn Bed) {
+    let store = bed.open().await;
+    let extra = |key| Finding { kind: DeliveryKind::Extra, row: RowId::NONE, ..finding(key, 1) };
+    let all = [extra(1), extra(2), extra(3), extra(4), finding(5, 1)];
+    let states = [State::Closed, State::Closed, State::Dead, State::Dead, State::Closed];
+    for (d, state) in claimed(&*store, T0, all).await.iter().zip(states) {
+        end(&*store, d, state, T0).await;
+    }
+    let step = |now, findings: Vec<Finding>, passed: Option<i64>| {
+        let mut commit = ScanCommit { now, ..agreed(now, []) };
+        commit.findings = findings;
+        commit.cursors = vec![Cursor { feed: Feed::Extra, ..cursor("x") }];
+        commit.agreed.as_mut().unwrap().passed = passed;
+        commit
+    };
+    // Two of them are still there.
+    let seen = store.commit_scan(step(T0 + 2 * S, vec![extra(1), extra(3)], None)).await.unwrap();
+    assert_eq!(seen, committed(0, 2, 0));
+    let end = store.commit_scan(step(T0 + 3 * S, Vec::new(), Some(T0 + S))).await.unwrap();
+    assert_eq!(end, Committed { healed: 1, ..committed(0, 0, 0) });
+    assert_eq!(open_states(&*store).await, [(State::Dead, 1)]);
+    let all = vec![extra(1), extra(2), extra(3), extra(4), finding(5, 1)];
+    assert_eq!(store.commit_scan(step(T0 + 4 * S, all, None)).await.unwrap(), committed(2, 3, 0));
+}
+
+pub async fn what_is_remembered_outlives_retention(bed: &dyn Bed) {
+    let store = bed.open().await;
+    for (key, state) in [(1, State::Delivered), (2, State::Closed), (3, State::Healed), (4, State::Closed)] {
+        let d = claimed(&*store, T0, [finding(key, 1)]).await.remove(0);
+        prepare(&*store, message(&d, 1, 1, T0)).await;
+        end(&*store, &d, state, T0).await;
+    }
+    // It differs in another way since: the older one is no longer what is remembered.
+    let d = claimed(&*store, T0, [finding(4, 2)]).await.remove(0);
+    end(&*store, &d, State::Closed, T0 + DAY).await;
+    assert_eq!(store.prune(T0 + 1, 1000).await.unwrap(), 2, "what healed, and what is superseded");
+    let again = found(T0 + 40 * DAY, [finding(1, 1), finding(2, 1), finding(4, 2)]);
+    assert_eq!(store.commit_scan(again).await.unwrap(), committed(0, 3, 0));
+    assert_eq!(store.prune(T0 + 100 * DAY, 1000).await.unwrap(), 0);
+    store.commit_scan(agreed(T0 + 100 * DAY, [1])).await.unwrap();
+    assert_eq!(store.prune(T0 + 100 * DAY, 1000).await.unwrap(), 1, "it agreed");
+    assert_eq!(store.prune(T0 + 131 * DAY, 1000).await.unwrap(), 2, "nobody has seen them for long");
+}
+
+pub async fn a_lane_without_memory_costs_nothing(bed: &dyn Bed) {
+    let store = bed.open().await;
+    let remembers = async || store.remembers(&task(), &destination("d")).await.unwrap();
+    assert!(!remembers().await);
+    let d = claimed(&*store, T0, [finding(1, 1)]).await.remove(0);
+    assert!(!remembers().await);
+    end(&*store, &d, State::Closed, T0).await;
+    assert!(remembers().await);
+    assert!(!store.remembers(&task(), &destination("e")).await.unwrap());
+    store.commit_scan(agreed(T0 + S, [1])).await.unwrap();
+    assert!(!remembers().await);
+    // What is known is not asked for: it goes on when nothing can be read.
+    store.close().await;
+    assert!(!remembers().await);
+}
+
+pub async fn evidence_is_kept_and_told_once(bed: &dyn Bed) {
+    let store = bed.open().await;
+    let d = claimed(&*store, T0, [finding(1, 1)]).await.remove(0);
+    assert!(!d.shown && store.evidence(d.id).await.unwrap().is_none());
+    let row = [("number", &cupid::model::Value::text("n1")), ("name", &cupid::model::Value::Null)];
+    let copy = cupid::model::Listed::new([row, row].into_iter());
+    let evidence = cupid::model::Evidence { copy, ..Default::default() };
+    let dead = Settlement { evidence: Some(Box::new(evidence.clone())), ..settlement(&d, State::Dead, T0) };
+    settle(&*store, dead).await;
+    assert_eq!(store.evidence(d.id).await.unwrap(), Some(evidence));
+    let keys = [Key::new([1])];
+    let keys: Vec<&Key> = keys.iter().collect();
+    let known = store.remembered(&task(), &destination("d"), &keys).await.unwrap();
+    assert_eq!(known, [(Key::new([1]), DeliveryKind::Ambiguous)]);
+    store.commit_scan(found(T0 + S, [finding(1, 2)])).await.unwrap();
+    assert!(claim_one(&*store, T0 + S).await.shown);
 }
 
 pub async fn a_dead_delivery_comes_back_for_another_difference_only(bed: &dyn Bed) {

@@ -67,3 +67,12 @@ pub async fn change(site: &Site, sql: &str) {
     sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
     sqlx::Connection::close(connection).await.unwrap();
 }
+
+/// The ids of all deliveries, each once.
+pub async fn ids(site: &Site) -> Vec<uuid::Uuid> {
+    let options = SqliteConnectOptions::new().filename(file(site)).disable_statement_logging();
+    let mut connection = options.connect().await.unwrap();
+    let ids: Vec<Vec<u8>> =
+        sqlx::query_scalar("SELECT DISTINCT id FROM delivery").fetch_all(&mut connection).await.unwrap();
+    ids.iter().map(|id| uuid::Uuid::from_slice(id).unwrap()).collect()
+}
