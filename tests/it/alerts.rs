@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use self::smtp::{MailServer, Security};
 use crate::support::config::with;
 use crate::support::daemon::Site;
-use crate::support::pair::{Pair, TABLE};
+use crate::support::pair::{Pair, TABLE, id_of};
 use crate::support::receiver::{Answer, Receiver};
 use crate::support::wait::{LIMIT, wait_until};
 
@@ -131,6 +131,38 @@ async fn very_many_failures_are_one_message_and_one_recovery() {
     assert!(first["waiting"].as_u64().unwrap() > 0 && first["oldest"].is_string(), "{first}");
     // Nothing of a row.
     assert!(!hook.calls().iter().any(|c| String::from_utf8_lossy(&c.body).contains("srcColumn")));
+}
+
+/// One row that is refused for ever keeps the failure open, however many others are accepted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_is_over_when_nothing_is_refused_any_more() {
+    use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+    let pair = Pair::new(Engine::Sqlite).await.unwrap();
+    pair.fill_source(1..=3).await;
+    // Rows up to this one are refused.
+    let refused = std::sync::Arc::new(AtomicI64::new(3));
+    let answer = refused.clone();
+    let receiver = Receiver::with(move |call| {
+        let status = if id_of(&call) <= answer.load(Relaxed) { 503 } else { 204 };
+        async move { Answer::Status(status) }
+    })
+    .await;
+    let hook = Receiver::answering(200).await;
+    let notify = json!({ "notify": { "hook": { "webhook": hook.url() } } });
+    let site = Site::new(&with(with(pair.inserts(&receiver.url()), quick()), notify));
+    let mut daemon = site.start_ready().await;
+    daemon.until("people are told", LIMIT, || hook.count() >= 1).await;
+    refused.store(1, Relaxed);
+    // Once a second; what waits is counted every ten.
+    let before = receiver.count();
+    daemon
+        .until("the others are accepted, this one is not", LIMIT * 2, || receiver.count() > before + 22)
+        .await;
+    assert_eq!(hook.count(), 1, "{:?}", told(&hook));
+    refused.store(0, Relaxed);
+    daemon.until("it is over", LIMIT * 2, || hook.count() >= 2).await;
+    daemon.stop().await;
+    assert!(told(&hook)[1].1);
 }
 
 /// A task's own channels hear of it and nobody else; what one cannot be told its fallback hears.
