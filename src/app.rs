@@ -19,7 +19,7 @@ use crate::engine::{
     TaskKind,
 };
 use crate::model::{Feed, RowId, TaskName};
-use crate::notify::{self, NotifyError};
+use crate::notify::{Alerts, SendError};
 use crate::scan::{Begin, begin};
 use crate::sql::PlaceError;
 use crate::sql::probe::{Checked, Level};
@@ -30,8 +30,6 @@ use crate::store::{Cursor, Store, StoreError};
 const FIRST_LOOK: Duration = Duration::from_secs(3);
 /// Outcomes on their way to the manager.
 const OUTCOMES: usize = 64;
-/// Alerts on their way to people.
-const ALERTS: usize = 1024;
 
 /// What the command line decides.
 #[derive(Clone, Debug, Default)]
@@ -65,8 +63,8 @@ pub enum BuildError {
     #[error("there is no task `{0}` in the configuration; its tasks are: {1}")]
     NoSuchTask(TaskName, String),
     /// A channel cannot be set up.
-    #[error("the `notify` settings cannot be used: {0}")]
-    Notify(#[from] NotifyError),
+    #[error("the channel `{0}` of `notify` cannot be used: {1}")]
+    Notify(String, SendError),
     /// The HTTP client cannot be made.
     #[error("the HTTP client cannot be made")]
     Http(#[from] CallerError),
@@ -81,6 +79,7 @@ pub struct App {
     begins: HashMap<TaskName, Begin>,
     clock: Clock,
     status: StatusBoard,
+    alerts: Alerts,
     notifier: Notifier,
     callback: Callback,
     control: Option<Arc<ControlSocket>>,
@@ -120,9 +119,10 @@ impl App {
         }
 
         let status = StatusBoard::new(clock.clone());
-        let (alerts, receiver) = mpsc::channel(ALERTS);
-        let notifier = Notifier::new(notify::open(&config.notify)?, receiver);
+        let alerts = Alerts::default();
         let shared: Arc<dyn Store> = store.clone();
+        let notifier = Notifier::new(&config, alerts.clone(), shared.clone(), status.clone(), clock.clone())
+            .map_err(|(name, e)| BuildError::Notify(name, e))?;
         let callback = Callback::new(&shared, &places, &clock, &alerts, &status)?;
         let database = config.state.database(&config.name);
         let control = ControlHandle::new(status.clone(), shared, &callback);
@@ -133,13 +133,13 @@ impl App {
                 None
             }
         };
-        Ok(Self { config, store, places, begins, clock, status, notifier, callback, control })
+        Ok(Self { config, store, places, begins, clock, status, alerts, notifier, callback, control })
     }
 
     /// Starts all tasks.
     pub fn spawn(self) -> Running {
         let stop = Stop::default();
-        let mut supervisor = Supervisor::new(stop.clone());
+        let mut supervisor = Supervisor::new(stop.clone(), self.alerts);
         let store: Arc<dyn Store> = self.store.clone();
         let scanners = self.config.workers.saturating_sub(2).max(1);
         let (tickets, waiting) = mpsc::channel(scanners);

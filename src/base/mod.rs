@@ -3,7 +3,9 @@
 pub mod chain;
 pub mod clock;
 pub mod folder;
+pub mod resources;
 pub mod sdnotify;
 pub mod secret;
+pub mod shell;
 pub mod signal;
 pub mod telemetry;

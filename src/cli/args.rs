@@ -39,6 +39,12 @@ Example:
 
 Exit codes: 0 valid, 1 not valid, 2 no secret, or the body cannot be read.";
 
+const NOTIFY_TEST: &str = "\
+Example:
+  cupid notify test -c config.json --channel ops
+
+Exit codes: 0 every channel took it, 1 one did not, 2 a problem in the file, or no such channel.";
+
 /// Finds every row on which a copy disagrees with its source, calls your webhook, and stays at it until the copy
 /// agrees.
 ///
@@ -143,12 +149,26 @@ pub(super) enum Command {
         #[arg(long, value_name = "NAME")]
         destination: Option<String>,
     },
+    /// Work with the channels of `notify`
+    #[command(subcommand)]
+    Notify(NotifyCommand),
     /// End the daemon of this configuration (TERM) and wait until it is gone
     #[command(after_help = "Example:\n  cupid stop -c config.json")]
     Stop {
         /// Seconds to wait
         #[arg(long, value_name = "SECONDS", default_value_t = 10)]
         wait: u64,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum NotifyCommand {
+    /// Send a test message to each channel and show what was answered
+    #[command(after_help = NOTIFY_TEST)]
+    Test {
+        /// Only this channel; `TASK/NAME` for a task's own
+        #[arg(long, value_name = "NAME")]
+        channel: Option<String>,
     },
 }
 

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use super::args::{self, Args, Command};
-use super::{check, demo, exit, resume, run, signature, status, stop};
+use super::args::{self, Args, Command, NotifyCommand};
+use super::{check, demo, exit, notify, resume, run, signature, status, stop};
 use crate::config::{self, Config, Loaded};
 
 /// The whole program.
@@ -69,6 +69,9 @@ async fn dispatch(args: Args) -> ExitCode {
             resume::resume(&loaded.config, task.as_deref(), destination.as_deref()).await
         }
         Some(Command::VerifySignature(received)) => verify_signature(&received, Some(&loaded.config)),
+        Some(Command::Notify(NotifyCommand::Test { channel })) => {
+            notify::test(&loaded.config, channel.as_deref()).await
+        }
         Some(Command::Schema | Command::Demo { .. }) => ExitCode::SUCCESS,
     }
 }
@@ -95,13 +98,7 @@ fn load(path: &Path, opens_nothing: bool) -> Result<Loaded, ExitCode> {
 
 /// A path as it can be typed into a shell.
 pub(super) fn typed(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
+    crate::base::shell::typed(&path.display().to_string())
 }
 
 pub(super) fn colours() -> bool {

@@ -6,6 +6,7 @@ mod args;
 mod check;
 mod demo;
 mod dispatch;
+mod notify;
 mod resume;
 mod run;
 mod signature;
@@ -18,6 +19,8 @@ pub use dispatch::main;
 pub(crate) mod exit {
     /// Differences were found.
     pub(crate) const DIFFERENCES: u8 = 1;
+    /// Somebody could not be told.
+    pub(crate) const FAILED: u8 = 1;
     /// Usage or configuration.
     pub(crate) const CONFIG: u8 = 2;
     /// State locked, corrupt or newer.

@@ -191,7 +191,7 @@ fn refuse(e: &BuildError, given: &str) -> ExitCode {
             error!(error = %chain(e), "cupid cannot start");
             ExitCode::from(exit::INTERNAL)
         }
-        BuildError::StartId(_) | BuildError::NoSuchTask(..) | BuildError::Notify(_) => {
+        BuildError::StartId(_) | BuildError::NoSuchTask(..) | BuildError::Notify(..) => {
             error!(error = %chain(e), "cupid cannot start");
             ExitCode::from(exit::CONFIG)
         }

@@ -170,7 +170,8 @@ fn text(config: &Config, live: &Value, reports: &Reports, held: bool, now: i64) 
     for task in &config.tasks {
         let troubles = live["tasks"][task.name.as_str()]["trouble"].as_object();
         // Of what is paused the state knows as well.
-        let troubles = || troubles.into_iter().flatten().filter(|(_, t)| t["class"] != "paused");
+        let troubles =
+            || troubles.into_iter().flatten().filter(|(_, t)| t["class"] != "paused" && t["class"] != "gone");
         for (destination, report) in reports.get(task.name.as_str()).into_iter().flatten() {
             let ours = format!("→ {destination}");
             let blocked = troubles().any(|(what, t)| t["blocked"] == true && what.ends_with(&ours));

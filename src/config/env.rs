@@ -40,7 +40,7 @@ impl Outside<'_> {
                 let whole = || format!("mysql://unset/{UNSET}");
                 Some(partly.filter(|dsn| parse(dsn, self.folder).is_ok()).unwrap_or_else(whole))
             }
-            Kind::Url => Some("http://unset.invalid/".to_owned()),
+            Kind::Url | Kind::Hook | Kind::Short(_) => Some("http://unset.invalid/".to_owned()),
             Kind::Smtp => Some("smtp://unset.invalid".to_owned()),
             // In the form of a key for signatures, which is a password as good as any.
             Kind::Secret | Kind::Secrets => Some(format!("whsec_{}", "A".repeat(32))),

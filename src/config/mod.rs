@@ -20,6 +20,7 @@ mod lexer;
 mod load;
 mod mask;
 pub(crate) mod nearest;
+mod notify;
 mod numbers;
 mod problem;
 mod read;
@@ -32,6 +33,7 @@ mod schema;
 mod secrets;
 mod section;
 mod task;
+mod template;
 mod zone;
 
 pub use answer::AnswerRule;
@@ -40,18 +42,18 @@ pub(crate) use duration::parse as parse_duration;
 pub(crate) use env::UNSET;
 pub use explain::explain;
 pub use load::{Loaded, load, load_names, parse};
+pub use notify::{ChannelConfig, ChannelKind, NotifyConfig, Robot, SmtpConfig, SmtpSecurity, WebhookConfig};
 pub use problem::{Problem, Report, Severity};
 pub use receiver::{Auth, BodyForm, CallbackConfig, CallbackTls, ValueForm};
 pub use reference::{Lang, reference};
 pub use retry::{LONGEST_ASKED, RetryPolicy, Then};
 pub use rule::Rule;
-pub use runtime::{
-    Config, LogConfig, LogFormat, LogLevel, NotifyConfig, SmtpConfig, SmtpSecurity, StateConfig,
-};
+pub use runtime::{Config, LogConfig, LogFormat, LogLevel, StateConfig};
 pub use schema::schema;
 pub use task::{
     Confirm, DestinationConfig, Dsn, Engine, SourceConfig, Start, TaskConfig, TimeLayout, Tls, UpdateConfig,
 };
+pub use template::Template;
 
 #[cfg(test)]
 mod tests;

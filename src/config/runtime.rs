@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::TaskConfig;
-use crate::base::secret::Secret;
+use super::{NotifyConfig, TaskConfig};
 
 /// A checked configuration.
 #[derive(Clone, Debug)]
@@ -23,7 +22,7 @@ pub struct Config {
     pub stop: Duration,
     /// How long finished deliveries and their attempts are kept.
     pub keep: Duration,
-    /// Who is told when callbacks keep failing.
+    /// Who is told when people are needed.
     pub notify: NotifyConfig,
     /// The tasks, at least one, in the order of the file.
     pub tasks: Vec<TaskConfig>,
@@ -80,43 +79,4 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
-}
-
-/// Who is told when callbacks keep failing.
-#[derive(Clone, Debug, Default)]
-pub struct NotifyConfig {
-    /// Mail.
-    pub smtp: Option<SmtpConfig>,
-    /// `pushbearSendKey`, and the base URL it is sent to.
-    pub pushbear: Option<(Secret<String>, url::Url)>,
-}
-
-/// A mail channel.
-#[derive(Clone, Debug)]
-pub struct SmtpConfig {
-    /// Server name.
-    pub host: String,
-    /// Server port.
-    pub port: u16,
-    /// Encryption.
-    pub security: SmtpSecurity,
-    /// Account, if the server wants one.
-    pub user: Option<String>,
-    /// Its password.
-    pub password: Option<Secret<String>>,
-    /// Sender address.
-    pub from: String,
-    /// Receivers' addresses, at least one.
-    pub to: Vec<String>,
-}
-
-/// How a mail connection is encrypted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SmtpSecurity {
-    /// Not at all (`smtp://`).
-    None,
-    /// STARTTLS, required (`smtp+starttls://`).
-    StartTls,
-    /// TLS from the first byte (`smtps://`).
-    Tls,
 }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::keys::{self, Key, Kind, REQUIRED, Scope, Status};
+use crate::model::Topic;
 
 /// The schema, JSON Schema draft 2020-12. Comments and trailing commas are beyond it, and so is what only the loader
 /// can know (durations, data source names, names that must be defined).
@@ -43,6 +44,18 @@ fn def_name(scope: Scope) -> &'static str {
         Scope::Retry => "retry",
         Scope::Log => "log",
         Scope::Channel => "channel",
+        Scope::Mail => "mail",
+        Scope::Wecom => "wecom",
+        Scope::Dingtalk => "dingtalk",
+        Scope::Feishu => "feishu",
+        Scope::Serverchan => "serverchan",
+        Scope::Pushplus => "pushplus",
+        Scope::Slack => "slack",
+        Scope::Telegram => "telegram",
+        Scope::Discord => "discord",
+        Scope::Teams => "teams",
+        Scope::Pagerduty => "pagerduty",
+        Scope::Webhook => "webhook",
     }
 }
 
@@ -111,6 +124,12 @@ fn kind(kind: Kind) -> Value {
         Kind::Words(words) => json!({ "type": "array", "minItems": 1, "items": { "enum": words } }),
         Kind::Factor => json!({ "type": "number", "minimum": 1, "maximum": 100 }),
         Kind::Addresses => json!({ "type": "array", "minItems": 1, "items": { "type": "string" } }),
+        Kind::Texts => json!({ "type": "array", "items": { "type": "string" } }),
+        Kind::Events => {
+            let words: Vec<&str> = Topic::words().collect();
+            json!({ "type": "array", "items": { "enum": words } })
+        }
+        Kind::Short(scope) => json!({ "anyOf": [{ "type": "string" }, reference(scope)] }),
         Kind::Columns => {
             let entry = json!({ "anyOf": [{ "type": "string" }, reference(Scope::Column)] });
             json!({ "type": "object", "minProperties": 1, "additionalProperties": entry })
@@ -132,6 +151,7 @@ fn kind(kind: Kind) -> Value {
         | Kind::Percent
         | Kind::Dsn
         | Kind::Url
+        | Kind::Hook
         | Kind::Smtp
         | Kind::Address
         | Kind::Secret

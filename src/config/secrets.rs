@@ -11,6 +11,7 @@ pub(crate) fn ranges(kind: Option<Kind>, text: &str) -> Vec<Range<usize>> {
         None | Some(Kind::Secret | Kind::Secrets | Kind::Headers) => std::iter::once(0..text.len()).collect(),
         Some(Kind::Dsn | Kind::Smtp) => place(text),
         Some(Kind::Url) => http(text),
+        Some(Kind::Hook | Kind::Short(_)) => hook(text),
         Some(_) => Vec::new(),
     }
 }
@@ -82,6 +83,22 @@ fn http(text: &str) -> Vec<Range<usize>> {
     ranges
 }
 
+/// A URL whose path is a key to something: only scheme and host are shown. What is no URL is a key itself.
+fn hook(text: &str) -> Vec<Range<usize>> {
+    let Some(start) = text.find("://").map(|at| at + 3) else {
+        return std::iter::once(0..text.len()).collect();
+    };
+    let end = text[start..].find(['/', '?', '#']).map_or(text.len(), |at| start + at);
+    let mut ranges = Vec::new();
+    if let Some(at) = text[start..end].rfind('@') {
+        ranges.push(start..start + at);
+    }
+    if end < text.len() {
+        ranges.push(end + 1..text.len());
+    }
+    ranges
+}
+
 /// The values of parameters whose name ends in one of the words.
 fn parameters(text: &str, words: &[&str], ranges: &mut Vec<Range<usize>>) {
     let lower = text.to_ascii_lowercase();
@@ -148,6 +165,11 @@ mod tests {
             (Kind::Url, "127.0.0.1:20000/test/callback", "127.0.0.1:20000/test/callback"),
             (Kind::Url, "http://a:b@h/x:y?z=1", "http://a:***@h/x:y?z=1"),
             (Kind::Url, "https://h/x?access_token=t&a=b", "https://h/x?access_token=***&a=b"),
+            (Kind::Hook, "https://h.example/services/T0/B0/x?key=y", "https://h.example/***"),
+            (Kind::Hook, "http://u:p@h/x", "http://***@h/***"),
+            (Kind::Hook, "http://127.0.0.1:80", "http://127.0.0.1:80"),
+            (Kind::Hook, "h.example/x", "***"),
+            (Kind::Hook, "${HOOK}", "${HOOK}"),
             (Kind::Secret, "abc", "***"),
             (Kind::Secret, "${X}", "${X}"),
             (Kind::Secret, "${X:-abc}", "***"),
@@ -161,7 +183,7 @@ mod tests {
     proptest! {
         #[test]
         fn ranges_are_on_characters(text in "\\PC{0,30}|[a:/@?=&;#${}]{0,20}") {
-            for kind in [Kind::Dsn, Kind::Url, Kind::Secret] {
+            for kind in [Kind::Dsn, Kind::Url, Kind::Hook, Kind::Secret] {
                 for range in ranges(Some(kind), &text) {
                     prop_assert!(text.get(range).is_some());
                 }

@@ -137,6 +137,24 @@ impl Reader<'_> {
         Some(self.section(scope, object, at))
     }
 
+    /// The object of a key, or the text that stands in place of its first key.
+    pub(crate) fn short<'a>(&mut self, section: &Section<'a>, name: &str) -> Option<Short<'a>> {
+        let kind = section.kind(name);
+        let Kind::Short(scope) = kind else { unreachable!("{name} may be short in the table") };
+        let property = section.get(name)?;
+        match &property.value {
+            Value::Object(object) => Some(Short::Section(self.section(scope, object, name_span(property)))),
+            node => {
+                let found = self.found(kind, name, node)?;
+                if found.value.trim().is_empty() {
+                    self.report(Problem::error(found.span, format!("`{name}` is empty")));
+                    return None;
+                }
+                Some(Short::Text(found))
+            }
+        }
+    }
+
     /// The entries of a key that maps names onto sections.
     pub(crate) fn entries<'a>(
         &mut self,
@@ -241,6 +259,14 @@ impl Reader<'_> {
         }
         entries
     }
+}
+
+/// What stands behind a key that may be short.
+pub(crate) enum Short<'a> {
+    /// In place of the first key.
+    Text(Found<String>),
+    /// All keys.
+    Section(Section<'a>),
 }
 
 /// What stands behind the name of a source column.

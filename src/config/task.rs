@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{CallbackConfig, ColumnConfig, RetryPolicy, Rule};
+use super::{CallbackConfig, ChannelConfig, ColumnConfig, RetryPolicy, Rule};
 use crate::base::secret::Secret;
 use crate::model::{DestinationName, TaskName};
 
@@ -20,6 +20,8 @@ pub struct TaskConfig {
     /// `false`: findings are kept, nothing is sent, whatever a destination says. The file makes it so when
     /// `callbacks` is off for every destination, `--dry-run` always.
     pub callbacks: bool,
+    /// Who is told about this task; `None`: those of the top level.
+    pub notify: Option<Vec<ChannelConfig>>,
 }
 
 /// Where rows are true, and how they are walked.

@@ -1,12 +1,13 @@
 //! The callback task: one lane for each (task, destination), all of them side by side.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 use tracing::error;
 
 use super::guard::Guard;
@@ -17,7 +18,7 @@ use super::{Places, StatusBoard, Stop};
 use crate::base::clock::Clock;
 use crate::config::CallbackConfig;
 use crate::deliver::{Call, Caller, CallerError};
-use crate::notify::Alert;
+use crate::notify::{Alerts, What};
 use crate::outbox::{Hot, LEAST, Learner, Policy, hot_limit};
 use crate::store::Store;
 
@@ -39,6 +40,7 @@ pub struct Callback {
     pub(super) lanes: Vec<Lane>,
     pub(super) watchers: Vec<Watcher>,
     wakes: Wakes,
+    alerts: Alerts,
 }
 
 impl std::fmt::Debug for Callback {
@@ -56,7 +58,7 @@ impl Callback {
         store: &Arc<dyn Store>,
         places: &Places,
         clock: &Clock,
-        alerts: &mpsc::Sender<Alert>,
+        alerts: &Alerts,
         status: &StatusBoard,
     ) -> Result<Self, CallerError> {
         let caller = |receiver: &CallbackConfig| {
@@ -70,7 +72,7 @@ impl Callback {
         store: &Arc<dyn Store>,
         places: &Places,
         clock: &Clock,
-        alerts: &mpsc::Sender<Alert>,
+        alerts: &Alerts,
         status: &StatusBoard,
         mut caller: impl FnMut(&CallbackConfig) -> Result<Arc<dyn Call>, E>,
     ) -> Result<Self, E> {
@@ -120,13 +122,14 @@ impl Callback {
                     wake: calls,
                     looks,
                     alerts: alerts.clone(),
+                    failing: Arc::new(AtomicBool::new(true)),
                     status: status.clone(),
                     voice,
                 });
             }
             wakes.push(of_task);
         }
-        Ok(Self { lanes, watchers, wakes: Arc::new(wakes) })
+        Ok(Self { lanes, watchers, wakes: Arc::new(wakes), alerts: alerts.clone() })
     }
 
     /// For whoever makes deliveries.
@@ -141,16 +144,21 @@ impl Callback {
 
     /// Works until the stop and waits for open calls.
     pub async fn run(self, stop: Stop) {
-        let lanes = self.lanes.iter().map(|lane| again(&stop, || lane.clone().run(stop.clone())));
-        let watchers = self.watchers.iter().map(|watcher| again(&stop, || watcher.clone().run(stop.clone())));
+        let lanes =
+            self.lanes.iter().map(|lane| again(&stop, &self.alerts, || lane.clone().run(stop.clone())));
+        let watchers = self
+            .watchers
+            .iter()
+            .map(|watcher| again(&stop, &self.alerts, || watcher.clone().run(stop.clone())));
         tokio::join!(join_all(lanes), join_all(watchers));
     }
 }
 
 /// A panic ends what its lane had in hand (the leases give that back), not what the others have.
-async fn again<F: Future<Output = ()>>(stop: &Stop, run: impl Fn() -> F) {
+async fn again<F: Future<Output = ()>>(stop: &Stop, alerts: &Alerts, run: impl Fn() -> F) {
     while AssertUnwindSafe(run()).catch_unwind().await.is_err() {
         error!(part = "callback", "a lane panicked; it is started again, please report this with the log");
+        alerts.raise_process(&What::Restarted { part: "callback".to_owned() });
         tokio::select! {
             () = stop.intake.cancelled() => return,
             () = tokio::time::sleep(Duration::from_secs(1)) => {}

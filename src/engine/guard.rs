@@ -12,7 +12,7 @@ use crate::store::{Store, StoreError};
 /// Names of the notes.
 pub(super) const PAUSED: &str = "paused";
 const AGREED: &str = "agreed";
-const PARKED: &str = "parked";
+pub(super) const PARKED: &str = "parked";
 const WALK: &str = "walk";
 /// What the note says once a person has let a storm pass.
 const ACCEPTED: &str = "accepted";
@@ -63,8 +63,9 @@ impl Guard {
         }
     }
 
-    /// Goes on with what an earlier run knew; before that nothing is let through. Returns why it is paused, if it is.
-    pub(super) async fn recall(&self) -> Result<Option<String>, StoreError> {
+    /// Goes on with what an earlier run knew; before that nothing is let through. Returns why it is paused, and why it is
+    /// parked, if it is.
+    pub(super) async fn recall(&self) -> Result<(Option<String>, Option<String>), StoreError> {
         let (task, destination) = (&self.task, &self.destination);
         if let Some(text) = self.store.recall(task, destination, AGREED).await? {
             lock(&self.agreed).0 = Agreed::read(&text);
@@ -79,7 +80,7 @@ impl Guard {
         self.paused.store(why.is_some(), Ordering::Relaxed);
         let parked = self.store.recall(task, destination, PARKED).await?;
         self.parked.store(parked.is_some(), Ordering::Relaxed);
-        Ok(why.or(parked))
+        Ok((why, parked))
     }
 
     /// The receiver says that it is gone for good: what waits for it is kept, and nothing is sent until a person says

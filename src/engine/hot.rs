@@ -9,8 +9,8 @@ use tracing::{info, warn};
 use super::notes::{HOT, HotNote};
 use super::watcher::Watcher;
 use crate::base::clock::{UnixMs, ms};
-use crate::model::{Delivery, DeliveryId, State};
-use crate::notify::What;
+use crate::model::{Delivery, DeliveryId, Event, State};
+use crate::notify::{Cause, What};
 use crate::outbox::{Hot, LEAST, Turn, Watch, hot_limit};
 use crate::store::Settlement;
 
@@ -64,11 +64,11 @@ impl Watcher {
             Some(Turn::Over { rows, age }) => {
                 warn!(%task, %destination, rows, oldest_s = age.as_secs(),
                     "rows never stand still, nobody can say that they agree");
-                self.tell_people(What::Hot { oldest_s: Some(age.as_secs()) }, rows);
+                self.tell_people(What::Hot, rows);
             }
             Some(Turn::Back) => {
                 info!(%task, %destination, "no row has been moving for too long any more");
-                self.tell_people(What::Hot { oldest_s: None }, 1);
+                self.alerts.clear(Cause::at(Event::Hot, task, destination));
             }
             None => {}
         }

@@ -2,13 +2,16 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, pending};
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 use tracing::debug;
+
+mod people;
 
 use super::Stop;
 use super::guard::Guard;
@@ -20,7 +23,7 @@ use crate::base::chain::chain;
 use crate::base::clock::{Clock, UnixMs};
 use crate::deliver::Call;
 use crate::model::{Attempt, AttemptOutcome, Delivery, DeliveryId};
-use crate::notify::{Alert, What};
+use crate::notify::Alerts;
 use crate::outbox::{Policy, after_attempt};
 use crate::store::{ClaimRequest, Settlement, Store, StoreError, Work};
 
@@ -48,7 +51,9 @@ pub(super) struct Lane {
     pub(super) wake: Arc<Notify>,
     /// Something is to be looked at.
     pub(super) looks: Arc<Notify>,
-    pub(super) alerts: mpsc::Sender<Alert>,
+    pub(super) alerts: Alerts,
+    /// Whether people may believe that the receiver fails; true until it is known.
+    pub(super) failing: Arc<AtomicBool>,
     pub(super) status: StatusBoard,
     pub(super) voice: Arc<Voice>,
 }
@@ -177,7 +182,7 @@ impl Lane {
                     }
                     self.voice.settled(&sorted.settled, &before);
                     // A full queue already tells people about this lane.
-                    self.voice.ambiguous(&sorted.settled).map(|alert| self.alerts.try_send(alert));
+                    self.tell_of(&sorted.settled);
                     self.looks.notify_one();
                 }
                 let rows = rows - sorted.left.len();
@@ -280,16 +285,7 @@ impl Lane {
         }
         let next_s = f64::from(u32::try_from(answered.due.saturating_sub(now)).unwrap_or(0)) / 1000.0;
         self.voice.called(&delivery, prepared.attempt, &outcome, took, answered.to.state, next_s);
-        if let (true, AttemptOutcome::Failed { class, detail, .. }) = (answered.entered_slow, &outcome) {
-            let alert = Alert {
-                task: delivery.task.clone(),
-                destination: delivery.destination.clone(),
-                count: 1,
-                what: What::Failing { class: *class, detail: detail.clone() },
-            };
-            // A full queue already tells people about this lane.
-            let _ = self.alerts.try_send(alert);
-        }
+        self.tell_people(&delivery, &outcome, answered.to.state, answered.entered_slow);
         let note = match &outcome {
             AttemptOutcome::Failed { class, detail, .. } => Some(format!("{}: {detail}", class.as_str())),
             _ => None,
@@ -321,7 +317,7 @@ impl Lane {
         match self.guard.park(&why).await {
             Ok(_) => {
                 let destination = &config.destinations[self.destination].name;
-                self.status.paused(&config.name, destination, Some(&why));
+                self.status.parked(&config.name, destination, Some(&why));
             }
             Err(e) => self.status.store_failed(&e),
         }

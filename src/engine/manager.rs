@@ -103,6 +103,7 @@ impl Manager {
                     Err(e) => self.status.store_failed(&e),
                 }
             }
+            self.status.round();
             self.sweep_anew().await;
             let Planned { pause, full } = self.step();
             let tickets = self.tickets.clone();
@@ -293,6 +294,7 @@ impl Manager {
         self.wakes[ticket.task][destination].guard.see(|agreed| {
             scanned.agreed.iter().fold(false, |news, (key, row)| agreed.see(key, *row) || news)
         });
+        self.status.read(&task, &lane.name, kind, !scanned.more);
         lane.advance(&task, kind, scanned.next, scanned.more, scanned.counts, interval, ticks);
         self.status.place_works(&task, kind.as_str(), &lane.name);
     }

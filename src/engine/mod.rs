@@ -13,6 +13,7 @@
 //! counted, logged and followed by a restart; the others go on.
 
 mod callback;
+mod conditions;
 mod covered;
 mod guard;
 #[cfg(test)]
@@ -43,11 +44,11 @@ pub use callback::Callback;
 pub use janitor::Janitor;
 pub use manager::{Manager, StartId};
 pub use notes::{HotNote, Notes};
-pub use notifier::Notifier;
+pub use notifier::{Line, Notifier};
 pub use pair::{Judged, Looked, Pair, Sample};
 pub use places::{Places, TaskPlaces};
 pub use scanner::Scanner;
-pub use status::{ControlHandle, Resumed, Status, StatusBoard, TaskStatus};
+pub use status::{ControlHandle, LastRead, Resumed, Status, StatusBoard, TaskStatus};
 pub use stop::Stop;
 pub use supervisor::{Supervisor, TaskKind};
 use ticket::Scanned;

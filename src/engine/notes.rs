@@ -37,7 +37,7 @@ impl HotNote {
 /// What is noted about a destination.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notes {
-    /// Why nothing is sent until the copy is back or a person says so.
+    /// Why nothing is sent until the copy, or its receiver, is back or a person says so.
     pub paused: Option<String>,
     /// Rows that never stand still.
     pub hot: HotNote,
@@ -54,7 +54,8 @@ impl Notes {
         destination: &DestinationName,
     ) -> Result<Self, StoreError> {
         let paused = store.recall(task, destination, guard::PAUSED).await?;
+        let parked = store.recall(task, destination, guard::PARKED).await?;
         let hot = store.recall(task, destination, HOT).await?;
-        Ok(Self { paused: guard::why(paused), hot: HotNote::read(hot.as_deref()) })
+        Ok(Self { paused: guard::why(paused).or(parked), hot: HotNote::read(hot.as_deref()) })
     }
 }

@@ -1,98 +1,370 @@
-//! Tells people what needs them: at once the first time, then at most every ten minutes per destination and kind of
-//! trouble, with the count of what happened meanwhile. Its failure never touches delivery.
+//! Tells people what needs them. What is sent when is decided by the desk of each channel ([`Desk`]); here it is done.
+//! Channels do not wait for each other, and nobody in the engine waits for any of them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, mpsc};
+use futures_util::future::join_all;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::Stop;
-use crate::base::chain::chain;
-use crate::model::{DestinationName, TaskName};
-use crate::notify::{Alert, Channel};
+mod line;
 
-const QUIET: Duration = Duration::from_secs(600);
-/// Failures that come together are one message.
-const GATHER: Duration = Duration::from_millis(500);
+pub use line::Line;
+
+use super::conditions::{Conditions, scarce};
+use super::{StatusBoard, Stop};
+use crate::base::clock::{Clock, UnixMs, ms};
+use crate::base::resources::Resources;
+use crate::config::Config;
+use crate::model::{DestinationName, Event, State, TaskName};
+use crate::notify::{Alerts, Cause, Facts, Heartbeat, Notice, SendError, Signal, Waiting, What, Writer};
+use crate::store::{LaneCount, Store};
+
+/// How often is looked at what is wrong.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often at what the machine has left, and at what waits.
+const COUNT: Duration = Duration::from_secs(10);
+/// How often what is known is kept.
+const KEEP: Duration = Duration::from_secs(2);
+/// What an earlier process knew to be wrong must show by then, or it is over.
+const FIRST: Duration = Duration::from_secs(60);
+/// Between two beats.
+const BEAT: Duration = Duration::from_secs(60);
+/// Longest sleep of a channel.
+const IDLE: Duration = Duration::from_secs(60);
 
 /// See the module's documentation.
 #[derive(Clone)]
 pub struct Notifier {
-    channels: Arc<Vec<Box<dyn Channel>>>,
-    alerts: Arc<Mutex<mpsc::Receiver<Alert>>>,
+    lines: Arc<Vec<Line>>,
+    /// Tasks with channels of their own.
+    own: Arc<BTreeSet<TaskName>>,
+    alerts: Alerts,
+    store: Arc<dyn Store>,
+    status: StatusBoard,
+    writer: Writer,
+    config: Arc<Config>,
+    heartbeat: Option<Heartbeat>,
+    clock: Clock,
+    /// Desks go by a clock that nobody sets.
+    began: (UnixMs, Instant),
 }
 
 impl std::fmt::Debug for Notifier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Notifier").field("channels", &self.channels.len()).finish_non_exhaustive()
+        f.debug_struct("Notifier").field("channels", &self.lines.len()).finish_non_exhaustive()
     }
 }
 
-/// Whom it is about, and the kind of trouble.
-type Subject = (TaskName, DestinationName, &'static str);
-
-#[derive(Debug)]
-struct Held {
-    alert: Alert,
-    due: Instant,
-}
-
 impl Notifier {
-    /// A notifier over these channels.
-    pub fn new(channels: Vec<Box<dyn Channel>>, alerts: mpsc::Receiver<Alert>) -> Self {
-        Self { channels: Arc::new(channels), alerts: Arc::new(Mutex::new(alerts)) }
+    /// A notifier for this configuration. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// The name of a channel that cannot be set up, and why.
+    pub fn new(
+        config: &Config,
+        alerts: Alerts,
+        store: Arc<dyn Store>,
+        status: StatusBoard,
+        clock: Clock,
+    ) -> Result<Self, (String, SendError)> {
+        let heartbeat = config.notify.heartbeat.clone().map(Heartbeat::new).transpose();
+        Ok(Self {
+            lines: Arc::new(Line::all(config)?),
+            own: Arc::new(
+                config.tasks.iter().filter(|t| t.notify.is_some()).map(|t| t.name.clone()).collect(),
+            ),
+            alerts,
+            store,
+            status,
+            writer: Writer::new(&config.path, clock.clone()),
+            config: Arc::new(config.clone()),
+            heartbeat: heartbeat.map_err(|e| ("heartbeat".to_owned(), e))?,
+            began: (clock.now(), Instant::now()),
+            clock,
+        })
+    }
+
+    fn now(&self) -> UnixMs {
+        self.began.0 + ms(self.began.1.elapsed())
     }
 
     /// Works until the stop.
     pub async fn run(self, stop: Stop) {
-        let mut alerts = self.alerts.lock().await;
-        let mut held: HashMap<Subject, Held> = HashMap::new();
-        let mut told: HashMap<Subject, Instant> = HashMap::new();
+        let lines = join_all(self.lines.iter().map(|line| self.work(line)));
+        tokio::select! {
+            () = stop.intake.cancelled() => {}
+            () = async { tokio::join!(self.watch(), lines, self.beat()); } => {}
+        }
+        self.keep().await;
+    }
+
+    /// Takes in what happens, and looks at what is wrong.
+    async fn watch(&self) {
+        self.recall().await;
+        let began = Instant::now();
+        let mut conditions = Conditions::new(&self.config.tasks);
+        // What is known to be wrong, from earlier looks or from an earlier process.
+        let mut held: BTreeSet<Cause> =
+            self.lines.iter().flat_map(|l| l.desk().open().cloned().collect::<Vec<_>>()).collect();
+        held.retain(|cause| is_seen(cause.event));
+        let mut well = BTreeSet::new();
+        let mut low = BTreeMap::new();
+        let (mut counted, mut kept) = (None::<Instant>, Instant::now());
         loop {
-            let next = held.values().map(|h| h.due).min();
+            for (cause, signal) in self.alerts.take() {
+                self.signal(&cause, &signal, &mut well);
+            }
+            let mut found = conditions.look(&self.status.snapshot(), self.clock.now());
+            if counted.is_none_or(|at| at.elapsed() >= COUNT) {
+                counted = Some(Instant::now());
+                low = scarce(&Resources::read(&self.config.state.dir), &low.into_keys().collect());
+                self.settle(&mut well).await;
+            }
+            found.extend(low.clone());
+            self.compare(&found, &mut held, began.elapsed() >= FIRST);
+            if kept.elapsed() >= KEEP {
+                self.keep().await;
+                kept = Instant::now();
+            }
             tokio::select! {
-                () = stop.intake.cancelled() => return,
-                Some(alert) = alerts.recv() => {
-                    let lane = (alert.task.clone(), alert.destination.clone(), alert.what.name());
-                    let soonest = Instant::now() + GATHER;
-                    let due = told.get(&lane).map_or(soonest, |at| (*at + QUIET).max(soonest));
-                    held.entry(lane)
-                        .and_modify(|h| {
-                            let count = h.alert.count + alert.count;
-                            h.alert = Alert { count, ..alert.clone() };
-                        })
-                        .or_insert(Held { alert, due });
+                () = self.alerts.news() => {}
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+
+    fn signal(&self, cause: &Cause, signal: &Signal, well: &mut BTreeSet<Cause>) {
+        if signal.count > 0 {
+            well.remove(cause);
+            self.raise(cause, signal.count, &signal.facts);
+        }
+        match (signal.over, cause.event) {
+            // One call was accepted; whether all are is seen by what waits.
+            (true, Event::Failing) => drop(well.insert(cause.clone())),
+            (true, _) => self.clear(cause),
+            _ => {}
+        }
+    }
+
+    /// What is found now and what was found before.
+    fn compare(&self, found: &BTreeMap<Cause, What>, held: &mut BTreeSet<Cause>, all: bool) {
+        for (cause, what) in found {
+            if held.insert(cause.clone()) {
+                self.raise(cause, 1, &what.into());
+            }
+        }
+        if all {
+            let gone: Vec<Cause> = held.iter().filter(|cause| !found.contains_key(*cause)).cloned().collect();
+            for cause in gone {
+                held.remove(&cause);
+                self.clear(&cause);
+            }
+        }
+    }
+
+    /// Ends what ends when nothing waits any more.
+    async fn settle(&self, well: &mut BTreeSet<Cause>) {
+        let open: BTreeSet<Cause> =
+            self.lines.iter().flat_map(|l| l.desk().open().cloned().collect::<Vec<_>>()).collect();
+        let counted = |cause: &&Cause| {
+            cause.event == Event::Dead || (cause.event == Event::Failing && well.contains(*cause))
+        };
+        let counted: Vec<Cause> = open.iter().filter(counted).cloned().collect();
+        well.retain(|cause| open.contains(cause));
+        if counted.is_empty() {
+            return;
+        }
+        // Who cannot be read now is asked again.
+        let Ok(counts) = self.store.counts().await else { return };
+        for cause in counted {
+            let state = if cause.event == Event::Dead { State::Dead } else { State::Slow };
+            if lane(&counts, &cause).all(|c| c.state != state) {
+                well.remove(&cause);
+                self.clear(&cause);
+            }
+        }
+    }
+
+    fn hears(&self, line: &Line, cause: &Cause) -> bool {
+        match (&line.task, &cause.task) {
+            (Some(own), Some(task)) => own == task,
+            (None, Some(task)) => !self.own.contains(task),
+            (None, None) => true,
+            // What is about the process is for the top level, if anybody is there.
+            (Some(_), None) => self.lines.iter().all(|line| line.task.is_some()),
+        }
+    }
+
+    fn raise(&self, cause: &Cause, count: u64, facts: &Facts) {
+        let now = self.now();
+        for line in self.lines.iter() {
+            let mut desk = line.desk();
+            let wants = self.hears(line, cause) && line.config.wants(cause.event);
+            if wants || desk.holds(cause) {
+                desk.raise(cause, count, facts, now);
+                drop(desk);
+                line.wake.notify_one();
+            }
+        }
+    }
+
+    fn clear(&self, cause: &Cause) {
+        let now = self.now();
+        for line in self.lines.iter() {
+            line.desk().clear(cause, now);
+            line.wake.notify_one();
+        }
+    }
+
+    /// Sends what one channel is to tell.
+    async fn work(&self, line: &Line) {
+        let mut said = false;
+        loop {
+            let now = self.now();
+            let taken = line.desk().take(now);
+            if let Some(mut notices) = taken {
+                self.count(&mut notices).await;
+                let message = self.writer.write(line.config.language, &notices);
+                let result = line.channel.send(&message).await;
+                self.answered(line, &notices, result, &mut said);
+                continue;
+            }
+            let pause = line.desk().next().map_or(IDLE, |at| {
+                Duration::from_millis(at.saturating_sub(now).max(1).unsigned_abs()).min(IDLE)
+            });
+            tokio::select! {
+                () = line.wake.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    fn answered(&self, line: &Line, notices: &[Notice], result: Result<String, SendError>, said: &mut bool) {
+        let (channel, now) = (line.name.as_str(), self.now());
+        let first = notices.first().map_or("", |n| n.cause.event.as_str());
+        match result {
+            Ok(_) => {
+                *said = false;
+                line.desk().answered(notices, now);
+                info!(channel, event = first, notices = notices.len(), "people were told");
+            }
+            Err(e) => {
+                line.desk().failed(e.after, now);
+                if !std::mem::replace(said, true) {
+                    warn!(channel, event = first, error = %e, "people could not be told, it is tried again");
                 }
-                () = tokio::time::sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
-                    let now = Instant::now();
-                    let due: Vec<_> = held.iter().filter(|(_, h)| h.due <= now).map(|(k, _)| k.clone()).collect();
-                    for lane in due {
-                        if let Some(h) = held.remove(&lane) {
-                            tokio::select! {
-                                () = stop.intake.cancelled() => return,
-                                () = self.step(&h.alert) => {}
-                            }
-                            told.insert(lane, Instant::now());
-                        }
+                let other = line.fallback.and_then(|at| self.lines.get(at));
+                for notice in notices.iter().filter(|n| n.until.is_none()) {
+                    let Some(other) = other else { break };
+                    let mut desk = other.desk();
+                    if !desk.holds(&notice.cause) {
+                        desk.raise(&notice.cause, notice.count, &notice.facts, now);
+                        drop(desk);
+                        other.wake.notify_one();
                     }
                 }
             }
         }
     }
 
-    /// One message to every channel.
-    async fn step(&self, alert: &Alert) {
-        for channel in self.channels.iter() {
-            let name = channel.name();
-            match channel.tell(alert).await {
-                Ok(()) => {
-                    info!(channel = name, task = %alert.task, destination = %alert.destination, "people were told")
+    /// Adds what waits.
+    async fn count(&self, notices: &mut [Notice]) {
+        if notices.iter().all(|n| n.until.is_some() || n.cause.destination.is_none()) {
+            return;
+        }
+        let Ok(counts) = self.store.counts().await else { return };
+        for notice in notices.iter_mut().filter(|n| n.until.is_none()) {
+            let event = notice.cause.event;
+            let meant = lane(&counts, &notice.cause).filter(|c| match event {
+                Event::Dead | Event::Ambiguous => c.state == State::Dead,
+                Event::Failing | Event::NotFixed => {
+                    matches!(c.state, State::Main | State::Retry | State::Slow)
                 }
-                Err(e) => warn!(channel = name, error = %chain(&e), "people could not be told"),
+                _ => c.state != State::Dead,
+            });
+            notice.waiting = meant
+                .map(|c| Waiting { count: c.count, oldest: c.oldest })
+                .reduce(|a, b| Waiting { count: a.count + b.count, oldest: a.oldest.min(b.oldest) });
+        }
+    }
+
+    /// Goes on with what an earlier process knew.
+    async fn recall(&self) {
+        for line in self.lines.iter() {
+            let text = self.store.recall(&nobody(), &nowhere(), &note(line)).await;
+            let mut desk = line.desk();
+            if let Ok(Some(text)) = text {
+                desk.recall(&text, self.now());
+            }
+            desk.reset(self.now());
+            drop(desk);
+            line.wake.notify_one();
+        }
+    }
+
+    /// Writes down what has changed.
+    async fn keep(&self) {
+        for line in self.lines.iter() {
+            let Some(text) = line.desk().news() else { continue };
+            let kept = self.store.remember(&nobody(), &nowhere(), &note(line), Some(text)).await;
+            if kept.is_err() {
+                // Others say that the state cannot be written; it is tried again with the next change.
+                line.desk().unkept();
             }
         }
     }
+
+    /// Says elsewhere that all is well, every minute while it is.
+    async fn beat(&self) {
+        let Some(heartbeat) = &self.heartbeat else { return std::future::pending().await };
+        let conditions = Conditions::new(&self.config.tasks);
+        loop {
+            let (status, round) = (self.status.snapshot(), self.status.since_round());
+            if conditions.is_healthy(&status, round, self.clock.now()) {
+                if let Err(e) = heartbeat.beat().await {
+                    warn!(error = %e, "the heartbeat was not heard");
+                }
+                tokio::time::sleep(BEAT).await;
+            } else {
+                tokio::time::sleep(LOOK).await;
+            }
+        }
+    }
+}
+
+/// Whether it is found by looking, rather than told.
+fn is_seen(event: Event) -> bool {
+    matches!(
+        event,
+        Event::Blocked
+            | Event::Emptied
+            | Event::Lag
+            | Event::State
+            | Event::Unreachable
+            | Event::Disk
+            | Event::Memory
+            | Event::Descriptors
+    )
+}
+
+fn lane<'a>(counts: &'a [LaneCount], cause: &'a Cause) -> impl Iterator<Item = &'a LaneCount> {
+    counts.iter().filter(|c| {
+        cause.task.as_ref() == Some(&c.task) && cause.destination.as_ref() == Some(&c.destination)
+    })
+}
+
+/// What is kept for the process is kept under no task.
+fn nobody() -> TaskName {
+    TaskName::new("")
+}
+
+fn nowhere() -> DestinationName {
+    DestinationName::new("")
+}
+
+fn note(line: &Line) -> String {
+    format!("alerts {}", line.name)
 }

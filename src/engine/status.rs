@@ -11,7 +11,7 @@ use super::callback::Callback;
 use super::guard::Guard;
 use crate::base::chain::chain;
 use crate::base::clock::{Clock, UnixMs};
-use crate::model::{DestinationName, TaskName};
+use crate::model::{DestinationName, Feed, TaskName};
 use crate::sql::{PlaceError, PlaceErrorKind, RESTART_TASK};
 use crate::store::{Store, StoreError};
 
@@ -46,6 +46,17 @@ pub struct TaskStatus {
     pub waits_ms: BTreeMap<String, u64>,
     /// Places that cannot be used now: what happens there, since when and why.
     pub trouble: BTreeMap<String, Trouble>,
+    /// By destination, then by feed: when it was last read.
+    pub reads: BTreeMap<String, BTreeMap<String, LastRead>>,
+}
+
+/// The last read of a feed that worked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LastRead {
+    /// When it ended, Unix ms.
+    pub at: UnixMs,
+    /// Whether it reached the end of what there was.
+    pub caught_up: bool,
 }
 
 /// Why something waits.
@@ -70,6 +81,8 @@ struct Inner {
     /// By task and work: the reasons of a block that the log knows of.
     blocked: BTreeMap<(String, String), BTreeSet<String>>,
     state_said: Option<Instant>,
+    /// When the manager last went round.
+    round: Option<Instant>,
 }
 
 /// Shared by all tasks of the engine; cheap to clone.
@@ -164,6 +177,16 @@ impl StatusBoard {
         }
     }
 
+    /// The manager went round.
+    pub(super) fn round(&self) {
+        self.lock().round = Some(Instant::now());
+    }
+
+    /// How long ago that was; `None`: never.
+    pub(super) fn since_round(&self) -> Option<Duration> {
+        self.lock().round.map(|at| at.elapsed())
+    }
+
     /// The state cannot be written: work stops until it can.
     pub(super) fn store_failed(&self, e: &StoreError) {
         let reason = chain(e).to_string();
@@ -184,6 +207,14 @@ impl StatusBoard {
         }
     }
 
+    /// A feed was read for a destination, and what was found is durable.
+    pub(super) fn read(&self, task: &TaskName, destination: &DestinationName, feed: Feed, caught_up: bool) {
+        let read = LastRead { at: self.clock.now(), caught_up };
+        let mut inner = self.lock();
+        let reads = &mut inner.status.tasks.entry(task.to_string()).or_default().reads;
+        reads.entry(destination.to_string()).or_default().insert(feed.to_string(), read);
+    }
+
     /// The current confirm time of a destination.
     pub(super) fn waits(&self, task: &TaskName, destination: &DestinationName, wait: Duration) {
         let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
@@ -194,10 +225,25 @@ impl StatusBoard {
 
     /// Nothing is sent to a receiver because of the state of the copy; `None`: again it is.
     pub(super) fn paused(&self, task: &TaskName, destination: &DestinationName, why: Option<&str>) {
+        self.held(task, destination, ("callbacks", "paused"), why);
+    }
+
+    /// Nothing is sent to a receiver that said that it is gone; `None`: again it is.
+    pub(super) fn parked(&self, task: &TaskName, destination: &DestinationName, why: Option<&str>) {
+        self.held(task, destination, ("receiver", "gone"), why);
+    }
+
+    fn held(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+        (what, class): (&str, &'static str),
+        why: Option<&str>,
+    ) {
         let now = self.clock.now();
         let mut inner = self.lock();
         let troubles = &mut inner.status.tasks.entry(task.to_string()).or_default().trouble;
-        let key = format!("callbacks → {destination}");
+        let key = format!("{what} → {destination}");
         let Some(why) = why else {
             if troubles.remove(&key).is_some() {
                 info!(%task, %destination, "callbacks go on");
@@ -208,7 +254,7 @@ impl StatusBoard {
             error!(%task, %destination, why, "paused, nothing is sent");
         }
         let since = troubles.get(&key).map_or(now, |t| t.since);
-        let trouble = Trouble { since, class: "paused", reason: why.to_owned(), blocked: true };
+        let trouble = Trouble { since, class, reason: why.to_owned(), blocked: true };
         troubles.insert(key, trouble);
     }
 
@@ -282,6 +328,7 @@ impl ControlHandle {
             };
             if guard.resume().await? {
                 self.status.paused(&guard.task, &guard.destination, None);
+                self.status.parked(&guard.task, &guard.destination, None);
                 resumed.push(goes_on("callbacks"));
             }
             if guard.resume_walk().await? {

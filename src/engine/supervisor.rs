@@ -13,6 +13,7 @@ use tokio::task::{Id, JoinSet};
 use tracing::{error, warn};
 
 use super::Stop;
+use crate::notify::{Alerts, What};
 
 /// The kinds of tasks, as named in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,6 +54,7 @@ pub struct Supervisor {
     running: JoinSet<()>,
     kinds: HashMap<Id, TaskKind>,
     restarts: Arc<AtomicU64>,
+    alerts: Alerts,
 }
 
 impl fmt::Debug for Supervisor {
@@ -67,14 +69,15 @@ const LAST_WRITES: Duration = Duration::from_millis(250);
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
 impl Supervisor {
-    /// A supervisor without tasks.
-    pub fn new(stop: Stop) -> Self {
+    /// A supervisor without tasks; who is to hear of those that end is told by `alerts`.
+    pub fn new(stop: Stop, alerts: Alerts) -> Self {
         Self {
             stop,
             starts: HashMap::new(),
             running: JoinSet::new(),
             kinds: HashMap::new(),
             restarts: Arc::default(),
+            alerts,
         }
     }
 
@@ -127,6 +130,7 @@ impl Supervisor {
             }
             self.restarts.fetch_add(1, Ordering::Relaxed);
             warn!(part = %kind, "a task ended by itself; it is started again");
+            self.alerts.raise_process(&What::Restarted { part: kind.to_string() });
             self.spawn(kind, RESTART_PAUSE);
         }
     }

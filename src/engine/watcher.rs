@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 use tracing::warn;
 
 use super::Stop;
@@ -17,8 +17,8 @@ use super::status::StatusBoard;
 use super::voice::{Before, Voice};
 use crate::base::chain::chain;
 use crate::base::clock::{Clock, ClockSteps, UnixMs, ms};
-use crate::model::{Delivery, State};
-use crate::notify::{Alert, What};
+use crate::model::{Delivery, Event, State};
+use crate::notify::{Alert, Alerts, Cause, What};
 use crate::outbox::{Hot, Learner, Policy};
 use crate::sql::PlaceError;
 use crate::store::{ClaimRequest, Settlement, Store, StoreError, Work};
@@ -53,7 +53,7 @@ pub(super) struct Watcher {
     pub(super) clock: Clock,
     pub(super) waits: Waits,
     pub(super) guard: Arc<Guard>,
-    pub(super) alerts: mpsc::Sender<Alert>,
+    pub(super) alerts: Alerts,
     /// Whether it was said that copies no longer follow.
     pub(super) stopped: Arc<AtomicBool>,
     /// Rows that never stand still.
@@ -229,21 +229,27 @@ impl Watcher {
         if unfixed > 0 {
             self.tell_people(What::NotFixed, unfixed as u64);
         }
-        self.voice.ambiguous(settled).map(|alert| self.alerts.try_send(alert));
+        let dead = settled.iter().filter(|s| s.to.renew && s.to.state == State::Dead).count();
+        if dead > 0 {
+            self.tell_people(What::Dead { class: None }, dead as u64);
+        }
+        if let Some(alert) = self.voice.ambiguous(settled) {
+            self.alerts.raise(&alert);
+        }
     }
 
     pub(super) fn tell_people(&self, what: What, count: u64) {
         let (task, destination) = (self.guard.task.clone(), self.guard.destination.clone());
-        // A full queue already tells people about this lane.
-        let _ = self.alerts.try_send(Alert { task, destination, count, what });
+        self.alerts.raise(&Alert { task, destination, count, what });
     }
 
     /// Goes on with what an earlier run has learned.
     pub(super) async fn recall(&self) -> Duration {
         let (task, destination) = (&self.guard.task, &self.guard.destination);
         let recalled = async || {
-            let why = self.guard.recall().await?;
-            self.status.paused(task, destination, why.as_deref());
+            let (paused, parked) = self.guard.recall().await?;
+            self.status.paused(task, destination, paused.as_deref());
+            self.status.parked(task, destination, parked.as_deref());
             self.store.recall(task, destination, WAIT).await
         };
         let learned = loop {
@@ -275,8 +281,8 @@ impl Watcher {
                     "the copy has stopped following, what it lacks is called back as it is found");
                 self.tell_people(What::StoppedFollowing { since }, u64::from(count));
             }
-        } else {
-            self.stopped.store(false, Ordering::Relaxed);
+        } else if self.stopped.swap(false, Ordering::Relaxed) {
+            self.alerts.clear(Cause::at(Event::StoppedFollowing, task, destination));
         }
         // A place that fails says so when it is used.
         let _ = self.places.recheck(self.destination, IDLE_CHECK).await;

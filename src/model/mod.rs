@@ -2,6 +2,7 @@
 //!
 //! Everything above speaks in these types; none of them knows a database, a file or a socket.
 
+mod alert;
 mod column;
 mod counts;
 mod delivery;
@@ -12,6 +13,7 @@ mod id;
 mod row;
 mod value;
 
+pub use alert::{Event, Severity, Topic};
 pub use column::{Class, Column};
 pub use counts::{Counts, Unfit};
 pub use delivery::{Attempt, AttemptOutcome, Delivery, DeliveryKind, ErrorClass, ErrorGroup, Sent, State};

@@ -2,10 +2,12 @@
 
 use async_trait::async_trait;
 use lettre::message::{Mailbox, header::ContentType};
+use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::Credentials;
-use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use lettre::{AsyncSmtpTransport, AsyncTransport, Message as Letter, Tokio1Executor};
 
-use super::{Alert, Channel, DEADLINE, NotifyError};
+use super::http::{limits, scrubbed};
+use super::{Channel, DEADLINE, Limits, Message, SendError};
 use crate::base::chain::chain;
 use crate::config::{SmtpConfig, SmtpSecurity};
 
@@ -13,14 +15,16 @@ pub(super) struct Mail {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     from: Mailbox,
     to: Vec<Mailbox>,
+    secrets: Vec<String>,
 }
 
 impl Mail {
-    pub(super) fn new(config: &SmtpConfig) -> Result<Self, NotifyError> {
+    pub(super) fn new(config: &SmtpConfig) -> Result<Self, SendError> {
         let address = |text: &str| {
-            text.parse::<Mailbox>().map_err(|e| NotifyError(format!("`{text}` is not a mail address: {e}")))
+            let parsed = text.parse::<Mailbox>();
+            parsed.map_err(|e| SendError::lasting(format!("`{text}` is not a mail address: {e}")))
         };
-        let failed = |e: lettre::transport::smtp::Error| NotifyError(chain(&e).to_string());
+        let failed = |e: Error| SendError::lasting(chain(&e).to_string());
         let mut builder = match config.security {
             SmtpSecurity::None => AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&config.host),
             SmtpSecurity::StartTls => {
@@ -29,37 +33,48 @@ impl Mail {
             SmtpSecurity::Tls => AsyncSmtpTransport::<Tokio1Executor>::relay(&config.host).map_err(failed)?,
         }
         .port(config.port);
+        let mut secrets = Vec::new();
         if let (Some(user), Some(password)) = (&config.user, &config.password) {
             builder = builder.credentials(Credentials::new(user.clone(), password.expose().clone()));
+            secrets.push(password.expose().clone());
         }
         Ok(Self {
             transport: builder.build(),
             from: address(&config.from)?,
             to: config.to.iter().map(|to| address(to)).collect::<Result<_, _>>()?,
+            secrets,
         })
+    }
+
+    fn letter(&self, message: &Message) -> Result<Letter, SendError> {
+        let mut letter = Letter::builder().from(self.from.clone()).subject(message.title.as_str());
+        for to in &self.to {
+            letter = letter.to(to.clone());
+        }
+        let letter = letter.header(ContentType::TEXT_PLAIN).body(format!("{}\n", message.text));
+        letter.map_err(|e| SendError::lasting(chain(&e).to_string()))
     }
 }
 
 #[async_trait]
 impl Channel for Mail {
-    fn name(&self) -> &'static str {
-        "mail"
+    fn limits(&self) -> Limits {
+        limits(3, 10)
     }
 
-    async fn tell(&self, alert: &Alert) -> Result<(), NotifyError> {
-        let mut message = Message::builder().from(self.from.clone()).subject(alert.subject());
-        for to in &self.to {
-            message = message.to(to.clone());
-        }
-        let message = message
-            .header(ContentType::TEXT_PLAIN)
-            .body(alert.text())
-            .map_err(|e| NotifyError(chain(&e).to_string()))?;
+    async fn send(&self, message: &Message) -> Result<String, SendError> {
+        let letter = self.letter(message)?;
         // The transport's own time limit covers only the connect phase.
-        match tokio::time::timeout(DEADLINE, self.transport.send(message)).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(e)) => Err(NotifyError(chain(&e).to_string())),
-            Err(_) => Err(NotifyError("the mail server did not finish within 20 s".to_owned())),
+        match tokio::time::timeout(DEADLINE, self.transport.send(letter)).await {
+            Ok(Ok(answer)) => {
+                let said = answer.message().collect::<Vec<_>>().join(" ");
+                Ok(scrubbed(&format!("{} {said}", answer.code()), &self.secrets))
+            }
+            Ok(Err(e)) => {
+                let said = scrubbed(&chain(&e).to_string(), &self.secrets);
+                Err(if e.is_permanent() { SendError::lasting(said) } else { SendError::passing(said) })
+            }
+            Err(_) => Err(SendError::passing("the mail server did not finish within 20 s".to_owned())),
         }
     }
 }

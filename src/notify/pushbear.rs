@@ -1,48 +1,38 @@
 //! The wire shape of `PushBear`, kept for `pushbearSendKey`; the base URL can name a compatible service.
 
-use async_trait::async_trait;
-use reqwest::{Client, Url, redirect};
+use reqwest::Url;
 
-use super::{Alert, Channel, DEADLINE, NotifyError};
+use super::http::{Body, Reply, Request, Service, limits};
+use super::{Limits, Message, SendError};
 use crate::base::secret::Secret;
 
 pub(super) struct Pushbear {
-    client: Client,
-    key: Secret<String>,
-    url: Url,
+    pub(super) key: Secret<String>,
+    pub(super) url: Url,
 }
 
-impl Pushbear {
-    pub(super) fn new(key: Secret<String>, url: Url) -> Result<Self, NotifyError> {
-        let client = Client::builder()
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .timeout(DEADLINE)
-            .build()
-            .map_err(|e| NotifyError(e.without_url().to_string()))?;
-        Ok(Self { client, key, url })
-    }
-}
-
-#[async_trait]
-impl Channel for Pushbear {
-    fn name(&self) -> &'static str {
-        "pushbear"
-    }
-
-    async fn tell(&self, alert: &Alert) -> Result<(), NotifyError> {
+impl Service for Pushbear {
+    fn request(&self, message: &Message) -> Result<Request, SendError> {
         let mut url = self.url.clone();
         url.query_pairs_mut()
             .append_pair("sendkey", self.key.expose())
-            .append_pair("text", &alert.subject())
-            .append_pair("desp", &alert.text());
-        // The key stands in the URL, so no error may carry it.
-        let answer =
-            self.client.get(url).send().await.map_err(|e| NotifyError(e.without_url().to_string()))?;
-        if answer.status().is_success() {
-            Ok(())
-        } else {
-            Err(NotifyError(format!("the service answered {}", answer.status())))
+            .append_pair("text", &message.title)
+            .append_pair("desp", &message.text);
+        Ok(Request { url, headers: Vec::new(), body: Body::None })
+    }
+
+    fn judge(&self, reply: &Reply) -> Result<String, SendError> {
+        match reply.json()["code"].as_i64() {
+            Some(code) if code != 0 && reply.is_success() => Err(SendError::passing(reply.shown())),
+            _ => reply.by_status(),
         }
+    }
+
+    fn secrets(&self) -> Vec<&str> {
+        vec![self.key.expose()]
+    }
+
+    fn limits(&self) -> Limits {
+        limits(3, 10)
     }
 }

@@ -241,6 +241,7 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls").join(name)
 }
 
+#[expect(clippy::disallowed_methods, reason = "ends with the test")]
 /// A receiver behind TLS that takes only callers with a certificate of its authority; answers 200 to one call after
 /// the other. Returns its port.
 async fn tls_receiver() -> u16 {

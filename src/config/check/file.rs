@@ -12,7 +12,7 @@ use crate::config::keys::Scope;
 use crate::config::problem::{Problem, Span};
 use crate::config::read::{Found, Reader, json};
 use crate::config::section::Section;
-use crate::config::{Config, TaskConfig, duration};
+use crate::config::{Config, Lang, TaskConfig, duration};
 use crate::model::TaskName;
 
 /// The task of a file that has `src` and `des` at its top level.
@@ -49,12 +49,12 @@ pub(crate) fn check(r: &mut Reader<'_>, root: &Object<'_>, file: &File<'_>) -> O
     let log = process::log(r, &top, file);
     let stop = fixed(r, &top, "stop", Duration::from_millis(1500));
     let keep = fixed(r, &top, "keep", Duration::from_secs(30 * 86_400));
-    let notify = notify::check(r, &top, &sources);
+    let (notify, language) = notify::check(r, &top, &sources);
     policy::check_all(r, &top);
 
     r.out.open(Some("tasks"));
     let tasks: Vec<Option<TaskConfig>> =
-        shapes.iter().map(|shape| task(r, shape, &top, &mut connections, workers)).collect();
+        shapes.iter().map(|shape| task(r, shape, &top, &mut connections, workers, language)).collect();
     r.out.close();
     connections.report_unused(r);
 
@@ -163,6 +163,7 @@ fn task<'a>(
     top: &Section<'a>,
     connections: &mut Connections<'a>,
     workers: usize,
+    language: Lang,
 ) -> Option<TaskConfig> {
     r.out.open(Some(&shape.name));
     let mut layers = Layers::default();
@@ -170,6 +171,7 @@ fn task<'a>(
         layers.push(shape.holder, "task");
         policy::check_all(r, &shape.holder);
     }
+    let notify = notify::of_task(r, &shape.holder, language);
     let source = shape.src.and_then(|section| source::check(r, &section, &layers, top, connections));
     r.out.open_list("des");
     let mut names = destination::Names::reserve(r, &shape.des);
@@ -192,5 +194,6 @@ fn task<'a>(
             "set `\"delete\": true`, so that copies of deleted rows are called back as type 3, or remove it",
         ));
     }
-    Some(TaskConfig { name: TaskName::new(shape.name.as_str()), source: source?, destinations, callbacks })
+    let name = TaskName::new(shape.name.as_str());
+    Some(TaskConfig { name, source: source?, destinations, callbacks, notify })
 }

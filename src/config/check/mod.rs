@@ -1,9 +1,11 @@
 //! From the parsed file to the checked configuration: walks everything, so that one run tells every problem.
 
 mod callback;
+mod channel;
 mod column;
 mod destination;
 mod file;
+mod mail;
 mod notify;
 mod place;
 mod policy;

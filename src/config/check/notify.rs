@@ -1,32 +1,197 @@
-//! `notify` and the `pushbear…` keys.
+//! `notify`, `heartbeat`, `language` and the `pushbear…` keys.
 
-use super::line;
 use super::place::origin;
+use super::{channel, line, mail, process};
 use crate::base::secret::Secret;
-use crate::config::problem::Problem;
+use crate::config::nearest::nearest;
+use crate::config::problem::{Problem, Span};
 use crate::config::read::{Found, Reader, json};
 use crate::config::section::Section;
-use crate::config::{NotifyConfig, SmtpConfig, SmtpSecurity};
+use crate::config::{ChannelConfig, ChannelKind, Lang, NotifyConfig};
+use crate::model::{Severity, Topic};
 
 const PUSHBEAR: &str = "https://pushbear.ftqq.com/sub";
+const ALL: [Topic; 1] = [Topic::From(Severity::Info)];
 
-pub(super) fn check(r: &mut Reader<'_>, top: &Section<'_>, sources: &[Section<'_>]) -> NotifyConfig {
-    let mut smtp: Option<SmtpConfig> = None;
-    if top.has("notify") {
-        r.out.open(Some("notify"));
-        for (name, at, section) in r.entries(top, "notify") {
-            r.out.open(Some(name));
-            let found = channel(r, &section);
-            r.out.close();
-            if smtp.is_some() && section.has("smtp") {
-                let problem = Problem::error(at, "a second mail channel is not available in this version");
-                r.report(problem.help("add its addresses to `to` of the first"));
-            }
-            smtp = smtp.or(found);
+/// What stands at the top level, and the language of those who name none.
+pub(super) fn check(r: &mut Reader<'_>, top: &Section<'_>, sources: &[Section<'_>]) -> (NotifyConfig, Lang) {
+    let language = match language(r, top) {
+        Some((language, origin)) => {
+            r.out.leaf("language", word(language), origin);
+            language
         }
+        None => Lang::En,
+    };
+    let mut channels = channels(r, top, language);
+    let heartbeat = r.text(top, "heartbeat").and_then(|found| {
+        let origin = line(r, found.span);
+        r.out.leaf("heartbeat", found.json.as_str(), origin);
+        channel::url(r, &found)
+    });
+    if let Some((key, url)) = pushbear(r, top, sources) {
+        let kind = ChannelKind::Pushbear(key, Secret::new(url));
+        // No name that can be written: nobody else is called so.
+        channels.push(ChannelConfig {
+            name: "pushbearSendKey".to_owned(),
+            kind,
+            on: ALL.to_vec(),
+            language,
+            fallback: None,
+        });
+    }
+    (NotifyConfig { channels, heartbeat }, language)
+}
+
+/// What stands on a task; `None`: nothing.
+pub(super) fn of_task(r: &mut Reader<'_>, task: &Section<'_>, language: Lang) -> Option<Vec<ChannelConfig>> {
+    use crate::config::keys::Scope;
+    (task.scope == Scope::Task && task.has("notify")).then(|| channels(r, task, language))
+}
+
+fn language(r: &mut Reader<'_>, section: &Section<'_>) -> Option<(Lang, String)> {
+    let found = r.word(section, "language")?;
+    let language = if found.value == "zh" { Lang::Zh } else { Lang::En };
+    Some((language, line(r, found.span)))
+}
+
+fn word(language: Lang) -> &'static str {
+    match language {
+        Lang::En => "\"en\"",
+        Lang::Zh => "\"zh\"",
+    }
+}
+
+fn channels(r: &mut Reader<'_>, section: &Section<'_>, language: Lang) -> Vec<ChannelConfig> {
+    if !section.has("notify") {
+        return Vec::new();
+    }
+    r.out.open(Some("notify"));
+    let entries = r.entries(section, "notify");
+    let names: Vec<&str> = entries.iter().map(|(name, ..)| *name).collect();
+    let mut channels = Vec::new();
+    for (name, at, entry) in &entries {
+        r.out.open(Some(name));
+        if !process::is_name(name) {
+            let problem =
+                Problem::error(*at, "a channel's name has characters that cannot be used, or too many");
+            r.report(problem.help("1 to 64 letters, digits, `.`, `_` and `-`"));
+        }
+        channels.extend(one(r, name, *at, entry, language, &names));
         r.out.close();
     }
-    NotifyConfig { smtp, pushbear: pushbear(r, top, sources) }
+    r.out.close();
+    rings(r, section, &channels);
+    channels
+}
+
+fn one(
+    r: &mut Reader<'_>,
+    name: &str,
+    at: Span,
+    entry: &Section<'_>,
+    language: Lang,
+    names: &[&str],
+) -> Option<ChannelConfig> {
+    let kind = kind(r, at, entry);
+    let on = on(r, entry);
+    let own = self::language(r, entry);
+    if let Some((language, origin)) = &own {
+        r.out.leaf("language", word(*language), origin.as_str());
+    }
+    let fallback = r.text(entry, "fallback").and_then(|found| fallback(r, name, found, names));
+    let language = own.map_or(language, |(own, _)| own);
+    Some(ChannelConfig { name: name.to_owned(), kind: kind?, on: on?, language, fallback })
+}
+
+fn kind(r: &mut Reader<'_>, at: Span, entry: &Section<'_>) -> Option<ChannelKind> {
+    let mut given: Vec<&'static str> = channel::KINDS.into_iter().filter(|kind| entry.has(kind)).collect();
+    if entry.has("smtp") {
+        given.push("smtp");
+    }
+    let flat = ["from", "to"].into_iter().find_map(|key| entry.key_span(key));
+    match given[..] {
+        [] if flat.is_some() => {
+            r.missing(entry, "smtp");
+            None
+        }
+        [] => {
+            let problem = Problem::error(at, "this entry of `notify` says no way to tell people");
+            r.report(problem.help(format!("add one of: {}", channel::KINDS.join(", "))));
+            None
+        }
+        ["smtp"] => mail::check(r, entry).map(ChannelKind::Mail),
+        [kind] => {
+            if let Some(at) = flat {
+                let problem = Problem::error(at, format!("this does not belong beside `{kind}`"));
+                r.report(problem.help("`from` and `to` belong into `mail`"));
+            }
+            channel::check(r, entry, kind)
+        }
+        [first, second, ..] => {
+            let span = entry.key_span(second).unwrap_or(at);
+            let mut problem = Problem::error(span, format!("`{second}` stands beside `{first}`"));
+            if let Some(other) = entry.key_span(first) {
+                problem = problem.other(other, "one way to tell people");
+            }
+            r.report(problem.help("each entry of `notify` is one way: make two entries"));
+            None
+        }
+    }
+}
+
+fn on(r: &mut Reader<'_>, entry: &Section<'_>) -> Option<Vec<Topic>> {
+    let Some(at) = entry.key_span("on") else { return Some(ALL.to_vec()) };
+    let found = r.texts(entry, "on")?;
+    let shown: Vec<&str> = found.iter().map(|found| found.json.as_str()).collect();
+    let (shown, origin) = (format!("[{}]", shown.join(", ")), line(r, at));
+    r.out.leaf("on", shown, origin);
+    let topics: Vec<Option<Topic>> = found
+        .into_iter()
+        .map(|found| {
+            let topic = Topic::parse(&found.value);
+            if topic.is_none() {
+                let problem = Problem::error(found.span, format!("there is no event {}", found.quoted()));
+                r.report(match nearest(&found.value, Topic::words()) {
+                    Some(word) => problem.help(format!("did you mean \"{word}\"?")),
+                    None => {
+                        problem.help(format!("known are {}", Topic::words().collect::<Vec<_>>().join(", ")))
+                    }
+                });
+            }
+            topic
+        })
+        .collect();
+    topics.into_iter().collect()
+}
+
+fn fallback(r: &mut Reader<'_>, name: &str, found: Found<String>, names: &[&str]) -> Option<String> {
+    let origin = line(r, found.span);
+    r.out.leaf("fallback", found.json.as_str(), origin);
+    if found.value == name {
+        r.report(Problem::error(found.span, "`fallback` names the channel itself").help("name another one"));
+        return None;
+    }
+    if names.contains(&found.value.as_str()) {
+        return Some(found.value);
+    }
+    let message = format!("there is no channel {} beside this one", found.quoted());
+    let problem = Problem::error(found.span, message);
+    r.report(match nearest(&found.value, names.iter().copied()) {
+        Some(other) => problem.help(format!("did you mean \"{other}\"?")),
+        None => problem.help("`fallback` names another entry of the same `notify`"),
+    });
+    None
+}
+
+/// Whoever tells nobody anything and is nobody's fallback is a mistake.
+fn rings(r: &mut Reader<'_>, section: &Section<'_>, channels: &[ChannelConfig]) {
+    for channel in channels.iter().filter(|channel| channel.on.is_empty()) {
+        if !channels.iter().any(|other| other.fallback.as_deref() == Some(channel.name.as_str())) {
+            let at = section.key_span("notify").unwrap_or(section.at);
+            let problem = Problem::warning(at, format!("the channel `{}` is told nothing", channel.name));
+            r.report(problem.help("`\"on\": []` is for a channel that another one names as its `fallback`"));
+        }
+    }
 }
 
 fn pushbear(
@@ -49,7 +214,16 @@ fn pushbear(
         }
     }
     let url = match r.text(top, "pushbearUrl") {
-        None => Some((url::Url::parse(PUSHBEAR).expect("a fixed URL"), json(PUSHBEAR), "default".to_owned())),
+        None => {
+            if let Some(key) = &chosen {
+                let problem =
+                    Problem::warning(key.span, "PushBear has been shut down: nobody will hear of anything");
+                r.report(problem.help(
+                    "use `notify`, for example with `serverchan` or `wecom`; or name a compatible server as `pushbearUrl`",
+                ));
+            }
+            Some((url::Url::parse(PUSHBEAR).expect("a fixed URL"), json(PUSHBEAR), "default".to_owned()))
+        }
         Some(found) => match super::callback::http_url(&found.value) {
             Ok(url) => Some((url, found.json, line(r, found.span))),
             Err(reason) => {
@@ -64,113 +238,4 @@ fn pushbear(
     r.out.leaf("pushbearSendKey", key.json, origin("", key_line));
     r.out.leaf("pushbearUrl", url_json, url_origin);
     Some((Secret::new(key.value), url))
-}
-
-fn channel(r: &mut Reader<'_>, section: &Section<'_>) -> Option<SmtpConfig> {
-    let server = r.required(section, "smtp").and_then(|found| {
-        let origin = line(r, found.span);
-        r.out.leaf("smtp", found.json.as_str(), origin);
-        server(&found.value)
-            .map_err(|reason| {
-                let problem = Problem::error(found.span, format!("`smtp` cannot be used: {reason}"));
-                r.report(
-                    problem
-                        .help("write smtps://user:password@mail.example.com, smtp+starttls://… or smtp://…"),
-                );
-            })
-            .ok()
-    });
-    let from = r.required(section, "from").and_then(|found| {
-        let origin = line(r, found.span);
-        r.out.leaf("from", found.json.as_str(), origin);
-        address(r, found)
-    });
-    let to = receivers(r, section);
-    let (host, port, security, user, password) = server?;
-    Some(SmtpConfig { host, port, security, user, password, from: from?, to: to? })
-}
-
-fn receivers(r: &mut Reader<'_>, section: &Section<'_>) -> Option<Vec<String>> {
-    let Some(at) = section.key_span("to") else {
-        r.missing(section, "to");
-        return None;
-    };
-    let found = r.texts(section, "to")?;
-    if found.is_empty() {
-        r.report(Problem::error(at, "`to` names nobody").help("name at least one address"));
-        return None;
-    }
-    let all: Vec<&str> = found.iter().map(|found| found.json.as_str()).collect();
-    let (all, origin) = (format!("[{}]", all.join(", ")), line(r, at));
-    r.out.leaf("to", all, origin);
-    let checked: Vec<Option<String>> = found.into_iter().map(|found| address(r, found)).collect();
-    checked.into_iter().collect()
-}
-
-/// A bare address, or one with a name: `Ops <ops@example.com>`.
-fn address(r: &mut Reader<'_>, found: Found<String>) -> Option<String> {
-    let bare = match found.value.strip_suffix('>').and_then(|rest| rest.rsplit_once('<')) {
-        Some((_, bare)) => bare,
-        None => &found.value,
-    };
-    let good = bare.rsplit_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty())
-        && !bare.contains(|c: char| c.is_whitespace() || c.is_control() || "<>,;".contains(c));
-    if good {
-        return Some(found.value);
-    }
-    r.report(
-        Problem::error(found.span, "this is not a mail address").help("write it as \"ops@example.com\""),
-    );
-    None
-}
-
-type Server = (String, u16, SmtpSecurity, Option<String>, Option<Secret<String>>);
-
-fn server(text: &str) -> Result<Server, String> {
-    let (scheme, rest) = text.split_once("://").ok_or("the scheme is missing")?;
-    let (security, port) = match scheme {
-        "smtp" => (SmtpSecurity::None, 25),
-        "smtp+starttls" => (SmtpSecurity::StartTls, 587),
-        "smtps" => (SmtpSecurity::Tls, 465),
-        _ => return Err("the scheme is not known".to_owned()),
-    };
-    let (account, address) = match rest.rsplit_once('@') {
-        Some((account, address)) => (Some(account), address),
-        None => (None, rest),
-    };
-    let address = address.strip_suffix('/').unwrap_or(address);
-    let (host, port) = crate::config::dsn::host_and_port(address, port).map_err(|e| e.message)?;
-    if address.is_empty() || address.starts_with(':') {
-        return Err("it names no host".to_owned());
-    }
-    let decode =
-        |text: &str, part: &str| crate::config::dsn::decode(text, false, part).map_err(|e| e.message);
-    let (user, password) = match account.map(|account| account.split_once(':').unwrap_or((account, ""))) {
-        None => (None, None),
-        Some((user, "")) => (Some(decode(user, "user")?), None),
-        Some((user, password)) => {
-            (Some(decode(user, "user")?), Some(Secret::new(decode(password, "password")?)))
-        }
-    };
-    Ok((host, port, security, user, password))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn servers() {
-        let (host, port, security, user, password) =
-            server("smtps://a%40b.c:p:%2F@mail.example.com").unwrap();
-        assert_eq!((host.as_str(), port, security), ("mail.example.com", 465, SmtpSecurity::Tls));
-        assert_eq!(user.as_deref(), Some("a@b.c"));
-        assert_eq!(password.unwrap().expose(), "p:/");
-        let (host, port, security, user, _) = server("smtp+starttls://[::1]:2525/").unwrap();
-        assert_eq!((host.as_str(), port, security, user), ("::1", 2525, SmtpSecurity::StartTls, None));
-        for text in ["mail.example.com", "http://x", "smtp://", "smtp://:25", "smtp://h:0", "smtp://a:%zz@h"]
-        {
-            assert!(server(text).is_err(), "{text}");
-        }
-    }
 }

@@ -76,6 +76,18 @@ fn secrets(r: &mut Reader<'_>, section: &Section<'_>) -> Option<Vec<Secret<Vec<u
     keys.into_iter().collect()
 }
 
+/// The one secret of a channel.
+pub(super) fn one_secret(r: &mut Reader<'_>, section: &Section<'_>) -> Result<Option<Secret<Vec<u8>>>, ()> {
+    if !section.has("secret") {
+        return Ok(None);
+    }
+    let found = r.required(section, "secret").ok_or(())?;
+    let origin = line(r, found.span);
+    let key = secret(r, &found).ok_or(())?;
+    r.out.leaf("secret", found.json, origin);
+    Ok(Some(key))
+}
+
 /// An empty one must not quietly mean "unsigned".
 fn secret(r: &mut Reader<'_>, found: &Found<String>) -> Option<Secret<Vec<u8>>> {
     if found.value.trim().is_empty() {

@@ -23,11 +23,35 @@ pub(crate) enum Scope {
     Log,
     /// An entry of `notify`.
     Channel,
+    /// `mail` of an entry of `notify`.
+    Mail,
+    /// `wecom` of an entry of `notify`.
+    Wecom,
+    /// `dingtalk` of an entry of `notify`.
+    Dingtalk,
+    /// `feishu` of an entry of `notify`.
+    Feishu,
+    /// `serverchan` of an entry of `notify`.
+    Serverchan,
+    /// `pushplus` of an entry of `notify`.
+    Pushplus,
+    /// `slack` of an entry of `notify`.
+    Slack,
+    /// `telegram` of an entry of `notify`.
+    Telegram,
+    /// `discord` of an entry of `notify`.
+    Discord,
+    /// `teams` of an entry of `notify`.
+    Teams,
+    /// `pagerduty` of an entry of `notify`.
+    Pagerduty,
+    /// `webhook` of an entry of `notify`.
+    Webhook,
 }
 
 impl Scope {
     /// All scopes, in the order of the reference.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 22] = [
         Self::Top,
         Self::Task,
         Self::Source,
@@ -38,6 +62,18 @@ impl Scope {
         Self::Connection,
         Self::Log,
         Self::Channel,
+        Self::Mail,
+        Self::Wecom,
+        Self::Dingtalk,
+        Self::Feishu,
+        Self::Serverchan,
+        Self::Pushplus,
+        Self::Slack,
+        Self::Telegram,
+        Self::Discord,
+        Self::Teams,
+        Self::Pagerduty,
+        Self::Webhook,
     ];
 
     /// Where a person finds it: fits behind "in" and "under".
@@ -53,6 +89,18 @@ impl Scope {
             Self::Retry => "`retry`",
             Self::Log => "`log`",
             Self::Channel => "an entry of `notify`",
+            Self::Mail => "`mail`",
+            Self::Wecom => "`wecom`",
+            Self::Dingtalk => "`dingtalk`",
+            Self::Feishu => "`feishu`",
+            Self::Serverchan => "`serverchan`",
+            Self::Pushplus => "`pushplus`",
+            Self::Slack => "`slack`",
+            Self::Telegram => "`telegram`",
+            Self::Discord => "`discord`",
+            Self::Teams => "`teams`",
+            Self::Pagerduty => "`pagerduty`",
+            Self::Webhook => "`webhook`",
         }
     }
 }
@@ -92,12 +140,18 @@ pub(crate) enum Kind {
     Dsn,
     /// An HTTP URL, `http://` may be left out.
     Url,
+    /// An HTTP URL whose path and parameters are secret.
+    Hook,
     /// A mail server URL; its password is secret.
     Smtp,
     /// A mail address.
     Address,
     /// Several mail addresses.
     Addresses,
+    /// Several texts.
+    Texts,
+    /// Names of events and severities.
+    Events,
     /// Text that must never be shown.
     Secret,
     /// One such text, or a list of them.
@@ -124,6 +178,8 @@ pub(crate) enum Kind {
     Tolerance,
     /// An object with keys of its own.
     Object(Scope),
+    /// An object with keys of its own, or a secret text in place of its first one.
+    Short(Scope),
     /// Names onto such objects.
     Map(Scope),
     /// A list of such objects.
@@ -169,9 +225,14 @@ impl Kind {
             Self::Url => {
                 "a URL in double quotes, for example \"http://127.0.0.1:20000/test/callback\"".to_owned()
             }
+            Self::Hook => "an http or https URL in double quotes".to_owned(),
             Self::Smtp => "a URL such as \"smtps://user:password@mail.example.com\"".to_owned(),
             Self::Address => "a mail address in double quotes".to_owned(),
             Self::Addresses => "a list of mail addresses, for example [\"ops@example.com\"]".to_owned(),
+            Self::Texts => "a list of texts".to_owned(),
+            Self::Events => {
+                format!("a list of {}", crate::model::Topic::words().collect::<Vec<_>>().join(", "))
+            }
             Self::Layout => "a time layout such as \"Y-m-d H:i:s\" or \"2006-01-02 15:04:05\"".to_owned(),
             Self::Zone => "a time zone such as \"Asia/Shanghai\", \"UTC\" or \"+08:00\"".to_owned(),
             Self::Start => "\"now\", \"beginning\" or a time such as \"2024-01-31 08:00:00\"".to_owned(),
@@ -184,6 +245,7 @@ impl Kind {
                 "a number above zero, a percentage such as \"0.1%\" or a duration such as \"1s\"".to_owned()
             }
             Self::Columns => "an object of column names, for example {\"number\": \"number\"}".to_owned(),
+            Self::Short(_) => "a text in double quotes, or an object in braces".to_owned(),
             Self::Object(_) => "an object in braces".to_owned(),
             Self::Map(_) => "an object in braces: a name, then its settings".to_owned(),
             Self::List(_) => "a list of objects in brackets".to_owned(),
@@ -197,7 +259,7 @@ impl Kind {
 
     /// Whether a part of the value may be a password.
     pub(crate) fn holds_secret(self) -> bool {
-        matches!(self, Self::Dsn | Self::Smtp | Self::Url)
+        matches!(self, Self::Dsn | Self::Smtp | Self::Url | Self::Hook | Self::Short(_))
     }
 }
 

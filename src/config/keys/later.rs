@@ -1,6 +1,6 @@
 //! Keys that are decided and not built yet: they are refused by name, so that nobody believes them to work.
 
-use super::Scope::{Callback, Channel, Connection, Destination, Source, Task, Top};
+use super::Scope::{Callback, Connection, Destination, Source, Task, Top};
 use super::{Key, Kind, Scope, Status};
 
 // The kind only says that a value may hold a password.
@@ -30,5 +30,4 @@ pub(super) const KEYS: &[Key] = &[
     later("mqtt", PLACE),
     later("redis", PLACE),
     later("listen", PLACE),
-    later("on", &[Channel]),
 ];

@@ -2,6 +2,7 @@
 //! them can know a key the others do not know.
 
 mod callback;
+mod channel;
 mod key;
 mod later;
 mod place;

@@ -1,7 +1,7 @@
-//! Keys of the process: the top level, `log` and `notify`.
+//! Keys of the process: the top level and `log`.
 
-use super::Scope::{Channel, Log, Source, Top};
-use super::{Key, Kind, REQUIRED};
+use super::Scope::{Log, Source, Top};
+use super::{Key, Kind};
 
 pub(super) const KEYS: &[Key] = &[
     Key::new(
@@ -85,31 +85,13 @@ pub(super) const KEYS: &[Key] = &[
         "Number of daily log files that are kept.",
         "保留的日志文件天数。",
     ),
-    Key::new(
-        "notify",
-        &[Top],
-        Kind::Map(Channel),
-        "",
-        "Who is told when callbacks keep failing: a name of your choice, then how.",
-        "回调持续失败时通知谁：自取的名字，以及通知方式。",
-    ),
-    Key::new(
-        "smtp",
-        &[Channel],
-        Kind::Smtp,
-        REQUIRED,
-        "Mail server: smtp:// (not encrypted, port 25), smtp+starttls:// (port 587) or smtps:// (port 465), with user and password if it wants them.",
-        "邮件服务器：smtp://（不加密，端口 25）、smtp+starttls://（端口 587）或 smtps://（端口 465），需要时带用户名和密码。",
-    ),
-    Key::new("from", &[Channel], Kind::Address, REQUIRED, "Sender of the mails.", "发件人地址。"),
-    Key::new("to", &[Channel], Kind::Addresses, REQUIRED, "Receivers of the mails.", "收件人地址。"),
     Key::legacy(
         "pushbearSendKey",
         &[Top, Source],
         Kind::Secret,
         "",
-        "Key of a PushBear channel that is told when callbacks keep failing.",
-        "回调持续失败时通知的 PushBear 通道的 SendKey。",
+        "Key of a PushBear channel that is told when people are needed. The service has been shut down: name a compatible server as `pushbearUrl`, or use `notify`.",
+        "需要人处理时通知的 PushBear 通道的 SendKey。该服务已关闭：请用 `pushbearUrl` 指定兼容的服务，或改用 `notify`。",
     ),
     Key::new(
         "pushbearUrl",

@@ -1,10 +1,12 @@
 //! Looking keys up.
 
-use super::{Key, Scope, Status, callback, later, place, policy, process};
+use super::{Key, Scope, Status, callback, channel, later, place, policy, process};
 
 /// All keys.
 pub(crate) fn all() -> impl Iterator<Item = &'static Key> {
-    [place::KEYS, callback::KEYS, process::KEYS, policy::KEYS, later::KEYS].into_iter().flatten()
+    [place::KEYS, callback::KEYS, process::KEYS, channel::KEYS, policy::KEYS, later::KEYS]
+        .into_iter()
+        .flatten()
 }
 
 /// The key of a scope by its name.
@@ -12,9 +14,10 @@ pub(crate) fn find(scope: Scope, name: &str) -> Option<&'static Key> {
     all().find(|key| key.name == name && key.is_in(scope))
 }
 
-/// A key by its name wherever it stands; the first is enough for telling secrets from other values.
+/// A key by its name wherever it stands, for telling secrets from other values: where nothing is known about an object, a
+/// `url` is taken for that of a channel, which is secret.
 pub(crate) fn find_anywhere(name: &str) -> Option<&'static Key> {
-    all().find(|key| key.name == name)
+    channel::KEYS.iter().chain(all()).find(|key| key.name == name)
 }
 
 /// The keys one may write in a scope.

@@ -24,7 +24,7 @@ use crate::engine::places::{Places, Stage};
 use crate::engine::scanner::Scanner;
 use crate::engine::watcher::Watcher;
 use crate::engine::{Janitor, Outcome, StatusBoard, Stop, Ticket};
-use crate::notify::Alert;
+use crate::notify::Alerts;
 use crate::scan::Begin;
 use crate::source::dice::Dice;
 use crate::store::Store;
@@ -102,7 +102,6 @@ pub(super) struct Process {
     sweep: Beat,
     swept: Option<(ClockSteps, Option<UnixMs>)>,
     stop: Stop,
-    _alerts: mpsc::Receiver<Alert>,
 }
 
 impl Process {
@@ -117,11 +116,11 @@ impl Process {
         let clock = clockwork.clock.clone();
         let cursors = store.cursors().now_or_never().expect("reading takes no time").unwrap();
         let places = Arc::new(Places::staged(config, &cursors, vec![stage]));
-        let (alert, alerts) = mpsc::channel(16);
+        let alerts = Alerts::default();
         let status = StatusBoard::new(clock.clone());
         let mut receivers = receivers.into_iter();
         let next = |_: &CallbackConfig| Ok::<_, Infallible>(receivers.next().expect("one for each copy"));
-        let Ok(callback) = Callback::with(&store, &places, &clock, &alert, &status, next);
+        let Ok(callback) = Callback::with(&store, &places, &clock, &alerts, &status, next);
         let begins = config.tasks.iter().map(|task| (task.name.clone(), Begin::Resume(None)));
         let begins = Arc::new(tokio::sync::Mutex::new(begins.collect::<HashMap<_, _>>()));
         let (give, tickets) = mpsc::channel(SCANNERS);
@@ -173,7 +172,6 @@ impl Process {
             sweep: Beat::default(),
             swept: Some((ClockSteps::new(&clock), None)),
             stop: Stop::default(),
-            _alerts: alerts,
             clock,
         }
     }

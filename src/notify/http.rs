@@ -1,0 +1,215 @@
+//! The services that take one HTTP call for a message: what each wants and what its answers mean is its own matter
+//! ([`Service`]), the call is the same for all. No redirects, no proxies of the environment, one deadline.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reqwest::{Client, Url, redirect};
+use serde_json::Value;
+
+use super::{Channel, DEADLINE, Limits, Message, SendError};
+use crate::base::chain::chain;
+
+/// Most bytes of an answer that are read.
+const ANSWER_LIMIT: usize = 64 * 1024;
+
+/// What is sent.
+pub(super) struct Request {
+    pub(super) url: Url,
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) body: Body,
+}
+
+/// How it is sent.
+pub(super) enum Body {
+    /// GET.
+    None,
+    /// POST of JSON.
+    Json(String),
+    /// POST of a form.
+    Form(Vec<(&'static str, String)>),
+}
+
+impl Request {
+    pub(super) fn json(url: Url, body: &Value) -> Self {
+        Self { url, headers: Vec::new(), body: Body::Json(body.to_string()) }
+    }
+}
+
+/// What was answered.
+#[derive(Clone, Debug)]
+pub(super) struct Reply {
+    pub(super) status: u16,
+    /// `Retry-After`, in seconds.
+    pub(super) after: Option<u64>,
+    pub(super) body: Vec<u8>,
+}
+
+impl Reply {
+    /// The body as JSON; null if it is none.
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// Status and head of the body, for people.
+    pub(super) fn shown(&self) -> String {
+        let text = String::from_utf8_lossy(&self.body[..self.body.len().min(1000)]);
+        let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
+        match text.trim() {
+            "" => format!("HTTP {}", self.status),
+            text => format!("HTTP {}: {text}", self.status),
+        }
+    }
+
+    pub(super) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// By status alone.
+    pub(super) fn by_status(&self) -> Result<String, SendError> {
+        match self.status {
+            200..300 => Ok(self.shown()),
+            429 => Err(SendError::passing(self.shown()).after(self.after)),
+            408 | 500..600 => Err(SendError::passing(self.shown()).after(self.after)),
+            _ => Err(SendError::lasting(self.shown())),
+        }
+    }
+
+    /// By a number in the body; services of this kind answer 200 whatever happens. `lasting`: numbers that mean that
+    /// the same would fail again.
+    pub(super) fn by_code(&self, keys: &[&str], good: i64, lasting: &[i64]) -> Result<String, SendError> {
+        if !self.is_success() {
+            return self.by_status();
+        }
+        let body = self.json();
+        let code = keys.iter().find_map(|key| body[*key].as_i64());
+        match code {
+            Some(code) if code == good => Ok(self.shown()),
+            Some(code) if lasting.contains(&code) => Err(SendError::lasting(self.shown())),
+            Some(_) => Err(SendError::passing(self.shown())),
+            None => Err(SendError::passing(format!("{}; this is not its answer to a message", self.shown()))),
+        }
+    }
+}
+
+/// What is special about a service.
+pub(super) trait Service: Send + Sync {
+    /// The call for a message.
+    fn request(&self, message: &Message) -> Result<Request, SendError>;
+
+    /// What its answer means: what to show, or why people were not told.
+    fn judge(&self, reply: &Reply) -> Result<String, SendError>;
+
+    /// What must not be shown, whoever says it.
+    fn secrets(&self) -> Vec<&str>;
+
+    /// How often it may be called.
+    fn limits(&self) -> Limits;
+}
+
+/// A service as a channel.
+pub(super) struct Post<S> {
+    client: Client,
+    service: S,
+}
+
+/// The client of all of them.
+pub(super) fn client() -> Result<Client, SendError> {
+    Client::builder()
+        .user_agent(concat!("cupid/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .pool_max_idle_per_host(1)
+        .timeout(DEADLINE)
+        .build()
+        .map_err(|e| SendError::lasting(chain(&e.without_url()).to_string()))
+}
+
+impl<S> Post<S> {
+    pub(super) fn new(client: &Client, service: S) -> Box<Self> {
+        Box::new(Self { client: client.clone(), service })
+    }
+}
+
+#[async_trait]
+impl<S: Service> Channel for Post<S> {
+    fn limits(&self) -> Limits {
+        self.service.limits()
+    }
+
+    async fn send(&self, message: &Message) -> Result<String, SendError> {
+        let result = async {
+            let request = self.service.request(message)?;
+            let mut secrets = parts(&request.url);
+            secrets.extend(self.service.secrets().into_iter().map(str::to_owned));
+            let reply = call(&self.client, request).await;
+            let judged = reply.and_then(|reply| self.service.judge(&reply));
+            Ok::<_, SendError>((judged, secrets))
+        };
+        let (judged, secrets) = result.await?;
+        match judged {
+            Ok(said) => Ok(scrubbed(&said, &secrets)),
+            Err(e) => Err(SendError { text: scrubbed(&e.text, &secrets), ..e }),
+        }
+    }
+}
+
+async fn call(client: &Client, request: Request) -> Result<Reply, SendError> {
+    let mut call = match request.body {
+        Body::None => client.get(request.url),
+        Body::Json(body) => client.post(request.url).header("content-type", "application/json").body(body),
+        Body::Form(fields) => {
+            let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+            let kind = "application/x-www-form-urlencoded";
+            client.post(request.url).header("content-type", kind).body(body)
+        }
+    };
+    for (name, value) in request.headers {
+        call = call.header(name, value);
+    }
+    // The URL is a secret, so no error may carry it.
+    let failed = |e: reqwest::Error| SendError::passing(chain(&e.without_url()).to_string());
+    let mut answer = call.send().await.map_err(failed)?;
+    let status = answer.status().as_u16();
+    let after = answer.headers().get("retry-after").and_then(|v| v.to_str().ok()?.trim().parse().ok());
+    let mut body = Vec::new();
+    while body.len() < ANSWER_LIMIT
+        && let Some(chunk) = answer.chunk().await.map_err(failed)?
+    {
+        body.extend_from_slice(&chunk);
+    }
+    body.truncate(ANSWER_LIMIT);
+    Ok(Reply { status, after, body })
+}
+
+/// Calls a URL that is a secret.
+pub(super) async fn get(client: &Client, url: &Url) -> Result<String, SendError> {
+    let request = Request { url: url.clone(), headers: Vec::new(), body: Body::None };
+    let judged = call(client, request).await.and_then(|reply| reply.by_status());
+    judged.map_err(|e| SendError { text: scrubbed(&e.text, &parts(url)), ..e })
+}
+
+/// The parts of a URL that may be keys.
+fn parts(url: &Url) -> Vec<String> {
+    let segments = url.path_segments().into_iter().flatten().filter(|s| s.len() >= 8).map(str::to_owned);
+    let values = url.query_pairs().map(|(_, value)| value.into_owned());
+    let account = [url.username().to_owned(), url.password().unwrap_or_default().to_owned()];
+    segments.chain(values).chain(account).collect()
+}
+
+/// A text without these.
+pub(super) fn scrubbed(text: &str, secrets: &[String]) -> String {
+    let mut text = text.to_owned();
+    // The longest first: a short one may be a part of it.
+    let mut secrets: Vec<&String> = secrets.iter().filter(|secret| secret.len() >= 4).collect();
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    for secret in secrets {
+        text = text.replace(secret.as_str(), "***");
+    }
+    text
+}
+
+/// So many at once, then one in so many seconds.
+pub(super) fn limits(burst: u32, seconds: u64) -> Limits {
+    Limits { burst, period: Duration::from_secs(seconds), digests: true }
+}

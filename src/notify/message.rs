@@ -1,0 +1,231 @@
+//! From notices to a message: fixed words, configured names, numbers and classes of errors. Nothing else can stand in it.
+
+use chrono::{DateTime, Local, SecondsFormat, Utc};
+use serde_json::{Value, json};
+
+use super::text::{inert, line};
+use super::words::{EN, Words, ZH};
+use super::{Cause, Notice};
+use crate::base::clock::{Clock, UnixMs};
+use crate::base::shell::typed;
+use crate::config::Lang;
+use crate::model::{DestinationName, Event, Severity, TaskName};
+
+/// Most notices that a digest lists.
+const LISTED: usize = 20;
+
+/// What a channel sends.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// One line.
+    pub title: String,
+    /// The lines below it; no markup.
+    pub text: String,
+    /// The most urgent of what it is about.
+    pub severity: Severity,
+    /// Whether all it is about is over.
+    pub over: bool,
+    /// The same for everything about the same cause.
+    pub key: String,
+    /// All of it, for machines.
+    pub facts: Value,
+    /// When it was written, Unix ms.
+    pub now: UnixMs,
+}
+
+/// Writes the messages of a daemon.
+#[derive(Clone, Debug)]
+pub struct Writer {
+    /// The configuration as it can be typed into a shell.
+    file: String,
+    clock: Clock,
+}
+
+fn words(lang: Lang) -> &'static Words {
+    match lang {
+        Lang::En => &EN,
+        Lang::Zh => &ZH,
+    }
+}
+
+impl Writer {
+    /// A writer for the daemon of a configuration file.
+    pub fn new(file: &std::path::Path, clock: Clock) -> Self {
+        Self { file: typed(&file.display().to_string()), clock }
+    }
+
+    /// The test message.
+    pub fn test(&self, lang: Lang) -> Message {
+        let words = words(lang);
+        let now = self.clock.now();
+        let facts = json!({
+            "title": words.test_title, "text": words.test_text, "event": "test", "severity": "info",
+            "recovered": false, "task": null, "destination": null, "since": iso(now), "until": null, "count": 1,
+            "waiting": null, "oldest": null, "error": null, "command": self.status(), "key": "cupid/test",
+        });
+        Message {
+            title: words.test_title.to_owned(),
+            text: words.test_text.to_owned(),
+            severity: Severity::Info,
+            over: false,
+            key: "cupid/test".to_owned(),
+            facts,
+            now,
+        }
+    }
+
+    /// One message about one or more notices.
+    pub fn write(&self, lang: Lang, notices: &[Notice]) -> Message {
+        let words = words(lang);
+        let now = self.clock.now();
+        let severity = notices.iter().map(Notice::severity).max().unwrap_or(Severity::Info);
+        let over = notices.iter().all(|n| n.until.is_some());
+        let (title, text) = match notices {
+            [one] => (format!("[cupid] {}", headline(words, one)), self.one(words, one, now)),
+            all => (digest_title(words, all), self.digest(words, all)),
+        };
+        let first = notices.first();
+        let key = first.map(|n| n.cause.key()).unwrap_or_default();
+        let facts = first.map_or(Value::Null, |n| self.facts(n, &title, &text));
+        Message { title, text, severity, over, key, facts, now }
+    }
+
+    fn one(&self, words: &Words, n: &Notice, now: UnixMs) -> String {
+        let mut lines = Vec::new();
+        let mut say = |label: &str, value: String| lines.push(format!("{label}{}{value}", words.colon));
+        if let Some(task) = &n.cause.task {
+            say(words.task, name(task.as_str()));
+        }
+        if let Some(destination) = &n.cause.destination {
+            say(words.destination, name(destination.as_str()));
+        }
+        let lasted = n.until.unwrap_or(now).saturating_sub(n.since).max(0).unsigned_abs() / 1000;
+        say(words.since, format!("{} ({})", local(n.since), (words.length)(lasted)));
+        if let Some(until) = n.until {
+            say(words.until, local(until));
+        }
+        if is_counted(n.cause.event) {
+            say(words.count, n.count.to_string());
+        }
+        if let Some(waiting) = n.waiting.filter(|waiting| waiting.count > 0) {
+            let oldest = local(waiting.oldest);
+            say(words.waiting, format!("{} ({} {oldest})", waiting.count, words.oldest));
+        }
+        if let Some(error) = &n.facts.error {
+            let label = if n.cause.event == Event::Restarted { words.part } else { words.error };
+            say(label, name(error));
+        }
+        if let (Some((part, whole)), None) = (n.facts.extent, n.until) {
+            lines.push((words.extent)(n.cause.event, part, whole));
+        }
+        let says = if n.until.is_some() { words.over } else { words.means };
+        lines.push(says(n.cause.event).to_owned());
+        lines.push(format!("{}{}{}", words.next, words.colon, self.command(&n.cause, n.until.is_some())));
+        lines.join("\n")
+    }
+
+    fn digest(&self, words: &Words, notices: &[Notice]) -> String {
+        let mut lines: Vec<String> = notices
+            .iter()
+            .take(LISTED)
+            .map(|n| {
+                let count = if is_counted(n.cause.event) { format!(" ×{}", n.count) } else { String::new() };
+                let error = n.facts.error.as_deref().map(|e| format!(", {}", name(e))).unwrap_or_default();
+                format!(
+                    "- {}{count}{error}, {} {}",
+                    headline(words, n),
+                    words.since.to_lowercase(),
+                    local(n.since)
+                )
+            })
+            .collect();
+        if notices.len() > LISTED {
+            lines.push((words.more)(notices.len() - LISTED));
+        }
+        lines.push(format!("{}{}{}", words.next, words.colon, self.status()));
+        lines.join("\n")
+    }
+
+    fn facts(&self, n: &Notice, title: &str, text: &str) -> Value {
+        json!({
+            "title": title,
+            "text": text,
+            "event": n.cause.event.as_str(),
+            "severity": n.cause.event.severity().as_str(),
+            "recovered": n.until.is_some(),
+            "task": n.cause.task.as_ref().map(TaskName::as_str),
+            "destination": n.cause.destination.as_ref().map(DestinationName::as_str),
+            "since": iso(n.since),
+            "until": n.until.map(iso),
+            "count": n.count,
+            "waiting": n.waiting.map(|w| w.count),
+            "oldest": n.waiting.filter(|w| w.count > 0).map(|w| iso(w.oldest)),
+            "error": n.facts.error,
+            "command": self.command(&n.cause, n.until.is_some()),
+            "key": n.cause.key(),
+        })
+    }
+
+    fn status(&self) -> String {
+        format!("cupid status -c {}", self.file)
+    }
+
+    fn command(&self, cause: &Cause, over: bool) -> String {
+        match (cause.event, &cause.task, &cause.destination) {
+            (Event::Emptied, Some(task), Some(destination)) if !over => format!(
+                "cupid resume -c {} --task {} --destination {}",
+                self.file,
+                typed(&line(task.as_str())),
+                typed(&line(destination.as_str()))
+            ),
+            (Event::Blocked, ..) if !over => format!("cupid check -c {} --connect", self.file),
+            _ => self.status(),
+        }
+    }
+}
+
+/// Whether it makes sense to say how often it happened.
+fn is_counted(event: Event) -> bool {
+    matches!(
+        event,
+        Event::Failing | Event::Dead | Event::NotFixed | Event::Ambiguous | Event::Hot | Event::Restarted
+    )
+}
+
+fn headline(words: &Words, n: &Notice) -> String {
+    let recovered = if n.until.is_some() { words.recovered } else { "" };
+    let still = if n.until.is_none() && n.told > 0 { words.still } else { "" };
+    let whom = match (&n.cause.task, &n.cause.destination) {
+        (Some(task), Some(destination)) => {
+            format!("{} → {}{}", name(task.as_str()), name(destination.as_str()), words.colon)
+        }
+        (Some(task), None) => format!("{}{}", name(task.as_str()), words.colon),
+        _ => String::new(),
+    };
+    format!("{recovered}{whom}{}{still}", (words.what)(n.cause.event))
+}
+
+fn digest_title(words: &Words, notices: &[Notice]) -> String {
+    let over = notices.iter().filter(|n| n.until.is_some()).count();
+    format!("[cupid] {}", (words.several)(notices.len() - over, over))
+}
+
+/// A configured name, on one line and without power over whoever shows it.
+fn name(text: &str) -> String {
+    inert(&line(text))
+}
+
+fn at(ms: UnixMs) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(ms).unwrap_or_default()
+}
+
+fn local(ms: UnixMs) -> String {
+    at(ms).with_timezone(&Local).format("%Y-%m-%d %H:%M:%S %:z").to_string()
+}
+
+fn iso(ms: UnixMs) -> String {
+    at(ms).to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,69 @@
+use std::path::Path;
+
+use super::*;
+use crate::notify::{Facts, Waiting};
+
+fn notice(event: Event) -> Notice {
+    Notice {
+        cause: Cause::at(event, &TaskName::new("users"), &DestinationName::new("crm @all <b>\r\nBcc: x")),
+        since: 1_790_000_000_000,
+        until: None,
+        count: 10_000,
+        told: 0,
+        facts: Facts { error: Some("http_5xx (503)".to_owned()), extent: Some((190, 200)), since: None },
+        waiting: Some(Waiting { count: 9_000, oldest: 1_789_999_000_000 }),
+    }
+}
+
+fn writer() -> Writer {
+    Writer::new(Path::new("/etc/my shop/c.json"), Clock::manual(1_790_000_180_000))
+}
+
+#[test]
+fn a_message_says_what_is_needed_in_both_languages() {
+    for (lang, words) in [
+        (Lang::En, ["callbacks fail", "Task: users", "How many: 10000", "Waiting now: 9000", "3 min"]),
+        (Lang::Zh, ["回调失败", "任务：users", "次数：10000", "正在等待：9000", "3 分钟"]),
+    ] {
+        let message = writer().write(lang, &[notice(Event::Failing)]);
+        let all = format!("{}\n{}", message.title, message.text);
+        for word in words.into_iter().chain(["http_5xx (503)", "cupid status -c '/etc/my shop/c.json'"]) {
+            assert!(all.contains(word), "{word}:\n{all}");
+        }
+        // Names have no power: neither a header of a mail, nor a mention, nor a tag.
+        assert!(!message.title.contains(['\r', '\n', '<', '>']) && !all.contains("@all"), "{all}");
+        assert!(all.len() < 1500, "short:\n{all}");
+    }
+}
+
+#[test]
+fn every_event_has_words() {
+    for lang in [Lang::En, Lang::Zh] {
+        let mut titles = std::collections::BTreeSet::new();
+        for event in Event::ALL {
+            for until in [None, Some(1_790_000_060_000)] {
+                let message = writer().write(lang, &[Notice { until, ..notice(event) }]);
+                assert_eq!(message.over, until.is_some());
+                assert_eq!(message.facts["event"], event.as_str());
+                titles.insert(message.title);
+            }
+        }
+        assert_eq!(titles.len(), Event::ALL.len() * 2, "{titles:?}");
+    }
+}
+
+#[test]
+fn a_digest_is_short() {
+    let all: Vec<Notice> = (0..500).map(|_| notice(Event::Unreachable)).collect();
+    let message = writer().write(Lang::En, &all);
+    assert_eq!(message.title, "[cupid] 500 alerts");
+    assert!(message.text.contains("and 480 more"), "{}", message.text);
+    assert_eq!(message.text.lines().count(), 22);
+}
+
+#[test]
+fn a_storm_says_how_to_go_on() {
+    let message = writer().write(Lang::En, &[notice(Event::Emptied)]);
+    assert!(message.text.contains("cupid resume -c '/etc/my shop/c.json' --task users"), "{}", message.text);
+    assert!(message.text.contains("190 of 200 rows"), "{}", message.text);
+}

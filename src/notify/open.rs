@@ -1,0 +1,77 @@
+//! From a checked configuration to a channel.
+
+use std::time::Duration;
+
+use reqwest::Url;
+
+use super::dingtalk::Dingtalk;
+use super::discord::Discord;
+use super::feishu::Feishu;
+use super::http::{Post, client};
+use super::mail::Mail;
+use super::pagerduty::Pagerduty;
+use super::pushbear::Pushbear;
+use super::pushplus::Pushplus;
+use super::serverchan::Serverchan;
+use super::slack::Slack;
+use super::teams::Teams;
+use super::telegram::Telegram;
+use super::webhook::Webhook;
+use super::wecom::Wecom;
+use super::{Channel, SendError};
+use crate::config::{ChannelConfig, ChannelKind};
+
+/// How long a channel is left alone after an answer that will not change by itself.
+const LASTING: Duration = Duration::from_secs(3600);
+
+impl SendError {
+    /// Trying again may help.
+    pub(super) fn passing(text: String) -> Self {
+        Self { text, after: None }
+    }
+
+    /// The same would fail again until somebody changes something.
+    pub(super) fn lasting(text: String) -> Self {
+        Self { text, after: Some(LASTING) }
+    }
+
+    /// The service wants to be left alone for so many seconds.
+    pub(super) fn after(self, seconds: Option<u64>) -> Self {
+        Self { after: seconds.map(Duration::from_secs).or(self.after), ..self }
+    }
+}
+
+/// Sets a channel up; nothing is connected yet.
+///
+/// # Errors
+/// If it cannot be set up: an address that is none, TLS roots that cannot be read.
+pub fn open(config: &ChannelConfig) -> Result<Box<dyn Channel>, SendError> {
+    let client = client()?;
+    let or =
+        |url: Option<&Url>, own: &str| url.map_or_else(|| Url::parse(own).expect("a fixed URL"), Url::clone);
+    Ok(match config.kind.clone() {
+        ChannelKind::Mail(smtp) => Box::new(Mail::new(&smtp)?),
+        ChannelKind::Wecom(robot) => Post::new(&client, Wecom(robot)),
+        ChannelKind::Dingtalk(robot) => Post::new(&client, Dingtalk(robot)),
+        ChannelKind::Feishu(robot) => Post::new(&client, Feishu(robot)),
+        ChannelKind::Serverchan(key, url) => {
+            Post::new(&client, Serverchan::new(key, url.as_ref().map(|url| url.expose()))?)
+        }
+        ChannelKind::Pushplus(token, topic, url) => {
+            let url = or(url.as_ref().map(|url| url.expose()), "https://www.pushplus.plus/send");
+            Post::new(&client, Pushplus { token, topic, url })
+        }
+        ChannelKind::Slack(robot) => Post::new(&client, Slack(robot)),
+        ChannelKind::Telegram(token, chat, url) => {
+            Post::new(&client, Telegram::new(token, chat, url.as_ref().map(|url| url.expose()))?)
+        }
+        ChannelKind::Discord(robot) => Post::new(&client, Discord(robot)),
+        ChannelKind::Teams(robot) => Post::new(&client, Teams(robot)),
+        ChannelKind::Pagerduty(key, url) => {
+            let url = or(url.as_ref().map(|url| url.expose()), "https://events.pagerduty.com/v2/enqueue");
+            Post::new(&client, Pagerduty { key, url })
+        }
+        ChannelKind::Webhook(webhook) => Post::new(&client, Webhook(webhook)),
+        ChannelKind::Pushbear(key, url) => Post::new(&client, Pushbear { key, url: url.expose().clone() }),
+    })
+}
