@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use cupid::config::Engine;
 use serde_json::json;
 
-use crate::support::config::with;
+use crate::support::config::{copy, legacy, source, with};
 use crate::support::daemon::Site;
-use crate::support::db::ENGINES;
+use crate::support::db::{Db, ENGINES};
 use crate::support::pair::{Pair, id_of, ids_of};
 use crate::support::receiver::{Answer, Receiver};
 use crate::support::state;
@@ -240,4 +240,45 @@ async fn the_log_says_a_cause_once_however_many_deliveries_it_is_about() {
     assert!((1..=2).contains(&lines("callbacks work again")), "{said}");
     assert_eq!(lines(" healed "), lines("after_s="), "{said}");
     assert!(lines("after_s=") == 300, "{said}");
+}
+
+/// SQLite writes a REAL with a point, whatever it is worth; numbers stay numbers where those are asked for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_real_of_sqlite_is_sent_as_sqlite_writes_it() {
+    let (src, des) = (Db::sqlite().await, Db::sqlite().await);
+    for db in [&src, &des] {
+        db.run("CREATE TABLE t (id INTEGER NOT NULL PRIMARY KEY, r REAL, n INTEGER)").await;
+    }
+    src.run("INSERT INTO t VALUES (1, 1, 1), (2, 0, 2), (3, -2.5, 3), (4, 1e20, 4), (5, 1e14, 5)").await;
+    des.run("INSERT INTO t VALUES (1, 7, 1)").await;
+    let written = src.texts("SELECT CAST(r AS TEXT) FROM t ORDER BY id").await;
+    for json in [false, true] {
+        let receiver = Receiver::answering(200).await;
+        let mut config = legacy(
+            source(&src, "t", "id"),
+            vec![copy(&des, "t", "id", &[("id", "id"), ("r", "r"), ("n", "n")], &receiver.url())],
+        );
+        config["des"][0]["callbackNotification"]["body"] = "diff".into();
+        config["des"][0]["callbackNotification"]["values"] = if json { "json" } else { "text" }.into();
+        let site = Site::new(&with(config, json!({ "confirm": "0s", "verify": false })));
+        let mut daemon = site.start();
+        daemon.until("all are told", LIMIT, || receiver.count() == 5).await;
+        for call in receiver.calls() {
+            let body = call.json();
+            let id = &body["srcColumn"]["id"];
+            let id = id.as_u64().unwrap_or_else(|| id.as_str().unwrap().parse().unwrap());
+            let text = written[usize::try_from(id - 1).unwrap()][0].as_deref().unwrap();
+            let sent = &body["srcColumn"]["r"];
+            if json {
+                assert_eq!(sent.as_f64(), text.parse().ok(), "{body}");
+            } else {
+                assert_eq!(sent, text, "{body}");
+                if id == 1 {
+                    let changed = json!([{ "column": "r", "src": "1.0", "des": "7.0" }]);
+                    assert_eq!(body["changed"], changed);
+                }
+            }
+        }
+        daemon.stop().await;
+    }
 }
