@@ -48,7 +48,7 @@ pub(super) fn client(receiver: &CallbackConfig, addresses: Addresses) -> Result<
         client = client.tls_certs_merge(authorities);
     }
     if let Some((cert, key)) = &receiver.tls.identity {
-        let wanted = "a certificate and, in its file or in that of `key`, an unencrypted key";
+        let wanted = "a certificate and, in its file or in that of `certKey`, an unencrypted key";
         let mut pem = read(cert, wanted)?;
         if key != cert {
             pem.push(b'\n');

@@ -286,8 +286,8 @@ async fn certificates_of_both_sides_are_checked() {
     let (cert, key) =
         (fixture("client.pem").display().to_string(), fixture("client.key").display().to_string());
     let wanted = [
-        (json!({ "ca": ca, "cert": cert, "key": key }), "accepted"),
-        (json!({ "cert": cert, "key": key }), "tls"),
+        (json!({ "ca": ca, "cert": cert, "certKey": key }), "accepted"),
+        (json!({ "cert": cert, "certKey": key }), "tls"),
         // TLS 1.3 tells a missing certificate only after the handshake.
         (json!({ "ca": ca }), "tls' OR outcome = 'reset"),
     ];
@@ -330,7 +330,7 @@ async fn what_cannot_work_is_told_at_the_start_all_at_once() {
         "cupid writes this header itself",
         "this is no name of a header",
         "`ca` cannot be read",
-        "`cert` is given and `key` is not",
+        "`cert` is given and `certKey` is not",
         "`success` cannot be used",
         "neither an address nor a network",
         "`proxy` cannot be used: only http and https are spoken",

@@ -187,15 +187,15 @@ fn headers(r: &mut Reader<'_>, section: &Section<'_>) -> Option<Vec<(String, Sec
 }
 
 fn tls(r: &mut Reader<'_>, section: &Section<'_>, url: Option<&url::Url>) -> Option<CallbackTls> {
-    let (ca, cert, key) = (pem(r, section, "ca"), pem(r, section, "cert"), pem(r, section, "key"));
+    let (ca, cert, key) = (pem(r, section, "ca"), pem(r, section, "cert"), pem(r, section, "certKey"));
     let plain = url.is_some_and(|url| url.scheme() == "http");
-    if let Some(at) = ["ca", "cert", "key"].iter().find_map(|name| section.key_span(name))
+    if let Some(at) = ["ca", "cert", "certKey"].iter().find_map(|name| section.key_span(name))
         && plain
     {
         let problem = Problem::warning(at, "certificates are of no use with an `http://` URL");
         r.report(problem.help("write `https://` if the call is to be encrypted"));
     }
-    let (given, missing) = if section.has("cert") { ("cert", "key") } else { ("key", "cert") };
+    let (given, missing) = if section.has("cert") { ("cert", "certKey") } else { ("certKey", "cert") };
     if section.has(given) && !section.has(missing) {
         let at = section.key_span(given).unwrap_or(section.at);
         let problem = Problem::error(at, format!("`{given}` is given and `{missing}` is not"));

@@ -62,7 +62,7 @@ pub(super) const KEYS: &[Key] = &[
         "cupid 自己的证书及证书链（PEM 文件），供要求客户端证书的接收方使用（mTLS）。",
     ),
     Key::new(
-        "key",
+        "certKey",
         &[Callback],
         Kind::Path,
         "",

@@ -34,7 +34,7 @@ fn what(event: Event) -> &'static str {
         Event::Dead => "deliveries wait for a person",
         Event::NotFixed => "acknowledged but not fixed",
         Event::Ambiguous => "several rows carry one key",
-        Event::Hot => "rows change too often to be followed",
+        Event::Hot => "rows that never stand still",
         Event::Blocked => "the task is blocked",
         Event::Emptied => "paused, the copy seems to be emptied",
         Event::StoppedFollowing => "the copy has stopped following",

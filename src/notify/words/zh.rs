@@ -34,7 +34,7 @@ fn what(event: Event) -> &'static str {
         Event::Dead => "有投递等待人工处理",
         Event::NotFixed => "已确认但未修复",
         Event::Ambiguous => "同一个键有多行",
-        Event::Hot => "有的行更新过于频繁，无法跟踪",
+        Event::Hot => "有的行一直在变化，从未静止",
         Event::Blocked => "任务受阻",
         Event::Emptied => "已暂停，副本似乎被清空",
         Event::StoppedFollowing => "副本不再跟随",
@@ -60,7 +60,9 @@ fn means(event: Event) -> &'static str {
         Event::Ambiguous => {
             "源或副本中有多行使用同一个键，视为不一致，但不会回调。请删除多余的行；在 byColumn 上建唯一索引可避免再次出现。"
         }
-        Event::Hot => "这些行的更新比比对更频繁，静止后会再次检查。",
+        Event::Hot => {
+            "这些行自发现不一致以来从未静止。副本一直在跟进，所以不回调，但也没有人看到它们一致。请查看是什么在不断写入。"
+        }
         Event::Blocked => {
             "表、列、权限或密码不符合要求，其间不发出任何回调。原因消除后 cupid 会自动继续；状态中写明了原因。"
         }
