@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, pending};
@@ -12,6 +12,8 @@ use tokio::sync::Notify;
 use tracing::debug;
 
 mod people;
+
+mod pace;
 
 use super::Stop;
 use super::guard::Guard;
@@ -26,6 +28,7 @@ use crate::model::{Attempt, AttemptOutcome, Delivery, DeliveryId};
 use crate::notify::Alerts;
 use crate::outbox::{Policy, after_attempt};
 use crate::store::{ClaimRequest, Settlement, Store, StoreError, Work};
+use pace::{Rate, Reads};
 
 /// What was read longer ago is read again before it is sent (invariant 3).
 const FRESH: Duration = Duration::from_secs(2);
@@ -344,81 +347,4 @@ impl Lane {
 
 pub(super) fn claim(d: &Delivery) -> (DeliveryId, i64) {
     (d.id, d.claim)
-}
-
-/// How many rows can be read at once, so that the first of them is still fresh when the last one is read.
-#[derive(Debug)]
-struct Reads {
-    most: usize,
-}
-
-impl Default for Reads {
-    fn default() -> Self {
-        Self { most: MOST }
-    }
-}
-
-impl Reads {
-    fn fit(&self, wish: usize) -> usize {
-        wish.min(self.most)
-    }
-
-    fn learn(&mut self, rows: usize, took: Duration) {
-        let goal = FRESH / 2;
-        if took > goal {
-            let fit = rows as f64 * goal.as_secs_f64() / took.as_secs_f64();
-            self.most = (fit as usize).clamp(1, self.most);
-        } else if rows >= self.most && took < goal / 2 {
-            self.most = (self.most * 2).min(MOST);
-        }
-    }
-}
-
-/// What the receiver is expected to accept within two seconds.
-#[derive(Debug)]
-struct Rate {
-    per_second: f64,
-    least: usize,
-    since: Instant,
-    done: u32,
-}
-
-impl Rate {
-    fn new(concurrency: usize) -> Self {
-        Self { per_second: 50.0, least: concurrency * 2, since: Instant::now(), done: 0 }
-    }
-
-    fn count(&mut self) {
-        self.done += 1;
-        let elapsed = self.since.elapsed().as_secs_f64();
-        if elapsed > 0.25 {
-            self.per_second = 0.5 * self.per_second + 0.5 * (f64::from(self.done) / elapsed);
-            (self.since, self.done) = (Instant::now(), 0);
-        }
-    }
-
-    fn expected(&self) -> usize {
-        ((self.per_second * FRESH.as_secs_f64() * 0.75) as usize).clamp(self.least.min(MOST), MOST)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_takes_too_long_to_read_is_read_in_smaller_parts_and_at_last_alone() {
-        let mut reads = Reads::default();
-        assert_eq!(reads.fit(300), 300);
-        reads.learn(300, Duration::from_secs(3));
-        assert_eq!(reads.fit(300), 100);
-        reads.learn(100, Duration::from_millis(900));
-        assert_eq!(reads.fit(300), 100);
-        reads.learn(100, Duration::from_secs(500));
-        assert_eq!(reads.fit(300), 1);
-        reads.learn(1, Duration::from_secs(5));
-        assert_eq!(reads.fit(300), 1);
-        (0..20).for_each(|_| reads.learn(reads.most, Duration::from_millis(5)));
-        assert_eq!(reads.fit(5000), MOST);
-    }
 }
