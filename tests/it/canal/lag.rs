@@ -148,8 +148,8 @@ async fn end_of(pair: &Pair) -> (Journal, Vec<Call>) {
         rows.len()
     );
     assert_eq!(alerts(&people, "stopped following"), 1, "people are told once");
-    for wanted in ["How many", "Since"] {
-        assert_eq!(alerts(&people, wanted), 1, "how many, and since when: {:?}", people.calls());
+    for wanted in ["Waiting now", "Since"] {
+        assert_eq!(alerts(&people, wanted), 1, "how many wait, and since when: {:?}", people.calls());
     }
     assert!(behind > 1000, "so many that something that guards against storms would stir");
     (journal, calls)
