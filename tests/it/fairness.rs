@@ -125,12 +125,12 @@ async fn deliveries_are_not_settled_by_a_source_that_they_were_not_found_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_row_that_takes_longer_to_read_than_it_stays_fresh_is_called_back_all_the_same() {
     let Some(pair) = Pair::new(Engine::Postgres).await else { return };
-    pair.fill_source(1..=8).await;
+    pair.fill_source(1..=3).await;
     let t = pair.src.quote("user");
     // Feeds do not read the last column; whoever is about to call reads whole rows.
     pair.src
         .run(format!(
-            "CREATE VIEW heavy AS SELECT u.*, CASE WHEN id = 5 THEN pg_sleep(2.5)::text END AS weight FROM {t} u"
+            "CREATE VIEW heavy AS SELECT u.*, CASE WHEN id = 2 THEN pg_sleep(2.5)::text END AS weight FROM {t} u"
         ))
         .await;
     let receiver = pair.repairer().await;
@@ -139,7 +139,6 @@ async fn a_row_that_takes_longer_to_read_than_it_stays_fresh_is_called_back_all_
     config["src"]["id"] = "id".into();
     let site = Site::new(&config);
     let mut daemon = site.start();
-    daemon
-        .until("all are called back", LIMIT, || ids_of(&receiver.calls()) == (1..=8).collect::<Vec<_>>())
-        .await;
+    // Whatever asks the view sleeps, since its column must not be left out.
+    daemon.until("all are called back", 2 * LIMIT, || ids_of(&receiver.calls()) == [1, 2, 3]).await;
 }
