@@ -30,15 +30,13 @@ async fn inserts_are_read_in_pages_and_once() {
             assert!(drain(&*source, Feed::Insert, end, limit).await.0.is_empty());
         }
         let start = source.start(Feed::Insert, Some(RowId(990))).await.unwrap();
-        assert_eq!(start.as_str(), r#"{"after":"989","newest":{}}"#);
+        assert!(start.as_str().starts_with(r#"{"after":"989","#), "{}", start.as_str());
         let (rows, end) = drain(&*source, Feed::Insert, start, 2).await;
         assert_eq!(ids(&rows), [990, 992, 994, 996, 998], "{engine}");
         db.run("INSERT INTO t VALUES (999, 'x', 1)").await;
         assert_eq!(ids(&drain(&*source, Feed::Insert, end.clone(), 2).await.0), [999]);
-        assert_eq!(
-            source.earlier(Feed::Insert, &end, &Position::new(r#"{"after":"5"}"#)).as_str(),
-            r#"{"after":"5"}"#
-        );
+        let earlier = source.earlier(Feed::Insert, &end, &Position::new(r#"{"after":"5"}"#));
+        assert!(earlier.as_str().starts_with(r#"{"after":"5","#), "{}", earlier.as_str());
         assert!(source.read(Feed::Insert, &Position::new("nonsense"), 5).await.is_err());
     }
 }
