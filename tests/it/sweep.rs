@@ -93,7 +93,7 @@ async fn a_pass_goes_on_where_it_was_killed_and_rests_most_of_the_time() {
         let mut daemon = site.start();
         let began = wait_for("a part of the pass is done", LIMIT, async || {
             let read =
-                state::try_number(&site, "SELECT count(*) FROM cursor WHERE position LIKE '%after%upTo%'");
+                state::try_number(&site, "SELECT count(*) FROM cursor WHERE position GLOB '*after*upTo*'");
             read.await.filter(|n| *n == 1)?;
             cursor(&site, "sweep", "pass.began").await
         })

@@ -63,7 +63,7 @@ async fn a_text_that_is_no_time_stops_nobody() {
 
             let mut daemon = site.start();
             daemon.wait_output("cannot be read, they are left to the sweep").await;
-            assert!(daemon.output().contains("ids=4,6"), "{}", daemon.output());
+            assert!(daemon.output().contains("ids=\"4, 6\""), "{}", daemon.output());
             pair.src
                 .run(format!("UPDATE {s} SET name = 'new', update_time = '{}' WHERE id = 2", stamp(0)))
                 .await;
@@ -74,8 +74,11 @@ async fn a_text_that_is_no_time_stops_nobody() {
             daemon.until("the sweep finds them", LIMIT, || receiver.count() >= 3).await;
             assert_eq!(ids_of(&receiver.calls()), [2, 4, 8]);
             let status = site.run(&["status", "-c", "{c}"]).all();
-            assert!(status.contains("3 rows have no update time") && status.contains("id 4, 6"), "{status}");
-            assert_eq!(daemon.output().matches("ids=4,6").count(), 1, "{}", daemon.output());
+            assert!(
+                status.contains("3 rows without an update time") && status.contains("id 4, 6"),
+                "{status}"
+            );
+            assert_eq!(daemon.output().matches("ids=\"4, 6\"").count(), 1, "{}", daemon.output());
             daemon.stop().await;
         }
     }
