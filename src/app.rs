@@ -15,8 +15,8 @@ use crate::base::clock::Clock;
 use crate::config::Config;
 use crate::deliver::CallerError;
 use crate::engine::{
-    Callback, ControlHandle, Janitor, Manager, Notifier, Places, Scanner, StatusBoard, Stop, Supervisor,
-    TaskKind,
+    Callback, ControlHandle, Janitor, Longest, Manager, Notifier, Places, Scanner, StatusBoard, Stop,
+    Supervisor, TaskKind,
 };
 use crate::model::{Feed, RowId, TaskName};
 use crate::notify::{Alerts, SendError};
@@ -167,8 +167,7 @@ impl App {
             supervisor.start(TaskKind::Scanner(n), move || scanner.clone().run(token.clone()));
         }
 
-        let pauses = self.config.tasks.iter().flat_map(|t| &t.destinations).map(|d| d.retry.longest());
-        let longest = pauses.max().unwrap_or_default();
+        let longest = Longest::of(self.config.tasks.iter().flat_map(|t| &t.destinations));
         let (clock, status) = (self.clock.clone(), self.status.clone());
         let janitor = Janitor::new(store.clone(), clock, self.config.keep, longest, status);
         let token = stop.clone();

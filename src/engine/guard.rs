@@ -86,11 +86,11 @@ impl Guard {
     /// The receiver says that it is gone for good: what waits for it is kept, and nothing is sent until a person says
     /// so. Returns whether that is new.
     pub(super) async fn park(&self, why: &str) -> Result<bool, StoreError> {
-        if self.parked.swap(true, Ordering::Relaxed) {
+        if self.parked.load(Ordering::Relaxed) {
             return Ok(false);
         }
         self.store.remember(&self.task, &self.destination, PARKED, Some(why.to_owned())).await?;
-        Ok(true)
+        Ok(!self.parked.swap(true, Ordering::Relaxed))
     }
 
     /// Whether nothing may be sent now.

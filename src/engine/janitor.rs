@@ -8,7 +8,8 @@ use tracing::{debug, info};
 
 use super::{StatusBoard, Stop};
 use crate::base::clock::{Clock, ClockSteps, ms};
-use crate::store::{Store, StoreError};
+use crate::config::DestinationConfig;
+use crate::store::{Store, StoreError, Work};
 
 const EVERY: Duration = Duration::from_secs(30);
 const BATCH: usize = 500;
@@ -23,8 +24,26 @@ pub struct Janitor {
     store: Arc<dyn Store>,
     clock: Clock,
     keep: Duration,
-    longest: Duration,
+    longest: Longest,
     status: StatusBoard,
+}
+
+/// The longest that any delivery may wait: what is due later is so because somebody set the clock back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Longest {
+    /// For a look.
+    pub look: Duration,
+    /// For a call.
+    pub call: Duration,
+}
+
+impl Longest {
+    /// Of all destinations.
+    pub fn of<'a>(destinations: impl Iterator<Item = &'a DestinationConfig> + Clone) -> Self {
+        let looks = destinations.clone().map(|d| d.confirm.lag.max(d.verify.unwrap_or_default()));
+        let calls = destinations.map(|d| d.retry.longest());
+        Self { look: looks.max().unwrap_or_default(), call: calls.max().unwrap_or_default().max(UNHEALED) }
+    }
 }
 
 impl std::fmt::Debug for Janitor {
@@ -34,15 +53,15 @@ impl std::fmt::Debug for Janitor {
 }
 
 impl Janitor {
-    /// A janitor that keeps ended deliveries for `keep`. No delivery waits for longer than `longest`, or [`UNHEALED`].
+    /// A janitor that keeps ended deliveries for `keep`.
     pub fn new(
         store: Arc<dyn Store>,
         clock: Clock,
         keep: Duration,
-        longest: Duration,
+        longest: Longest,
         status: StatusBoard,
     ) -> Self {
-        Self { store, clock, keep, longest: longest.max(UNHEALED), status }
+        Self { store, clock, keep, longest, status }
     }
 
     /// Works until the stop.
@@ -71,8 +90,11 @@ impl Janitor {
     }
 
     pub(super) async fn catch_up(&self) -> Result<(), StoreError> {
-        let latest = self.clock.now().saturating_add(ms(self.longest));
-        let moved = self.store.bring_forward(latest).await?;
+        let now = self.clock.now();
+        let mut moved = 0;
+        for (work, longest) in [(Work::Look, self.longest.look), (Work::Call, self.longest.call)] {
+            moved += self.store.bring_forward(work, now.saturating_add(ms(longest))).await?;
+        }
         if moved > 0 {
             info!(moved, "deliveries were due later than any pause lasts, the clock was set back");
         }

@@ -41,7 +41,7 @@ mod walks;
 mod watcher;
 
 pub use callback::Callback;
-pub use janitor::Janitor;
+pub use janitor::{Janitor, Longest};
 pub use manager::{Manager, StartId};
 pub use notes::{HotNote, Notes};
 pub use notifier::{Line, Notifier};

@@ -298,8 +298,9 @@ pub trait Store: Send + Sync {
     /// Ended deliveries by state, and all attempts made: totals for summaries.
     async fn totals(&self) -> Result<Totals, StoreError>;
 
-    /// Lets no open delivery be due later than `latest`, Unix ms. Returns how many were.
-    async fn bring_forward(&self, latest: UnixMs) -> Result<u64, StoreError>;
+    /// Lets no open delivery that waits for this work be due later than `latest`, Unix ms; what waits for a person goes
+    /// with the calls. Returns how many were.
+    async fn bring_forward(&self, work: Work, latest: UnixMs) -> Result<u64, StoreError>;
 
     /// Deletes deliveries and runs that ended before `before`, and attempts that began before it, also those of open
     /// deliveries; at most `limit` deliveries and as many other attempts. Returns how many deliveries. What is remembered

@@ -255,8 +255,8 @@ impl Store for LocalStore {
         history::totals(&self.readers).await.map_err(|e| self.read_error(e))
     }
 
-    async fn bring_forward(&self, latest: UnixMs) -> Result<u64, StoreError> {
-        self.write(Write::BringForward { latest }).await.map(Wrote::count)
+    async fn bring_forward(&self, work: Work, latest: UnixMs) -> Result<u64, StoreError> {
+        self.write(Write::BringForward { work, latest }).await.map(Wrote::count)
     }
 
     async fn prune(&self, before: UnixMs, limit: usize) -> Result<u64, StoreError> {

@@ -352,11 +352,16 @@ pub(super) async fn expire(connection: &mut SqliteConnection, now: UnixMs) -> Re
 
 pub(super) async fn bring_forward(
     connection: &mut SqliteConnection,
+    work: Work,
     latest: UnixMs,
 ) -> Result<u64, sqlx::Error> {
-    let done = sqlx::query("UPDATE delivery SET due = ?1 WHERE ended_at IS NULL AND due > ?1")
-        .bind(latest)
-        .execute(connection)
-        .await?;
-    Ok(done.rows_affected())
+    let late = match work {
+        Work::Look => {
+            "UPDATE delivery SET due = ?1 WHERE ended_at IS NULL AND due > ?1 AND state IN ('suspect', 'verify')"
+        }
+        Work::Call => {
+            "UPDATE delivery SET due = ?1 WHERE ended_at IS NULL AND due > ?1 AND state NOT IN ('suspect', 'verify')"
+        }
+    };
+    Ok(sqlx::query(late).bind(latest).execute(connection).await?.rows_affected())
 }

@@ -19,7 +19,9 @@ use super::check::classify;
 use super::{Lock, history, outbox, scan};
 use crate::base::clock::UnixMs;
 use crate::model::{Delivery, DeliveryId, DestinationName, Feed, State, TaskName};
-use crate::store::{ClaimRequest, Committed, Prepared, ScanCommit, Settlement, StoreError, StoreErrorKind};
+use crate::store::{
+    ClaimRequest, Committed, Prepared, ScanCommit, Settlement, StoreError, StoreErrorKind, Work,
+};
 
 /// Calls that may share one transaction.
 const GROUP: usize = 64;
@@ -36,7 +38,7 @@ pub(super) enum Write {
     Settle(Vec<Settlement>),
     Release { claims: Vec<(DeliveryId, i64)>, due: UnixMs, note: Option<String> },
     Expire { now: UnixMs },
-    BringForward { latest: UnixMs },
+    BringForward { work: Work, latest: UnixMs },
     Prune { before: UnixMs, limit: usize },
     Remember { task: TaskName, destination: DestinationName, name: String, value: Option<String> },
 }
@@ -263,7 +265,9 @@ async fn apply_all(
                 Wrote::Done
             }
             Write::Expire { now } => Wrote::Count(outbox::expire(connection, *now).await?),
-            Write::BringForward { latest } => Wrote::Count(outbox::bring_forward(connection, *latest).await?),
+            Write::BringForward { work, latest } => {
+                Wrote::Count(outbox::bring_forward(connection, *work, *latest).await?)
+            }
             Write::Prune { before, limit } => {
                 Wrote::Count(history::prune(connection, *before, *limit).await?)
             }

@@ -727,10 +727,17 @@ pub async fn nothing_waits_longer_than_it_may(bed: &dyn Bed) {
     for (d, due) in got.iter().zip([T0 + S, T0 + DAY, T0 + 2 * DAY]) {
         settle(&*store, Settlement { due, ..settlement(d, State::Retry, T0) }).await;
     }
-    assert_eq!(store.bring_forward(T0 + 2 * S).await.unwrap(), 2);
+    assert_eq!(store.bring_forward(Work::Look, T0).await.unwrap(), 0, "none of them waits for a look");
+    assert_eq!(store.bring_forward(Work::Call, T0 + 2 * S).await.unwrap(), 2);
     assert_eq!(store.claim_any(request(T0 + S)).await.unwrap().len(), 1, "others stay as they are");
-    assert_eq!(store.claim_any(request(T0 + 2 * S)).await.unwrap().len(), 2);
-    assert_eq!(store.bring_forward(T0 + 2 * S).await.unwrap(), 0);
+    let got = store.claim_any(request(T0 + 2 * S)).await.unwrap();
+    assert_eq!(got.len(), 2);
+    assert_eq!(store.bring_forward(Work::Call, T0 + 2 * S).await.unwrap(), 0);
+    for (d, state) in got.iter().zip([State::Suspect, State::Verify]) {
+        settle(&*store, Settlement { due: T0 + DAY, ..settlement(d, state, T0) }).await;
+    }
+    assert_eq!(store.bring_forward(Work::Call, T0).await.unwrap(), 1, "the first alone waits for a call");
+    assert_eq!(store.bring_forward(Work::Look, T0 + 3 * S).await.unwrap(), 2);
 }
 
 fn covered(looks: Counts, facts: Facts) -> Covered {

@@ -23,7 +23,7 @@ use crate::engine::manager::Manager;
 use crate::engine::places::{Places, Stage};
 use crate::engine::scanner::Scanner;
 use crate::engine::watcher::Watcher;
-use crate::engine::{Janitor, Outcome, StatusBoard, Stop, Ticket};
+use crate::engine::{Janitor, Longest, Outcome, StatusBoard, Stop, Ticket};
 use crate::notify::Alerts;
 use crate::scan::Begin;
 use crate::source::dice::Dice;
@@ -155,7 +155,7 @@ impl Process {
             manager.load().await.unwrap();
             Done::Managed(manager)
         });
-        let longest = Duration::from_secs(15);
+        let longest = Longest::of(config.tasks.iter().flat_map(|task| &task.destinations));
         let keep = Duration::from_secs(30 * 86_400);
         Self {
             dice: Dice(seed ^ 0xd1e ^ crate::base::clock::ms(clock.elapsed()).unsigned_abs()),

@@ -220,8 +220,8 @@ impl Store for Durable {
         self.read(self.store.totals())
     }
 
-    async fn bring_forward(&self, latest: UnixMs) -> Result<u64, StoreError> {
-        self.step(self.store.bring_forward(latest)).await
+    async fn bring_forward(&self, work: Work, latest: UnixMs) -> Result<u64, StoreError> {
+        self.step(self.store.bring_forward(work, latest)).await
     }
 
     async fn prune(&self, before: UnixMs, limit: usize) -> Result<u64, StoreError> {
