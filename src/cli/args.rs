@@ -136,10 +136,11 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Let callbacks go on that were paused because the copy seemed to be emptied: it is meant
+    /// Let go on what waits for a person: it is meant, or the receiver is there again
     ///
     /// cupid pauses a destination when very many differences are confirmed at once and rows that agreed before are
-    /// missing. It goes on by itself when they are back.
+    /// missing; it goes on by itself when they are back. It calls a receiver that answered 410 no more, and stops looking
+    /// for rows that only the copy has when the source seems to have lost most of its own; this lets one such pass go on.
     #[command(after_help = "Example:\n  cupid resume -c config.json --task users")]
     Resume {
         /// Only this task
