@@ -253,3 +253,28 @@ async fn a_key_of_several_rows_is_put_aside_with_both_lists_and_told_once() {
         assert_eq!(scene.receiver.count(), 0, "nobody was called");
     }
 }
+
+/// A walk that begins anew meets what was handed over, and does not take it for gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_walk_from_the_start_meets_again_is_not_told_again() {
+    let pair = Pair::new(Engine::Sqlite).await.expect("SQLite is always there");
+    pair.fill(1..=20).await;
+    pair.lose(&[3]).await;
+    let receiver = Receiver::answering(200).await;
+    let config = json!({ "verify": false, "confirm": "100ms", "sweep": "500ms" });
+    let mut site = Site::new(&with(pair.inserts(&receiver.url()), config));
+    let mut daemon = site.start();
+    daemon.until("it is handed over", LIMIT, || receiver.answered() == 1).await;
+    let began = pass_after(&site, "sweep", 0).await;
+    daemon.stop().await;
+    site.args(&["--restart", "main"]);
+    let mut daemon = site.start();
+    let mut began = pass_after(&site, "sweep", began).await;
+    for _ in 0..2 {
+        began = pass_after(&site, "sweep", began).await;
+    }
+    daemon.stop().await;
+    assert_eq!(receiver.count(), 1, "it stands: {}", daemon.output());
+    let remembered = "SELECT count(*) FROM delivery WHERE state = 'delivered' AND forgotten = 0";
+    assert_eq!(state::number(&site, remembered).await, 1);
+}

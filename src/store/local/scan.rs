@@ -182,9 +182,10 @@ async fn record(
     Ok(Recorded::Changed)
 }
 
-/// Whether this is a step of a pass over all there is: at its end, what that has not seen is gone.
+/// Whether this may be a step of a pass over all there is, as the first walk of the insert feed is: at its end, what that
+/// has not seen is gone. The update feed alone reads the same rows at every look.
 fn walks(commit: &ScanCommit) -> bool {
-    commit.cursors.iter().any(|cursor| matches!(cursor.feed, Feed::Extra | Feed::Sweep))
+    commit.cursors.iter().any(|cursor| cursor.feed != Feed::Update)
 }
 
 async fn seen(connection: &mut SqliteConnection, seq: i64, now: UnixMs) -> Result<(), sqlx::Error> {
