@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 /// Milliseconds since the Unix epoch.
 pub type UnixMs = i64;
 
@@ -21,6 +23,11 @@ struct Held {
 
 /// Where the machine's passing time is measured from.
 static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// Names this start of the machine.
+static BOOT: LazyLock<Box<str>> = LazyLock::new(|| {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().into()
+});
 
 impl Clock {
     /// The machine's clock.
@@ -50,6 +57,21 @@ impl Clock {
         }
     }
 
+    /// What this clock showed when the machine's own time began: unless somebody sets the clock, that stays as it is.
+    pub fn origin(&self) -> Origin {
+        match &self.0 {
+            None => {
+                let passed = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+                let passed = passed.tv_sec.saturating_mul(1000).saturating_add(passed.tv_nsec / 1_000_000);
+                Origin { boot: BOOT.clone(), shown: self.now().saturating_sub(passed) }
+            }
+            Some(held) => {
+                let passed = held.passed.load(Ordering::Relaxed);
+                Origin { boot: "manual".into(), shown: self.now().saturating_sub(passed) }
+            }
+        }
+    }
+
     /// Lets time pass on a manual clock; does nothing to the machine's.
     pub fn advance(&self, by: Duration) {
         if let Some(held) = &self.0 {
@@ -72,6 +94,30 @@ impl fmt::Debug for Clock {
     }
 }
 
+/// Where a clock stands beside the machine's own time, which nobody sets and which goes on while a process is down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Which start of the machine.
+    boot: Box<str>,
+    /// What the clock showed then.
+    shown: UnixMs,
+}
+
+impl Origin {
+    /// Whether the clock was not set, by a second or more, between the two.
+    pub fn agrees(&self, later: &Self) -> bool {
+        self.boot == later.boot && self.apart(later) < SET
+    }
+
+    /// How far the clock has gone astray between the two, in milliseconds: time servers move clocks by little all the time.
+    pub fn apart(&self, later: &Self) -> i64 {
+        later.shown.saturating_sub(self.shown).saturating_abs()
+    }
+}
+
+/// A clock that is moved by so many milliseconds was set.
+const SET: i64 = 1000;
+
 /// Tells when somebody set the machine's clock, by a second or more.
 #[derive(Debug)]
 pub struct ClockSteps {
@@ -80,8 +126,6 @@ pub struct ClockSteps {
 }
 
 impl ClockSteps {
-    const LEAST: i64 = 1000;
-
     /// From now on.
     pub fn new(clock: &Clock) -> Self {
         Self { at: (clock.elapsed(), clock.now()), last: UnixMs::MIN }
@@ -91,7 +135,7 @@ impl ClockSteps {
     pub fn last(&mut self, clock: &Clock) -> UnixMs {
         let (elapsed, now) = (clock.elapsed(), clock.now());
         let (began, then) = self.at;
-        if (now - then - ms(elapsed.saturating_sub(began))).abs() >= Self::LEAST {
+        if (now - then - ms(elapsed.saturating_sub(began))).abs() >= SET {
             self.last = now;
         }
         self.at = (elapsed, now);

@@ -16,7 +16,7 @@ use super::places::TaskPlaces;
 use super::status::StatusBoard;
 use super::voice::{Before, Voice};
 use crate::base::chain::chain;
-use crate::base::clock::{Clock, ClockSteps, UnixMs, ms};
+use crate::base::clock::{Clock, ClockSteps, Origin, UnixMs, ms};
 use crate::model::{Delivery, Event, State};
 use crate::notify::{Alert, Alerts, Cause, What};
 use crate::outbox::{Hot, Learner, Policy};
@@ -37,6 +37,10 @@ const IDLE_CHECK: Duration = Duration::from_secs(30);
 const KEEP: Duration = Duration::from_secs(5);
 /// Name of the note that keeps the wait, in milliseconds.
 const WAIT: &str = "wait";
+/// Name of the note that keeps where the clock stood.
+const CLOCK: &str = "clock";
+/// A clock that has gone astray by so many milliseconds is kept anew.
+const ASTRAY: i64 = 200;
 /// Most deliveries looked at in one go.
 const MOST: usize = 1000;
 
@@ -66,6 +70,15 @@ pub(super) struct Watcher {
     pub(super) voice: Arc<Voice>,
 }
 
+/// What is known to be durable.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    wait: Duration,
+    clock: Option<Origin>,
+    /// Times before this cannot be compared with now.
+    pub(super) since: UnixMs,
+}
+
 impl Watcher {
     /// Works until the stop.
     pub(super) async fn run(self, stop: Stop) {
@@ -77,11 +90,11 @@ impl Watcher {
     }
 
     async fn watch(&self) {
+        let mut steps = ClockSteps::new(&self.clock);
         let mut kept = self.recall().await;
         let mut hot_kept = self.recall_hot().await;
         let mut kept_at = Instant::now();
-        let mut steps = ClockSteps::new(&self.clock);
-        let mut since = UnixMs::MIN;
+        let mut since = kept.since;
         loop {
             since = steps.last(&self.clock).max(since);
             if self.guard.is_emptied() {
@@ -123,6 +136,7 @@ impl Watcher {
             now: self.clock.now(),
             lease: LEASE,
         };
+        let mut steps = ClockSteps::new(&self.clock);
         let claimed = self.store.claim(request).await?;
         self.status.store_works();
         if claimed.is_empty() {
@@ -134,6 +148,11 @@ impl Watcher {
         let claims: Vec<_> = claimed.iter().map(|d| (d.id, d.claim)).collect();
         let found = hot::found(&claimed);
         match self.look(&claimed, since).await {
+            // Set while they were looked at, the clock tells nothing about how long they have stood.
+            Ok(_) if steps.last(&self.clock) != UnixMs::MIN => {
+                self.store.release(claims, UnixMs::MIN, None).await?;
+                Ok(Duration::ZERO)
+            }
             Ok(Watched { settled, lessons, left }) => {
                 let confirmed = settled.iter().filter(|s| s.to.state == State::Main).count();
                 let now = self.clock.now();
@@ -244,29 +263,35 @@ impl Watcher {
     }
 
     /// Goes on with what an earlier run has learned.
-    pub(super) async fn recall(&self) -> Duration {
+    pub(super) async fn recall(&self) -> Kept {
         let (task, destination) = (&self.guard.task, &self.guard.destination);
         let recalled = async || {
             let (paused, parked) = self.guard.recall().await?;
             self.status.paused(task, destination, paused.as_deref());
             self.status.parked(task, destination, parked.as_deref());
-            self.store.recall(task, destination, WAIT).await
+            let clock = self.store.recall(task, destination, CLOCK).await?;
+            Ok((self.store.recall(task, destination, WAIT).await?, clock))
         };
-        let learned = loop {
+        let (learned, clock) = loop {
             match recalled().await {
-                Ok(learned) => break learned.and_then(|wait| wait.parse().ok()).map(Duration::from_millis),
+                Ok(recalled) => break recalled,
                 Err(e) => self.status.store_failed(&e),
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
         };
+        let learned = learned.and_then(|wait| wait.parse().ok()).map(Duration::from_millis);
         let now = self.clock.now();
+        let clock = clock.and_then(|text| serde_json::from_str::<Origin>(&text).ok());
+        let stood = clock.as_ref().is_some_and(|clock| clock.agrees(&self.clock.origin()));
+        // Times of a clock that was set since they were written cannot be compared with now.
+        let since = if stood { UnixMs::MIN } else { now };
         let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
         *waits = Learner::new(self.policy.confirm, learned, now);
-        waits.usual(now)
+        Kept { wait: waits.usual(now), clock, since }
     }
 
-    /// Keeps what was learned if it has changed by a quarter.
-    pub(super) async fn keep(&self, kept: &mut Duration) {
+    /// Keeps what was learned if it has changed by a quarter, and where the clock stands.
+    pub(super) async fn keep(&self, kept: &mut Kept) {
         let now = self.clock.now();
         let (wait, stopped) = {
             let waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
@@ -287,10 +312,16 @@ impl Watcher {
         // A place that fails says so when it is used.
         let _ = self.places.recheck(self.destination, IDLE_CHECK).await;
         let kept_now = async {
-            if wait.abs_diff(*kept) * 4 > *kept {
+            if wait.abs_diff(kept.wait) * 4 > kept.wait {
                 let text = wait.as_millis().to_string();
                 self.store.remember(task, destination, WAIT, Some(text)).await?;
-                *kept = wait;
+                kept.wait = wait;
+            }
+            let clock = self.clock.origin();
+            if !kept.clock.as_ref().is_some_and(|kept| kept.agrees(&clock) && kept.apart(&clock) < ASTRAY) {
+                let text = serde_json::to_string(&clock).expect("a word and a number always serialise");
+                self.store.remember(task, destination, CLOCK, Some(text)).await?;
+                kept.clock = Some(clock);
             }
             self.guard.keep().await
         };

@@ -194,7 +194,7 @@ async fn rows_are_counted_once_however_often_it_is_killed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_settled_is_as_old_as_it_is_said_to_be() {
     for (engine, inserts) in BOTH.into_iter().flat_map(|engine| [(engine, false), (engine, true)]) {
-        let Some(pair) = Pair::new(engine).await else { continue };
+        let Some(pair) = Pair::apart(&[engine]).await.into_iter().next() else { continue };
         pair.fill(1..=50).await;
         let receiver = Receiver::answering(503).await;
         let source =

@@ -19,7 +19,7 @@ const SERVERS: [Engine; 2] = [Engine::MySql, Engine::Postgres];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_row_that_commits_late_with_a_small_id_is_found() {
-    for pair in Pair::everywhere(&SERVERS).await {
+    for pair in Pair::apart(&SERVERS).await {
         let receiver = pair.repairer().await;
         let site = Site::new(&pair.inserts(&receiver.url()));
         pair.fill(1..=9).await;
@@ -49,7 +49,7 @@ async fn a_row_that_commits_late_with_a_small_id_is_found() {
 /// Also over a kill: what was not settled is looked at again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_row_that_commits_while_the_daemon_is_dead_is_found() {
-    for pair in Pair::everywhere(&SERVERS).await {
+    for pair in Pair::apart(&SERVERS).await {
         let receiver = pair.repairer().await;
         let site = Site::new(&pair.inserts(&receiver.url()));
         let t = pair.src.quote(TABLE);
@@ -67,7 +67,7 @@ async fn a_row_that_commits_while_the_daemon_is_dead_is_found() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_that_commits_after_its_window_is_found() {
-    for pair in Pair::everywhere(&SERVERS).await {
+    for pair in Pair::apart(&SERVERS).await {
         pair.fill(1..=9).await;
         let receiver = pair.repairer().await;
         let mut config = pair.both_feeds(&receiver.url());

@@ -134,7 +134,7 @@ fn write(engine: Engine, id: i64, v: i64) -> String {
 async fn ids_committed_out_of_order_are_found_and_rolled_back_ones_are_passed() {
     for engine in SERVERS {
         for restarts in [false, true] {
-            let Some(db) = Db::new(engine).await else { continue };
+            let Some(db) = Db::apart(engine).await else { continue };
             table(&db).await;
             db.run(row(engine, 1, 0)).await;
             let mut walker = Walker::new(&config(&db), Feed::Insert).await;
@@ -177,7 +177,7 @@ async fn ids_of_every_kind_may_commit_late() {
         cases.push(signed(engine, [lowest, lowest + 1, 0, highest - 1, highest]));
     }
     for (engine, kind, ids) in cases {
-        let Some(db) = Db::new(engine).await else { continue };
+        let Some(db) = Db::apart(engine).await else { continue };
         db.run(format!("CREATE TABLE t (id {kind} PRIMARY KEY, k INTEGER, v INTEGER)")).await;
         let row = |at: usize| format!("INSERT INTO t VALUES ({}, {at}, 0)", ids[at]);
         let config = SourceConfig { update: None, ..config(&db) };
@@ -205,7 +205,7 @@ async fn ids_of_every_kind_may_commit_late() {
 /// The server gives ids out ten apart (`auto_increment_increment`), and a transaction takes several.
 #[tokio::test]
 async fn ids_with_an_increment_may_commit_late() {
-    let Some(db) = Db::new(Engine::MySql).await else { return };
+    let Some(db) = Db::apart(Engine::MySql).await else { return };
     db.run("CREATE TABLE t (id BIGINT AUTO_INCREMENT PRIMARY KEY, k INTEGER, v INTEGER) ENGINE=InnoDB").await;
     let apart = "SET auto_increment_increment = 10, auto_increment_offset = 3; ";
     let insert = |rows: &str| format!("{apart}INSERT INTO t (k, v) VALUES {rows}");
@@ -239,7 +239,7 @@ async fn ids_with_an_increment_may_commit_late() {
 async fn a_transaction_that_is_open_for_long_is_waited_for() {
     for engine in SERVERS {
         for restarts in [false, true] {
-            let Some(db) = Db::new(engine).await else { continue };
+            let Some(db) = Db::apart(engine).await else { continue };
             table(&db).await;
             db.run(row(engine, 1, 0)).await;
             let mut inserts = Walker::new(&config(&db), Feed::Insert).await;
@@ -270,7 +270,7 @@ async fn a_transaction_that_is_open_for_long_is_waited_for() {
 #[tokio::test]
 async fn without_the_right_settle_holds() {
     for engine in SERVERS {
-        let Some(db) = Db::new(engine).await else { continue };
+        let Some(db) = Db::apart(engine).await else { continue };
         table(&db).await;
         let user = format!("blind_{}", db.name);
         match engine {
@@ -322,7 +322,7 @@ async fn without_the_right_settle_holds() {
 async fn one_time_many_rows_and_two_writes_within_it() {
     for engine in SERVERS {
         for restarts in [false, true] {
-            let Some(db) = Db::new(engine).await else { continue };
+            let Some(db) = Db::apart(engine).await else { continue };
             table(&db).await;
             let values: Vec<String> = (1..=40).map(|id| format!("({id}, {id}, 0, NULL)")).collect();
             db.run(format!("INSERT INTO t VALUES {}", values.join(", "))).await;

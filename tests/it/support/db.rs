@@ -60,6 +60,11 @@ impl Db {
         }
     }
 
+    /// A database on the server for tests that keep a transaction open; `None` after a loud skip.
+    pub async fn apart(engine: Engine) -> Option<Self> {
+        Some(Self::on(&servers::apart(engine).await?).await)
+    }
+
     /// One database each on every MySQL there is: the shared one and the developer's.
     pub async fn every_mysql() -> Vec<Self> {
         let mut all = Vec::new();

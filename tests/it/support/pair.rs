@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::config::{copy, legacy, source, updated_source};
 use super::db::Db;
 use super::receiver::{Answer, Call, Receiver};
+use super::servers::foreign_mysql;
 
 /// The table of the tests; a reserved word in PostgreSQL, as users have it.
 pub const TABLE: &str = "user";
@@ -37,6 +38,20 @@ impl Pair {
                 }
             } else {
                 all.extend(Self::new(engine).await);
+            }
+        }
+        all
+    }
+
+    /// As [`Pair::everywhere`], on the servers for tests that keep a transaction open.
+    pub async fn apart(engines: &[Engine]) -> Vec<Self> {
+        let mut all = Vec::new();
+        for &engine in engines {
+            if let (Some(src), Some(des)) = (Db::apart(engine).await, Db::apart(engine).await) {
+                all.push(Self::of(src, des).await);
+            }
+            if let (Engine::MySql, Some(server)) = (engine, foreign_mysql()) {
+                all.push(Self::of(Db::on(&server).await, Db::on(&server).await).await);
             }
         }
         all

@@ -4,6 +4,9 @@
 //! `CUPID_TEST_MYSQL` and `CUPID_TEST_POSTGRES`. A test process without these starts its own, once. A test that needs
 //! special server options, or wants to stop a server, always starts its own with [`start_mysql`] or [`start_postgres`].
 //!
+//! An open transaction holds up whatever waits on its server for rows to settle. Tests that keep one open therefore use a
+//! second pair of servers ([`apart`]), one test after the other.
+//!
 //! A server never outlives the process that started it: a small shell keeps it, and ends it when its standard input
 //! closes, however that came about.
 
@@ -228,6 +231,26 @@ pub async fn postgres() -> Option<Arc<Server>> {
         skip(NO_POSTGRES);
     }
     shared.clone()
+}
+
+/// The server for tests that keep a transaction open; `None` after a loud skip.
+pub async fn apart(engine: Engine) -> Option<Arc<Server>> {
+    static MYSQL: OnceCell<Option<Arc<Server>>> = OnceCell::const_new();
+    static POSTGRES: OnceCell<Option<Arc<Server>>> = OnceCell::const_new();
+    let (cell, name) = match engine {
+        Engine::MySql => (&MYSQL, "CUPID_TEST_MYSQL_APART"),
+        Engine::Postgres => (&POSTGRES, "CUPID_TEST_POSTGRES_APART"),
+        Engine::Sqlite => unreachable!("SQLite has no server"),
+    };
+    let server = cell.get_or_init(|| async {
+        let server = match std::env::var(name) {
+            Ok(url) => Some(Server::from_url(engine, &url, false)),
+            Err(_) if engine == Engine::MySql => start_mysql(&[], &[]).await,
+            Err(_) => start_postgres(&[], &[]).await,
+        };
+        server.map(Arc::new)
+    });
+    server.await.clone()
 }
 
 /// Starts a MariaDB of one's own with more `options` and environment; `None` after a loud skip.
@@ -516,13 +539,22 @@ pub fn free_port() -> u16 {
 #[ignore = "serves tests/run"]
 async fn serve() {
     let Ok(file) = std::env::var("CUPID_TEST_SERVE") else { return };
-    let (mysql, postgres) = tokio::join!(start_mysql(&[], &[]), start_postgres(&[], &[]));
-    let (mysql, postgres) = (mysql.unwrap(), postgres.unwrap());
-    let addresses = format!(
-        "export CUPID_TEST_MYSQL={}\nexport CUPID_TEST_POSTGRES={}\n",
-        mysql.url(""),
-        postgres.url("")
+    let (mysql, postgres, mysql_apart, postgres_apart) = tokio::join!(
+        start_mysql(&[], &[]),
+        start_postgres(&[], &[]),
+        start_mysql(&[], &[]),
+        start_postgres(&[], &[])
     );
+    let servers = [
+        ("CUPID_TEST_MYSQL", mysql),
+        ("CUPID_TEST_POSTGRES", postgres),
+        ("CUPID_TEST_MYSQL_APART", mysql_apart),
+        ("CUPID_TEST_POSTGRES_APART", postgres_apart),
+    ];
+    let address = |(name, server): &(&str, Option<Server>)| {
+        format!("export {name}={}\n", server.as_ref().expect("it has started").url(""))
+    };
+    let addresses: String = servers.iter().map(address).collect();
     let half = format!("{file}.new");
     fs::write(&half, addresses).unwrap();
     fs::rename(half, file).unwrap();

@@ -22,7 +22,7 @@ use crate::engine::look::Ready;
 use crate::engine::manager::Manager;
 use crate::engine::places::{Places, Stage};
 use crate::engine::scanner::Scanner;
-use crate::engine::watcher::Watcher;
+use crate::engine::watcher::{Kept, Watcher};
 use crate::engine::{Janitor, Longest, Outcome, StatusBoard, Stop, Ticket};
 use crate::notify::Alerts;
 use crate::scan::Begin;
@@ -44,8 +44,8 @@ enum Done {
     Managed(Box<Manager>),
     Read,
     /// What is kept of the wait.
-    Recalled(usize, Duration),
-    Watched(usize, Duration, Duration),
+    Recalled(usize, Kept),
+    Watched(usize, Duration, Kept),
     Refilled(usize, Refill),
     Called(usize),
     GivenBack,
@@ -76,7 +76,7 @@ struct Loops {
     steps: ClockSteps,
     since: UnixMs,
     /// What is kept of the wait; `None`: nothing was recalled yet.
-    kept: Option<Duration>,
+    kept: Option<Kept>,
     kept_at: Duration,
     lane: Lane,
     refill: Beat,
@@ -190,11 +190,6 @@ impl Process {
         self.poll() || begun
     }
 
-    /// Whether nobody is in the middle of believing something.
-    pub(super) fn is_calm(&self) -> bool {
-        self.loops.iter().all(|l| l.kept.is_some() && !l.watch.busy)
-    }
-
     /// When something is due, as far as that is not known to the clockwork.
     pub(super) fn next(&self) -> Option<Duration> {
         let loops = self.loops.iter().flat_map(|l| {
@@ -231,8 +226,8 @@ impl Process {
             Done::Read => self.reading -= 1,
             Done::Recalled(at, kept) => {
                 let l = &mut self.loops[at];
+                l.since = kept.since;
                 (l.kept, l.watch.busy) = (Some(kept), false);
-                l.steps = ClockSteps::new(&self.clock);
             }
             Done::Watched(at, pause, kept) => {
                 let l = &mut self.loops[at];
@@ -307,7 +302,7 @@ impl Process {
             return;
         }
         let watcher = l.watcher.clone();
-        let Some(mut kept) = l.kept else {
+        let Some(mut kept) = l.kept.clone() else {
             l.watch.busy = true;
             return self.tasks.push(Box::pin(async move { Done::Recalled(at, watcher.recall().await) }));
         };

@@ -107,11 +107,8 @@ impl History {
             if self.process.is_none() && self.back <= now {
                 self.process = Some(self.start());
             }
+            self.world.set_clock();
             if let Some(process) = &mut self.process {
-                // Set in the middle of a look, or while nobody sees it, the clock may shorten one wait.
-                if process.is_calm() {
-                    self.world.set_clock();
-                }
                 process.pace = self.pace;
                 while process.turn() {}
             }
