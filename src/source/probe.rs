@@ -109,6 +109,14 @@ fn transactions(engine: Engine, horizon: &Horizon, settle: Duration, user: Optio
         );
         return Checked::good("transactions", message);
     }
+    if horizon.elsewhere {
+        let message = format!(
+            "a replica, or a node of a cluster: rows come from another server, whose open transactions are not visible \
+             here; those open for longer than {seconds} s (\"settle\") are left to the sweep; name the primary as `src`, or \
+             raise \"settle\""
+        );
+        return Checked::warning("transactions", message);
+    }
     let grant = match (engine, user) {
         (Engine::MySql, user) => {
             format!("GRANT PROCESS ON *.* TO {}", user.as_deref().unwrap_or("the user of `dsn`"))
@@ -116,7 +124,7 @@ fn transactions(engine: Engine, horizon: &Horizon, settle: Duration, user: Optio
         (_, user) => format!("GRANT pg_read_all_stats TO {}", user.as_deref().unwrap_or("the user of `dsn`")),
     };
     let message = format!(
-        "this user may not see all open transactions, or the rows come from another server: those open for longer than \
+        "this user may not see all open transactions: those open for longer than \
          {seconds} s (\"settle\") are left to the sweep; run `{grant}`, or raise \"settle\""
     );
     Checked::warning("transactions", message)

@@ -64,7 +64,14 @@ mod tests {
         let mut read = |now, oldest: Option<i64>| {
             let now = Now { utc: at(now), wall: at(now) };
             let behind = TimeDelta::zero();
-            let horizon = Horizon { now, oldest: oldest.map(at), told: true, behind, one_writer: false };
+            let horizon = Horizon {
+                now,
+                oldest: oldest.map(at),
+                told: true,
+                elsewhere: false,
+                behind,
+                one_writer: false,
+            };
             clock.straighten(horizon).oldest
         };
         assert_eq!(read(100, None), None);

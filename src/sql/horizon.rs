@@ -33,6 +33,8 @@ pub(crate) struct Horizon {
     pub(crate) oldest: Option<NaiveDateTime>,
     /// Whether it shows them all.
     pub(crate) told: bool,
+    /// Whether rows come from another server as well, or only.
+    pub(crate) elsewhere: bool,
     /// How long ago (at most) what it applies now was written elsewhere.
     pub(crate) behind: TimeDelta,
     /// Whether it has one writer at a time, so that what is written is seen in the order of its writing.
@@ -85,7 +87,7 @@ pub(crate) async fn read(
 }
 
 fn untold(now: Now) -> Horizon {
-    Horizon { now, oldest: None, told: false, behind: TimeDelta::zero(), one_writer: false }
+    Horizon { now, oldest: None, told: false, elsewhere: false, behind: TimeDelta::zero(), one_writer: false }
 }
 
 async fn mysql(database: &Database, zone: Option<Tz>) -> Result<Horizon, PlaceError> {
@@ -105,9 +107,10 @@ async fn mysql(database: &Database, zone: Option<Tz>) -> Result<Horizon, PlaceEr
     // What was read before now says nothing of what has begun since.
     let oldest = reading.oldest.map_or(reading.at, |oldest| oldest.min(reading.at));
     // A replica applies what was written elsewhere and earlier.
-    let lag = reading.lag.map(|seconds| TimeDelta::seconds(seconds.max(0)));
-    let told = lag.is_none() && reading.hidden == 0;
-    Ok(Horizon { now, oldest: Some(oldest), told, behind: lag.unwrap_or_default(), one_writer: false })
+    let behind = reading.applied.map_or(TimeDelta::zero(), |applied| reading.at.max(now.utc) - applied);
+    let told = !reading.elsewhere && reading.hidden == 0;
+    let elsewhere = reading.elsewhere;
+    Ok(Horizon { now, oldest: Some(oldest), told, elsewhere, behind, one_writer: false })
 }
 
 /// What an unprivileged role may not see has a user and no type; background processes have no user.
@@ -138,6 +141,7 @@ async fn postgres(database: &Database, zone: Option<Tz>, settle: Duration) -> Re
         now: zone.map_or(now, |zone| now.on(zone)),
         oldest: moment(database, &row[2])?,
         told: row[3].as_int() == Some(0) && lag.is_none(),
+        elsewhere: lag.is_some(),
         behind: lag.unwrap_or_default(),
         one_writer: false,
     };

@@ -307,6 +307,7 @@ impl Ground for Sim {
         // To the second, as MariaDB tells it.
         let oldest = state.open.iter().map(|open| open.start.with_nanosecond(0).unwrap()).min();
         Ok(Horizon {
+            elsewhere: false,
             now: Now { utc: now, wall: self.wall(now) },
             oldest: oldest.filter(|_| self.kind.told),
             told: self.kind.told,

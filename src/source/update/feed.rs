@@ -15,7 +15,7 @@ use crate::source::keys::limit_param;
 use crate::source::shape::Shape;
 use crate::sql::catalog::Table;
 use crate::sql::clock::{self, Now};
-use crate::sql::horizon::span;
+use crate::sql::horizon::{self, span};
 use crate::sql::select;
 use crate::sql::statement::Statement;
 use crate::sql::{Database, PlaceError, PlaceErrorKind};
@@ -167,9 +167,11 @@ impl UpdateFeed {
         self.time(database).await?;
         let cursor = match &self.config.start {
             Start::Beginning => Cursor::beginning(),
+            // What is open now may have been written before, and is not to be seen yet.
             Start::Now => {
-                let now = self.now(database).await?;
-                Cursor::done(now.utc, now.offset())
+                let horizon = horizon::read(database, self.wall(), self.settle).await?;
+                let now = horizon.now;
+                Cursor::done(horizon.settled(self.settle).min(now.utc), now.offset())
             }
             Start::At(at) => Cursor::at(*at, self.overlap, &self.now(database).await?),
         };

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use chrono::NaiveDateTime;
+use chrono::{NaiveDateTime, TimeDelta};
 
 use super::{Database, PlaceError, moment};
 use crate::model::Value;
@@ -31,8 +31,21 @@ pub(super) struct Reading {
     pub(super) oldest: Option<NaiveDateTime>,
     /// Transactions whose start is not told.
     pub(super) hidden: i64,
-    /// Seconds by which a replica lags.
-    pub(super) lag: Option<i64>,
+    /// Rows come from other servers as well, or only: what is open there is not shown.
+    pub(super) elsewhere: bool,
+    /// Before this time (UTC) everything that was written elsewhere is there; `None`: nobody says.
+    pub(super) applied: Option<NaiveDateTime>,
+}
+
+/// What the list of threads says about rows that come from elsewhere.
+#[derive(Clone, Copy, Debug)]
+struct Replica {
+    /// Seconds by which what is applied now is late; `None`: nothing is being applied.
+    lag: Option<i64>,
+    /// Something is received from another server.
+    receives: bool,
+    /// This server takes no writes of its own, or is a node of a cluster.
+    elsewhere: bool,
 }
 
 /// A server as one user sees it: host, port, socket, user.
@@ -42,6 +55,8 @@ type Server = (String, u16, Option<PathBuf>, String);
 #[derive(Clone, Copy, Default)]
 struct Shared {
     reading: Option<Reading>,
+    /// Up to when it had applied what was written elsewhere, when that was last seen.
+    applied: Option<NaiveDateTime>,
     /// Until then it serves.
     rests: Option<Instant>,
 }
@@ -71,8 +86,12 @@ pub(super) async fn read(database: &Database) -> Result<Option<Reading>, PlaceEr
         if last.is_some() && rests {
             return Ok(last);
         }
-        if let Some(reading) = look(database).await? {
-            shared(database, |shared| shared.reading = Some(reading));
+        if let Some((reading, replica)) = look(database).await? {
+            let reading = shared(database, |shared| {
+                let reading = replica.applied(reading, &mut shared.applied);
+                shared.reading = Some(reading);
+                reading
+            });
             return Ok(Some(reading));
         }
         if last.is_some() {
@@ -82,12 +101,40 @@ pub(super) async fn read(database: &Database) -> Result<Option<Reading>, PlaceEr
     Ok(None)
 }
 
+/// A replica that receives and does not apply, and was never seen to, may have stopped so long ago.
+const STOPPED: TimeDelta = TimeDelta::hours(1);
+
+impl Replica {
+    /// While a replica applies nothing, what it will apply next may be as old as what it applied last: `before` keeps
+    /// that from look to look.
+    fn applied(self, reading: Reading, before: &mut Option<NaiveDateTime>) -> Reading {
+        let applied = match self.lag {
+            Some(lag) => Some(reading.at - TimeDelta::seconds(lag.max(0))),
+            None if self.receives => Some(before.unwrap_or(reading.at - STOPPED)),
+            None if self.elsewhere => *before,
+            None => None,
+        };
+        *before = applied;
+        Reading { elsewhere: self.elsewhere || self.receives || self.lag.is_some(), applied, ..reading }
+    }
+}
+
 /// Tells our looks apart.
 static MARKS: AtomicU64 = AtomicU64::new(0);
 
+/// Threads that bring rows from elsewhere.
+const THREADS: &str = "(SELECT time, coalesce(state, '') AS state, coalesce(state, '') LIKE 'wsrep%' AS cluster, \
+     command = 'Slave_IO' OR coalesce(state, '') LIKE '%to send event%' OR coalesce(state, '') LIKE 'Queueing %' \
+     OR coalesce(state, '') LIKE '%connecting to %' OR coalesce(state, '') LIKE '%reconnect%' AS receives \
+     FROM information_schema.processlist WHERE user = 'system user' AND command <> 'Daemon')";
+
 /// `trx_started` is a wall time in the zone of the server's process, to the second. Of an hour that came twice the
 /// first one is meant: earlier is safe. A transaction that cannot write is none.
-async fn look(database: &Database) -> Result<Option<Reading>, PlaceError> {
+///
+/// What a replica, or a node of a cluster, gets from others is applied by threads of the "system user", each of which
+/// says how old the thing is that it applies (or since when it has nothing to do). Who waits for work of another thread
+/// says nothing; who receives says only that there is another server.
+async fn look(database: &Database) -> Result<Option<(Reading, Replica)>, PlaceError> {
     let mark = format!("cupid:{}:{}", std::process::id(), MARKS.fetch_add(1, Ordering::Relaxed));
     let sql = format!(
         "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION WITH CONSISTENT SNAPSHOT; \
@@ -95,8 +142,11 @@ async fn look(database: &Database) -> Result<Option<Reading>, PlaceError> {
          CAST(MIN(IF(ro, NULL, IF(CONVERT_TZ(u - INTERVAL 1 HOUR, '+00:00', 'SYSTEM') = s, \
          u - INTERVAL 1 HOUR, u))) AS CHAR), \
          CAST(COALESCE(SUM(NOT ro AND u IS NULL), 0) AS CHAR), \
-         CAST((SELECT MAX(time) FROM information_schema.processlist WHERE user = 'system user' \
-         AND command NOT IN ('Daemon', 'Slave_IO') AND (command LIKE 'Slave%' OR state LIKE '%relay log%')) AS CHAR), \
+         CAST((SELECT MAX(time) FROM {THREADS} AS threads WHERE NOT receives AND NOT cluster \
+         AND state NOT LIKE '%from Coordinator%' AND state NOT LIKE '%work from SQL thread%') AS CHAR), \
+         CAST((SELECT COUNT(*) FROM {THREADS} AS threads WHERE receives) AS CHAR), \
+         CAST((SELECT COUNT(*) FROM {THREADS} AS threads WHERE cluster) \
+         + @@global.read_only + @@global.innodb_read_only AS CHAR), \
          CAST(COALESCE(SUM(own AND query LIKE '%{mark} %'), 0) AS CHAR) \
          FROM (SELECT trx_started AS s, CONVERT_TZ(trx_started, 'SYSTEM', '+00:00') AS u, \
          trx_is_read_only = 1 AS ro, trx_mysql_thread_id = CONNECTION_ID() AS own, trx_query AS query \
@@ -104,7 +154,7 @@ async fn look(database: &Database) -> Result<Option<Reading>, PlaceError> {
     );
     let row = database.script(&sql).await?;
     let number = |at: usize| row.get(at).and_then(Option::as_ref).and_then(|text| text.parse::<i64>().ok());
-    if number(4).unwrap_or(0) == 0 {
+    if number(6).unwrap_or(0) == 0 {
         return Ok(None);
     }
     let time = |at: usize| {
@@ -112,5 +162,34 @@ async fn look(database: &Database) -> Result<Option<Reading>, PlaceError> {
         moment(database, &value)
     };
     let Some(at) = time(0)? else { return Ok(None) };
-    Ok(Some(Reading { at, oldest: time(1)?, hidden: number(2).unwrap_or(1), lag: number(3) }))
+    let (receives, elsewhere) = (number(4).unwrap_or(0) > 0, number(5).unwrap_or(0) > 0);
+    let reading =
+        Reading { at, oldest: time(1)?, hidden: number(2).unwrap_or(1), elsewhere: false, applied: None };
+    Ok(Some((reading, Replica { lag: number(3), receives, elsewhere })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::form;
+
+    #[test]
+    fn while_nothing_is_applied_what_comes_may_be_as_old_as_the_last() {
+        let at =
+            |seconds: i64| form::parse_moment("2026-07-01 12:00:00").unwrap() + TimeDelta::seconds(seconds);
+        let mut before = None;
+        let mut look = |now: i64, lag: Option<i64>, receives: bool, elsewhere: bool| {
+            let reading = Reading { at: at(now), oldest: None, hidden: 0, elsewhere: false, applied: None };
+            let reading = Replica { lag, receives, elsewhere }.applied(reading, &mut before);
+            (reading.elsewhere, reading.applied)
+        };
+        assert_eq!(look(0, None, false, false), (false, None), "a server of its own");
+        assert_eq!(look(1, None, false, true), (true, None), "a reader of shared storage");
+        assert_eq!(look(10, Some(3), true, true), (true, Some(at(7))));
+        assert_eq!(look(600, None, true, true), (true, Some(at(7))), "it has stopped applying");
+        assert_eq!(look(700, None, false, true), (true, Some(at(7))), "and receiving");
+        assert_eq!(look(800, Some(750), true, true), (true, Some(at(50))), "it goes on");
+        assert_eq!(look(900, None, false, false), (false, None), "it was made a primary");
+        assert_eq!(look(1000, None, true, true), (true, Some(at(1000) - STOPPED)), "never seen to apply");
+    }
 }

@@ -6,6 +6,7 @@ mod destination;
 mod errors;
 mod feeds;
 mod probe;
+mod replica;
 mod session;
 mod settled;
 mod stands;

@@ -15,7 +15,7 @@ use super::super::support::servers;
 use super::super::support::wait::{LIMIT, wait_for, wait_until};
 use super::{Db, SERVERS, dsn, source_config, update_config};
 
-const SETTLE: Duration = Duration::from_secs(2);
+pub(super) const SETTLE: Duration = Duration::from_secs(2);
 
 /// A transaction of an application that has begun with this statement.
 async fn held(db: &Db, sql: &str) -> Held {
@@ -25,18 +25,18 @@ async fn held(db: &Db, sql: &str) -> Held {
 }
 
 /// A feed that is walked, and every (id, v) that it returned.
-struct Walker {
+pub(super) struct Walker {
     source: Arc<dyn Source>,
     feed: Feed,
     at: Position,
     limit: usize,
     restarts: bool,
     seen: BTreeSet<(i128, i128)>,
-    coverage: Coverage,
+    pub(super) coverage: Coverage,
 }
 
 impl Walker {
-    async fn new(config: &SourceConfig, feed: Feed) -> Self {
+    pub(super) async fn new(config: &SourceConfig, feed: Feed) -> Self {
         let database = Arc::new(Database::connect(&config.dsn, Limits::default()));
         let source = cupid::source::open(config, &["v".to_owned()], database).await.unwrap();
         let at = source.start(feed, None).await.unwrap();
@@ -53,7 +53,7 @@ impl Walker {
     }
 
     /// One look.
-    async fn look(&mut self) {
+    pub(super) async fn look(&mut self) {
         loop {
             let batch = self.source.read(self.feed, &self.at, self.limit).await.unwrap();
             let v = |values: &[Value]| values[1].as_int().unwrap();
@@ -73,7 +73,7 @@ impl Walker {
         }
     }
 
-    async fn finds(&mut self, what: &str, id: i128, v: i128) {
+    pub(super) async fn finds(&mut self, what: &str, id: i128, v: i128) {
         let found = async || {
             self.look().await;
             self.seen.contains(&(id, v)).then_some(())
@@ -83,7 +83,7 @@ impl Walker {
     }
 
     /// Looks again and again for as long as that.
-    async fn goes_on(&mut self, time: Duration) {
+    pub(super) async fn goes_on(&mut self, time: Duration) {
         let since = Instant::now();
         wait_for("time passes", LIMIT, async || {
             self.look().await;
@@ -103,18 +103,18 @@ impl Walker {
     }
 }
 
-fn now(engine: Engine) -> &'static str {
+pub(super) fn now(engine: Engine) -> &'static str {
     if engine == Engine::MySql { "NOW()" } else { "date_trunc('second', clock_timestamp())" }
 }
 
-async fn table(db: &Db) {
+pub(super) async fn table(db: &Db) {
     let kind = if db.engine == Engine::MySql { "TIMESTAMP NULL" } else { "timestamptz" };
     let engine = if db.engine == Engine::MySql { " ENGINE=InnoDB" } else { "" };
     db.run(format!("CREATE TABLE t (id INTEGER PRIMARY KEY, k INTEGER, v INTEGER, u {kind}){engine}; CREATE INDEX t_u ON t (u)"))
         .await;
 }
 
-fn config(db: &Db) -> SourceConfig {
+pub(super) fn config(db: &Db) -> SourceConfig {
     let mut config = source_config(db, "t", "k");
     config.settle = SETTLE;
     config.update =
@@ -122,11 +122,11 @@ fn config(db: &Db) -> SourceConfig {
     config
 }
 
-fn row(engine: Engine, id: i64, v: i64) -> String {
+pub(super) fn row(engine: Engine, id: i64, v: i64) -> String {
     format!("INSERT INTO t VALUES ({id}, {id}, {v}, {})", now(engine))
 }
 
-fn write(engine: Engine, id: i64, v: i64) -> String {
+pub(super) fn write(engine: Engine, id: i64, v: i64) -> String {
     format!("UPDATE t SET v = {v}, u = {} WHERE id = {id}", now(engine))
 }
 
@@ -263,6 +263,25 @@ async fn a_transaction_that_is_open_for_long_is_waited_for() {
             updates.finds("the row, by its time", 2, 0).await;
             inserts.settles_at(3).await;
         }
+    }
+}
+
+/// What is open when a feed starts for the first time was written before that, and is seen after it.
+#[tokio::test]
+async fn a_transaction_that_is_open_at_the_first_start_is_waited_for() {
+    for engine in SERVERS {
+        let Some(db) = Db::apart(engine).await else { continue };
+        table(&db).await;
+        db.run(row(engine, 1, 0)).await;
+        let mut held = held(&db, &write(engine, 1, 7)).await;
+        let since = Instant::now();
+        wait_until("it was written long ago", LIMIT, || since.elapsed() > SETTLE * 2).await;
+        let mut inserts = Walker::new(&config(&db), Feed::Insert).await;
+        let mut updates = Walker::new(&config(&db), Feed::Update).await;
+        inserts.finds("the row as it was", 1, 0).await;
+        updates.goes_on(SETTLE).await;
+        held.run("COMMIT").await;
+        updates.finds("the change", 1, 7).await;
     }
 }
 

@@ -80,6 +80,13 @@ impl Db {
         Self::open(server, &name).await
     }
 
+    /// A database that is made, or copied there, under this name.
+    pub async fn named(server: &Arc<Server>, name: &str) -> Self {
+        let admin = Self::on(server).await;
+        admin.run(format!("CREATE DATABASE IF NOT EXISTS {name}")).await;
+        Self::open(server, name).await
+    }
+
     async fn open(server: &Arc<Server>, name: &str) -> Self {
         let pool = match server.engine {
             Engine::MySql => {
