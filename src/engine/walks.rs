@@ -226,6 +226,10 @@ impl WalkLane {
             saved.iter().find(|c| c.task == task.name && c.destination == config.name && c.feed == feed)
         };
         let (own, insert) = (find(feed), find(Feed::Insert));
+        // Without an insert feed a different `-s` is for the walk alone.
+        let other = |cursor: &Cursor| task.source.insert.is_none() && begin.is_some() && cursor.start_id != begin;
+        let own = own.filter(|own| !other(own));
+        let insert = insert.filter(|insert| !other(insert));
         // The insert feed of a new destination walks over everything anyway.
         let inserts = feed == Feed::Sweep && task.source.insert.is_some() && insert.is_none();
         let made_for = made_for(task, config);

@@ -29,6 +29,8 @@ const LEASE: Duration = Duration::from_secs(120);
 const IDLE: Duration = Duration::from_secs(60);
 /// How often rows that agreed are asked for while nothing may be sent.
 const ASK: Duration = Duration::from_secs(10);
+/// The pause after rows that agreed could not be asked for.
+const UNASKED: Duration = Duration::from_secs(1);
 /// Nothing is believed unless both sides were seen within this time to be as they were opened.
 const FRESH: Duration = Duration::from_secs(1);
 /// The same while nothing happens, so that people hear of it.
@@ -157,8 +159,9 @@ impl Watcher {
                 let confirmed = settled.iter().filter(|s| s.to.state == State::Main).count();
                 let now = self.clock.now();
                 if self.guard.asks(confirmed, now) && self.storms().await? {
+                    // Nothing is let through unasked: where asking failed, the look is made again as well.
                     self.store.release(claims, UnixMs::MIN, None).await?;
-                    return Ok(ASK);
+                    return Ok(if self.guard.is_emptied() { ASK } else { UNASKED });
                 }
                 self.guard.count(confirmed, now);
                 if let Err(e) = self.store.settle(settled.clone()).await {
@@ -215,7 +218,8 @@ impl Watcher {
         }
     }
 
-    /// Asks for rows that agreed before. Returns whether nothing may be sent until a person, or the copy, says more.
+    /// Asks for rows that agreed before. Returns whether nothing may be let through now: until a person or the copy says
+    /// more, or until it can be asked.
     async fn storms(&self) -> Result<bool, StoreError> {
         let asked = async {
             let asked = self.places.pair(self.destination).await?.ask(&self.guard.agreed()).await?;
@@ -227,8 +231,12 @@ impl Watcher {
                 self.guard.lose(&gone);
                 asked
             }
-            // The next look says what is wrong with the place.
-            Err(_) => return Ok(self.guard.is_emptied()),
+            Err(e) => {
+                let config = &self.places.config;
+                let destination = &config.destinations[self.destination].name;
+                self.status.place_failed(&config.name, "suspects", destination, &e);
+                return Ok(true);
+            }
         };
         let was_paused = self.guard.is_emptied();
         let why = self.guard.asked(asked).await?;

@@ -134,7 +134,8 @@ impl Watch {
         since: UnixMs,
         now: UnixMs,
     ) -> Step {
-        let (wait, hot) = (ms(wait), ms(confirm.hot));
+        // Who is given less time to be followed than copies need would be stuck before being late.
+        let (wait, hot) = (ms(wait), ms(confirm.hot.max(wait)));
         let set = self.looked < since || self.looked > now;
         // Nobody looked for a while: periods of continuous watching start anew.
         let gap = set || now.saturating_sub(self.looked) > hot / 2;
@@ -162,7 +163,9 @@ impl Watch {
         }
         if now.saturating_sub(self.began) >= hot {
             let stands = |since: UnixMs| now.saturating_sub(since) >= hot;
-            let stuck = !self.wrong.is_empty() || (stands(self.copy_since) && stands(self.matched));
+            let moved = self.stood > self.began;
+            let stuck =
+                moved && (!self.wrong.is_empty() || (stands(self.copy_since) && stands(self.matched)));
             self.begin_period(witness, now);
             if stuck {
                 return Step::Stuck;

@@ -18,18 +18,22 @@ fn witness(version: u64, source: [u32; 3], copy: Option<[u32; 3]>) -> Witness {
 /// Looks whenever it is due until `end`; both sides are functions of the time since the finding. Returns when it was
 /// confirmed or stuck first.
 fn play(end: i64, at: impl Fn(i64) -> Witness) -> Option<(i64, Step)> {
+    play_by(&settings(), end, at)
+}
+
+fn play_by(settings: &Confirm, end: i64, at: impl Fn(i64) -> Witness) -> Option<(i64, Step)> {
     let first = at(0);
     let mut watch = Watch::begin(&first, NOW);
-    let mut now = first_look(1, settings().floor, NOW);
+    let mut now = first_look(1, settings.floor, NOW);
     while now - NOW < end {
         let seen = at(now - NOW);
         if seen.differs.is_empty() {
             return None;
         }
         watch = Watch::read(&watch.bytes()).unwrap();
-        match watch.look(&seen, &settings(), settings().floor, NOW, NOW, now) {
+        match watch.look(&seen, settings, settings.floor, NOW, NOW, now) {
             Step::Wait(due) => {
-                assert!(due > now && due <= now + 2 * SECOND, "{now} {due}");
+                assert!(due > now && due <= now + settings.floor.as_millis() as i64 + SECOND, "{now} {due}");
                 now = due;
             }
             step => return Some((now - NOW, step)),
@@ -75,6 +79,23 @@ fn a_copy_that_stands_still_under_a_moving_source_is_stuck() {
     let absent = |t: i64| witness(counter(t).into(), [1, 2, counter(t)], None);
     let (at, Step::Stuck) = play(300 * SECOND, absent).unwrap() else { panic!() };
     assert!((8 * SECOND..18 * SECOND).contains(&at), "{at}");
+}
+
+/// `hot` is about rows that never stand still. It does not shorten the wait of those that do.
+#[test]
+fn a_row_that_stands_still_is_given_its_time_however_short_hot_is() {
+    for (hot, wait) in [(10, 20), (60, 300), (120, 150), (8, 60)] {
+        let s = Duration::from_secs;
+        let settings = Confirm { floor: s(wait), lag: s(600), hot: s(hot) };
+        let wait = i64::try_from(wait).unwrap() * SECOND;
+        let late = play_by(&settings, 2 * wait, |t| {
+            witness(2, [1, 2, 3], Some(if t < wait * 9 / 10 { [1, 2, 9] } else { [1, 2, 3] }))
+        });
+        assert_eq!(late, None, "{settings:?}");
+        let lost = |t: i64| witness(if t < wait / 30 { 1 } else { 2 }, [1, 2, 3], Some([1, 2, 9]));
+        let (at, Step::Confirmed) = play_by(&settings, 2 * wait, lost).unwrap() else { panic!("{settings:?}") };
+        assert!(at >= wait, "{settings:?} {at}");
+    }
 }
 
 /// One column moves and is followed, another was lost: a hot counter hides nothing.

@@ -40,6 +40,8 @@ pub(super) struct Live {
     pub(super) tick: Option<Tick>,
     /// Whether more was known to wait when the last look ended.
     pub(super) unfinished: bool,
+    /// Whether the last look that found the feed far behind settled first: the next one reads what is new.
+    pub(super) settles: bool,
     /// What is known of the database's clock.
     pub(super) clock: SetBack,
     /// Whether the database shows its open transactions.
@@ -113,6 +115,7 @@ impl Live {
             stood: self.stood.min(other.stood),
             tick: None,
             unfinished: false,
+            settles: false,
             clock: self.clock.both(&other.clock),
             told: self.told && other.told,
             passed: self.passed.min(other.passed),

@@ -68,6 +68,7 @@ impl<'a> Look<'a> {
         let began = self.ground.elapsed();
         // Far behind, what was read before the clock told of it settles first: then rows settle as they are read.
         let behind = live.unfinished && live.frontier > self.cursor.settled && live.frontier <= live.clean;
+        let behind = behind && !std::mem::replace(&mut live.settles, behind);
         let phase = if behind { Phase::Settle { since: began } } else { Phase::New };
         live.tick = Some(Tick { began, horizon, phase, front: live.frontier, more: behind });
         Ok(())
@@ -132,9 +133,12 @@ impl<'a> Look<'a> {
         live.frontier = live.frontier.max(ids().next_back());
         if in_order {
             // What is read after it became clean needs no second look.
-            let settled = || ids().take_while(|id| Some(*id) <= clean);
-            self.cursor.counted.rows += settled().count() as u64;
-            self.cursor.settled = self.cursor.settled.max(settled().last());
+            let settled: Vec<i128> = ids().take_while(|id| Some(*id) <= clean).collect();
+            self.cursor.counted.rows += settled.len() as u64;
+            if let (false, Some(tick)) = (live.told, &live.tick) {
+                self.cursor.gaps.note(frontier, &settled, tick.horizon.now.utc);
+            }
+            self.cursor.settled = self.cursor.settled.max(settled.last().copied());
         }
         let settled = self.cursor.settled;
         live.remember(ids().skip_while(|id| Some(*id) <= settled), self.bounds.memory);

@@ -396,7 +396,7 @@ fn utc() -> chrono::NaiveDateTime {
 /// `hours` behind UTC in winter.
 async fn wall_is_set(engine: Engine, hours: i64, back: bool) {
     use chrono::Datelike as _;
-    let set = utc() + chrono::TimeDelta::seconds(15);
+    let set = utc() + chrono::TimeDelta::seconds(25);
     let wall = set - chrono::TimeDelta::hours(if back { hours - 1 } else { hours });
     let leap = i64::from(wall.date().leap_year() && wall.ordinal() > 59);
     let day = format!("J{}/{}", i64::from(wall.ordinal()) - leap, wall.format("%H:%M:%S"));
