@@ -68,18 +68,35 @@ fn is_php(text: &str) -> bool {
     rest.is_some_and(|rest| !rest.starts_with("//"))
 }
 
+/// How the names of parameters end that are keys to something.
+const KEYS: [&str; 14] = [
+    "key",
+    "token",
+    "secret",
+    "sign",
+    "signature",
+    "sig",
+    "password",
+    "passwd",
+    "pwd",
+    "pass",
+    "auth",
+    "code",
+    "jwt",
+    "credential",
+];
+
 /// An HTTP URL: a password, and parameters that are keys to something.
 fn http(text: &str) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();
     let start = text.find("://").map_or(0, |at| at + 3);
     let end = text[start..].find(['/', '?', '#']).map_or(text.len(), |at| start + at);
-    if let Some(at) = text[start..end].rfind('@')
-        && let Some(colon) = text[start..start + at].find(':')
-    {
-        ranges.push(start + colon + 1..start + at);
+    if let Some(at) = text[start..end].rfind('@') {
+        // Without a password the account may be a key itself.
+        let from = text[start..start + at].find(':').map_or(start, |colon| start + colon + 1);
+        ranges.push(from..start + at);
     }
-    let words = ["key", "token", "secret", "sign", "signature", "password", "passwd", "pwd", "auth", "code"];
-    parameters(text, &words, &mut ranges);
+    parameters(text, &KEYS, &mut ranges);
     ranges
 }
 
@@ -164,6 +181,8 @@ mod tests {
             (Kind::Smtp, "smtps://a:b@mail:465", "smtps://a:***@mail:465"),
             (Kind::Url, "127.0.0.1:20000/test/callback", "127.0.0.1:20000/test/callback"),
             (Kind::Url, "http://a:b@h/x:y?z=1", "http://a:***@h/x:y?z=1"),
+            (Kind::Url, "https://key@h/x", "https://***@h/x"),
+            (Kind::Url, "https://h/x?api-version=1&sig=abc&a=b", "https://h/x?api-version=1&sig=***&a=b"),
             (Kind::Url, "https://h/x?access_token=t&a=b", "https://h/x?access_token=***&a=b"),
             (Kind::Hook, "https://h.example/services/T0/B0/x?key=y", "https://h.example/***"),
             (Kind::Hook, "http://u:p@h/x", "http://***@h/***"),

@@ -13,11 +13,15 @@ use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::Host;
 
-/// Metadata services that do not live at a link-local address: Alibaba, Oracle, AWS over IPv6.
-const METADATA: [IpAddr; 3] = [
+/// Metadata services that do not live at a link-local address: Alibaba, Oracle, Azure's own, and over IPv6 AWS, Google,
+/// Scaleway.
+const METADATA: [IpAddr; 6] = [
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
     IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
+    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0x0042, 0, 0, 0, 0, 0, 0x0042)),
 ];
 
 /// Decides which addresses may be called.
@@ -71,14 +75,16 @@ impl Addresses {
     }
 }
 
-/// The IPv4 address that an IPv6 address stands for (mapped, NAT64, 6to4), else itself.
+/// The IPv4 address that an IPv6 address stands for (mapped, translated, NAT64, 6to4, Teredo), else itself.
 fn meant(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else { return address };
     let s = v6.segments();
     let v4 = |high: u16, low: u16| IpAddr::V4(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)));
     match s {
         [0, 0, 0, 0, 0, 0xffff | 0, high, low] if high != 0 => v4(high, low),
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => v4(high, low),
+        [0, 0, 0, 0, 0xffff, 0, high, low] => v4(high, low),
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x64, 0xff9b, 1, _, _, _, high, low] => v4(high, low),
+        [0x2001, 0, .., high, low] => v4(!high, !low),
         [0x2002, high, low, ..] => v4(high, low),
         _ => address,
     }
@@ -133,6 +139,12 @@ mod tests {
             "[::169.254.169.254]",
             "[64:ff9b::a9fe:a9fe]",
             "[2002:a9fe:a9fe::1]",
+            "[::ffff:0:169.254.169.254]",
+            "[64:ff9b:1::a9fe:a9fe]",
+            "[2001:0:1::5601:5601]",
+            "[fd20:ce::254]",
+            "[fd00:42::42]",
+            "168.63.129.16",
             "[fe80::1]",
             "[fd00:ec2::254]",
             "100.100.100.200",

@@ -170,9 +170,8 @@ impl Call for Caller {
     async fn call(&self, message: &Message) -> (AttemptOutcome, Duration) {
         let began = Instant::now();
         let outcome = match self.addresses.vet_host(&self.receiver.url) {
-            // The proxy connects, and is asked to.
-            Err(e) if self.receiver.proxy.is_none() => refused(ErrorClass::BlockedAddress, e.to_string()),
-            _ => match self.post(message).await {
+            Err(e) => refused(ErrorClass::BlockedAddress, e.to_string()),
+            Ok(()) => match self.post(message).await {
                 Ok(response) => self.judge(response).await,
                 Err(e) => failed(&e),
             },
@@ -248,7 +247,8 @@ fn classify(error: &reqwest::Error) -> ErrorClass {
         ErrorClass::Dns
     } else if error.is_connect() {
         ErrorClass::Connect
-    } else if error.is_request() || error.is_body() {
+    } else if error.is_request() || error.is_body() || error.is_decode() {
+        // An answer that breaks off counts as one that cannot be decoded.
         ErrorClass::Reset
     } else {
         ErrorClass::Protocol

@@ -9,12 +9,14 @@ use tracing::{debug, info};
 use super::{StatusBoard, Stop};
 use crate::base::clock::{Clock, ClockSteps, ms};
 use crate::config::DestinationConfig;
-use crate::store::{Store, StoreError, Work};
+use crate::store::{Prune, Store, StoreError, Work};
 
 const EVERY: Duration = Duration::from_secs(30);
 const BATCH: usize = 500;
 /// Between two batches, for those who have something to write.
 const BREATH: Duration = Duration::from_millis(20);
+/// How long suspects are kept that healed without a call.
+const PASSING: Duration = Duration::from_secs(3600);
 /// Longest pause before a callback that was acknowledged but did not heal is made again.
 const UNHEALED: Duration = Duration::from_secs(600);
 
@@ -110,10 +112,11 @@ impl Janitor {
         }
         let before = now.saturating_sub(ms(self.keep));
         let mut pruned = 0;
+        let passing = before.max(now.saturating_sub(ms(PASSING)));
         loop {
-            let some = self.store.prune(before, BATCH).await?;
-            pruned += some;
-            if some < BATCH as u64 {
+            let some = self.store.prune(Prune { ended: before, passing, limit: BATCH }).await?;
+            pruned += some.deliveries;
+            if !some.more {
                 break;
             }
             tokio::time::sleep(BREATH).await;

@@ -227,7 +227,8 @@ impl WalkLane {
         };
         let (own, insert) = (find(feed), find(Feed::Insert));
         // Without an insert feed a different `-s` is for the walk alone.
-        let other = |cursor: &Cursor| task.source.insert.is_none() && begin.is_some() && cursor.start_id != begin;
+        let other =
+            |cursor: &Cursor| task.source.insert.is_none() && begin.is_some() && cursor.start_id != begin;
         let own = own.filter(|own| !other(own));
         let insert = insert.filter(|insert| !other(insert));
         // The insert feed of a new destination walks over everything anyway.

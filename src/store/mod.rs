@@ -205,6 +205,34 @@ pub struct LaneCount {
     pub oldest: UnixMs,
 }
 
+/// What is deleted: deliveries and runs that ended, and attempts that began, before a time, also those of open deliveries.
+/// What is remembered stays without its message until it is seen to agree, or has not been seen for a quarter of a year.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prune {
+    /// What ended before this, Unix ms.
+    pub ended: UnixMs,
+    /// The same for suspects that healed without a call: where copies are late, most are.
+    pub passing: UnixMs,
+    /// At most so many of each kind.
+    pub limit: usize,
+}
+
+impl Prune {
+    /// All alike.
+    pub fn before(ended: UnixMs, limit: usize) -> Self {
+        Self { ended, passing: ended, limit }
+    }
+}
+
+/// What was deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Deliveries.
+    pub deliveries: u64,
+    /// Whether there is more to delete.
+    pub more: bool,
+}
+
 /// The durable state.
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -302,10 +330,8 @@ pub trait Store: Send + Sync {
     /// with the calls. Returns how many were.
     async fn bring_forward(&self, work: Work, latest: UnixMs) -> Result<u64, StoreError>;
 
-    /// Deletes deliveries and runs that ended before `before`, and attempts that began before it, also those of open
-    /// deliveries; at most `limit` deliveries and as many other attempts. Returns how many deliveries. What is remembered
-    /// stays without its message until it is seen to agree, or has not been seen for a quarter of a year.
-    async fn prune(&self, before: UnixMs, limit: usize) -> Result<u64, StoreError>;
+    /// Deletes what need not be kept any more, no more than a limit of each kind at a time.
+    async fn prune(&self, what: Prune) -> Result<Pruned, StoreError>;
 
     /// Checkpoints and closes. Later calls fail.
     async fn close(&self);

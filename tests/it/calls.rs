@@ -130,6 +130,23 @@ async fn a_200_that_says_no_is_a_failure_and_its_answer_is_kept() {
     assert_eq!(state::try_number(&site, ended).await, Some(1));
 }
 
+/// A receiver that ends in the middle of its answer: the connection broke, whatever the first line said.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_breaks_off_is_a_broken_connection() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut head = [0; 4096];
+            let _ = stream.read(&mut head).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"co").await;
+        }
+    });
+    let (_pair, site, _daemon) = one_lost(&url, json!({}), json!({})).await;
+    attempts(&site, 1).await;
+    assert_eq!(state::number(&site, "SELECT count(*) FROM attempt WHERE outcome <> 'reset'").await, 0);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_receiver_that_is_gone_is_left_alone_until_somebody_says_otherwise() {
     let receiver = Receiver::scripted(vec![Answer::Status(410), Answer::Status(200)]).await;

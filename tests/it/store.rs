@@ -52,6 +52,8 @@ kept_by_local! {
     revisions_of_a_key_only_grow
     attempts_are_numbered_through
     retention_deletes_only_what_ended_long_ago
+    what_passes_without_a_call_is_kept_for_a_shorter_time
+    attempts_of_what_is_tried_for_ever_are_bounded
     counts_and_totals_say_what_is_there
     what_is_looked_at_and_what_is_called_are_claimed_separately
     what_confirming_knows_is_kept

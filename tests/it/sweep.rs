@@ -183,6 +183,28 @@ async fn a_new_destination_is_swept_at_once() {
     }
 }
 
+/// Without an insert feed `-s` says where the sweep begins, as often as another one is given.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_an_insert_feed_a_different_start_is_for_the_sweep() {
+    let pair = Pair::of(Db::sqlite().await, Db::sqlite().await).await;
+    pair.fill(1..=30).await;
+    pair.lose(&[11]).await;
+    pair.src.run(format!("UPDATE {TABLE} SET update_time = '2020-01-01 00:00:00'")).await;
+    let receiver = pair.repairer().await;
+    let src = with(updated_source(&pair.src, TABLE, "number", "update_time"), json!({ "insert": false }));
+    let config = legacy(src, vec![pair.copy(&receiver.url())]);
+    let mut site = Site::new(&with(config, json!({ "sweep": "1d" })));
+    for _ in 0..2 {
+        let mut daemon = site.set_args(&["-s", "20"]).start();
+        pass_after(&site, "sweep", 0).await;
+        daemon.stop().await;
+        assert_eq!(receiver.count(), 0, "row 11 lies before the start");
+    }
+    let mut daemon = site.set_args(&["-s", "1"]).start();
+    all_healed(&site, &mut daemon, 1).await;
+    assert_eq!(ids_of(&receiver.calls()), [11]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_changed_mapping_is_swept_at_once() {
     for pair in pairs().await {

@@ -93,7 +93,9 @@ fn a_row_that_stands_still_is_given_its_time_however_short_hot_is() {
         });
         assert_eq!(late, None, "{settings:?}");
         let lost = |t: i64| witness(if t < wait / 30 { 1 } else { 2 }, [1, 2, 3], Some([1, 2, 9]));
-        let (at, Step::Confirmed) = play_by(&settings, 2 * wait, lost).unwrap() else { panic!("{settings:?}") };
+        let (at, Step::Confirmed) = play_by(&settings, 2 * wait, lost).unwrap() else {
+            panic!("{settings:?}")
+        };
         assert!(at >= wait, "{settings:?} {at}");
     }
 }

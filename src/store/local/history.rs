@@ -3,9 +3,8 @@
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
-use crate::base::clock::UnixMs;
 use crate::model::{DestinationName, State, TaskName};
-use crate::store::{LaneCount, Totals};
+use crate::store::{LaneCount, Prune, Pruned, Totals};
 
 pub(super) const COUNTS: &str = "SELECT task, destination, state, count(*), min(found_at) FROM delivery
     WHERE ended_at IS NULL GROUP BY task, destination, state ORDER BY task, destination, state";
@@ -14,13 +13,30 @@ pub(super) const COUNTS: &str = "SELECT task, destination, state, count(*), min(
 pub(super) const ENDED_BEFORE: &str = "DELETE FROM delivery
     WHERE seq IN (SELECT seq FROM delivery
                   WHERE ended_at < ?1 AND (forgotten = 1 OR state NOT IN ('delivered', 'closed'))
+                      AND ?3 IS NOT NULL
                   ORDER BY ended_at LIMIT ?2) RETURNING revision";
 
 /// Unless nobody has seen its row for so long that there is none.
 pub(super) const UNSEEN_SINCE: &str = "DELETE FROM delivery
     WHERE seq IN (SELECT seq FROM delivery
                   WHERE ended_at IS NOT NULL AND forgotten = 0 AND state IN ('delivered', 'closed')
-                      AND seen_at < ?3 AND ended_at < ?1 ORDER BY seen_at LIMIT ?2) RETURNING revision";
+                      AND seen_at < ?1 AND ended_at < ?3 ORDER BY seen_at LIMIT ?2) RETURNING revision";
+
+/// Suspects that healed without a call.
+pub(super) const PASSING_BEFORE: &str = "DELETE FROM delivery
+    WHERE seq IN (SELECT seq FROM delivery
+                  WHERE ended_at < ?1 AND state = 'healed' AND attempts = 0 AND ?3 IS NOT NULL
+                  ORDER BY ended_at LIMIT ?2) RETURNING revision";
+
+/// When the newest of so many of them ended.
+pub(super) const CROWDED: &str = "SELECT ended_at FROM delivery
+    WHERE ended_at IS NOT NULL AND state = 'healed' AND attempts = 0 ORDER BY ended_at DESC LIMIT 1 OFFSET ?1";
+
+/// Most suspects kept that healed without a call: a copy that is late all the time makes hundreds in a second.
+const PASSING: i64 = 100_000;
+
+pub(super) const RUNS_BEFORE: &str = "DELETE FROM run
+    WHERE id IN (SELECT id FROM run WHERE ended_at < ?1 ORDER BY ended_at LIMIT ?2)";
 
 /// What is remembered is its difference and its revision, not its message.
 pub(super) const LIGHTEN: &str = "UPDATE delivery SET body = NULL, watch = NULL, evidence = NULL
@@ -110,18 +126,26 @@ pub(super) async fn remember(
 }
 
 /// In small batches, so that no transaction holds up the deliveries for long.
-pub(super) async fn prune(
-    connection: &mut SqliteConnection,
-    before: UnixMs,
-    limit: usize,
-) -> Result<u64, sqlx::Error> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    sqlx::query(ATTEMPTS_BEFORE).bind(before).bind(limit).execute(&mut *connection).await?;
-    sqlx::query("DELETE FROM run WHERE ended_at < ?1").bind(before).execute(&mut *connection).await?;
-    sqlx::query(LIGHTEN).bind(before).bind(limit).execute(&mut *connection).await?;
-    let mut deleted = sqlx::query(ENDED_BEFORE).bind(before).bind(limit).fetch_all(&mut *connection).await?;
-    let unseen = sqlx::query(UNSEEN_SINCE).bind(before).bind(limit).bind(before.saturating_sub(UNSEEN));
-    deleted.extend(unseen.fetch_all(&mut *connection).await?);
+pub(super) async fn prune(connection: &mut SqliteConnection, what: Prune) -> Result<Pruned, sqlx::Error> {
+    let limit = i64::try_from(what.limit).unwrap_or(i64::MAX);
+    let mut most = 0;
+    for text in [ATTEMPTS_BEFORE, RUNS_BEFORE, LIGHTEN] {
+        let done = sqlx::query(text).bind(what.ended).bind(limit).execute(&mut *connection).await?;
+        most = most.max(done.rows_affected());
+    }
+    let crowd: i64 =
+        sqlx::query_scalar(CROWDED).bind(PASSING).fetch_optional(&mut *connection).await?.unwrap_or(0);
+    let mut deleted = Vec::new();
+    for (text, before) in [
+        (ENDED_BEFORE, what.ended),
+        (PASSING_BEFORE, what.passing.max(crowd)),
+        (UNSEEN_SINCE, what.ended.saturating_sub(UNSEEN)),
+    ] {
+        let rows =
+            sqlx::query(text).bind(before).bind(limit).bind(what.ended).fetch_all(&mut *connection).await?;
+        most = most.max(rows.len() as u64);
+        deleted.extend(rows);
+    }
     let mut greatest = 0;
     for row in &deleted {
         greatest = row.try_get(0).unwrap_or(0).max(greatest);
@@ -135,5 +159,5 @@ pub(super) async fn prune(
         .execute(connection)
         .await?;
     }
-    Ok((deleted.len() as u64).min(limit.unsigned_abs()))
+    Ok(Pruned { deliveries: deleted.len() as u64, more: most >= limit.unsigned_abs() })
 }

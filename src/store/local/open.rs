@@ -18,8 +18,8 @@ use crate::model::{
     Delivery, DeliveryId, DeliveryKind, DestinationName, Evidence, Feed, Key, RowId, TaskName,
 };
 use crate::store::{
-    ClaimRequest, Committed, Covered, Cursor, LaneCount, Prepared, ScanCommit, Settlement, Standing, Store,
-    StoreError, StoreErrorKind, Totals, Work,
+    ClaimRequest, Committed, Covered, Cursor, LaneCount, Prepared, Prune, Pruned, ScanCommit, Settlement,
+    Standing, Store, StoreError, StoreErrorKind, Totals, Work,
 };
 
 /// The state of one process.
@@ -259,8 +259,8 @@ impl Store for LocalStore {
         self.write(Write::BringForward { work, latest }).await.map(Wrote::count)
     }
 
-    async fn prune(&self, before: UnixMs, limit: usize) -> Result<u64, StoreError> {
-        self.write(Write::Prune { before, limit }).await.map(Wrote::count)
+    async fn prune(&self, what: Prune) -> Result<Pruned, StoreError> {
+        self.write(Write::Prune(what)).await.map(Wrote::pruned)
     }
 
     async fn close(&self) {

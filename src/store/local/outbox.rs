@@ -318,8 +318,19 @@ pub(super) async fn settle(
         }
         query.execute(&mut *connection).await?;
     }
+    for (s, attempt) in attempts {
+        let Some(old) = attempt.number.checked_sub(KEPT.1).filter(|old| *old > KEPT.0) else { continue };
+        let query = sqlx::query(OLDER).bind(s.id.0.as_bytes().as_slice()).bind(s.claim).bind(old);
+        query.execute(&mut *connection).await?;
+    }
     Ok(())
 }
+
+/// Attempts kept of each delivery: the first ones, and the last ones.
+const KEPT: (u32, u32) = (10, 50);
+
+pub(super) const OLDER: &str = "DELETE FROM attempt WHERE delivery = (
+    SELECT min(seq) FROM delivery INDEXED BY delivery_id WHERE id = ?1 AND claims >= ?2) AND number = ?3";
 
 pub(super) async fn release(
     connection: &mut SqliteConnection,

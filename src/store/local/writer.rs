@@ -20,7 +20,8 @@ use super::{Lock, history, outbox, scan};
 use crate::base::clock::UnixMs;
 use crate::model::{Delivery, DeliveryId, DestinationName, Feed, State, TaskName};
 use crate::store::{
-    ClaimRequest, Committed, Prepared, ScanCommit, Settlement, StoreError, StoreErrorKind, Work,
+    ClaimRequest, Committed, Prepared, Prune, Pruned, ScanCommit, Settlement, StoreError, StoreErrorKind,
+    Work,
 };
 
 /// Calls that may share one transaction.
@@ -39,7 +40,7 @@ pub(super) enum Write {
     Release { claims: Vec<(DeliveryId, i64)>, due: UnixMs, note: Option<String> },
     Expire { now: UnixMs },
     BringForward { work: Work, latest: UnixMs },
-    Prune { before: UnixMs, limit: usize },
+    Prune(Prune),
     Remember { task: TaskName, destination: DestinationName, name: String, value: Option<String> },
 }
 
@@ -63,7 +64,7 @@ impl Write {
             | Self::Release { .. }
             | Self::Expire { .. }
             | Self::BringForward { .. }
-            | Self::Prune { .. }
+            | Self::Prune(_)
             | Self::Remember { .. } => false,
         }
     }
@@ -81,6 +82,7 @@ pub(super) enum Wrote {
     Deliveries(Vec<Delivery>),
     Prepared(Vec<DeliveryId>),
     Count(u64),
+    Pruned(Pruned),
 }
 
 impl Wrote {
@@ -94,6 +96,10 @@ impl Wrote {
 
     pub(super) fn prepared(self) -> Vec<DeliveryId> {
         if let Self::Prepared(ids) = self { ids } else { Vec::new() }
+    }
+
+    pub(super) fn pruned(self) -> Pruned {
+        if let Self::Pruned(pruned) = self { pruned } else { Pruned::default() }
     }
 
     pub(super) fn count(self) -> u64 {
@@ -268,9 +274,7 @@ async fn apply_all(
             Write::BringForward { work, latest } => {
                 Wrote::Count(outbox::bring_forward(connection, *work, *latest).await?)
             }
-            Write::Prune { before, limit } => {
-                Wrote::Count(history::prune(connection, *before, *limit).await?)
-            }
+            Write::Prune(what) => Wrote::Pruned(history::prune(connection, *what).await?),
         });
     }
     sqlx::query("COMMIT").execute(connection).await?;

@@ -13,7 +13,8 @@ use super::settled::{SETTLE, Walker, config, row, table, write};
 
 /// A primary, its replica, and one database on both.
 async fn replicated() -> Option<(Db, Db)> {
-    let primary = Arc::new(start_mysql(&["--server-id=1", "--log-bin=log", "--binlog-format=ROW"], &[]).await?);
+    let primary =
+        Arc::new(start_mysql(&["--server-id=1", "--log-bin=log", "--binlog-format=ROW"], &[]).await?);
     let replica: Arc<Server> = Arc::new(start_mysql(&["--server-id=2", "--read-only"], &[]).await?);
     let there = Db::on(&primary).await;
     let seen = there.texts("SELECT @@gtid_binlog_pos").await[0][0].clone().unwrap();

@@ -295,9 +295,15 @@ impl Pair {
             Op::Prune => {
                 // Attempts are left out of this model: their times are those of the calls.
                 let before = T0;
-                assert_eq!(self.store().prune(before, 1000).await.unwrap(), 0);
+                assert_eq!(
+                    self.store().prune(cupid::store::Prune::before(before, 1000)).await.unwrap().deliveries,
+                    0
+                );
                 let gone: u64 = self.model.ended.values().map(|all| all.len() as u64).sum();
-                assert_eq!(self.store().prune(i64::MAX, 1000).await.unwrap(), gone);
+                assert_eq!(
+                    self.store().prune(cupid::store::Prune::before(i64::MAX, 1000)).await.unwrap().deliveries,
+                    gone
+                );
                 self.model.ended.clear();
                 self.model.attempts = 0;
                 // Late answers about what is deleted leave nothing behind.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use cupid::model::{AttemptOutcome, Counts, DeliveryKind, Feed, Finding, Key, RowId, State, TaskName, Unfit};
 use cupid::store::{
-    ClaimRequest, Committed, Counted, Covered, Cursor, Facts, Pass, Prepared, ScanCommit, Seen, Settlement,
-    Store, Transition, Work,
+    ClaimRequest, Committed, Counted, Covered, Cursor, Facts, Pass, Prepared, Prune, Pruned, ScanCommit,
+    Seen, Settlement, Store, Transition, Work,
 };
 use futures_util::future::join_all;
 
@@ -162,13 +162,21 @@ pub async fn what_is_remembered_outlives_retention(bed: &dyn Bed) {
     // It differs in another way since: the older one is no longer what is remembered.
     let d = claimed(&*store, T0, [finding(4, 2)]).await.remove(0);
     end(&*store, &d, State::Closed, T0 + DAY).await;
-    assert_eq!(store.prune(T0 + 1, 1000).await.unwrap(), 2, "what healed, and what is superseded");
+    assert_eq!(
+        store.prune(Prune::before(T0 + 1, 1000)).await.unwrap().deliveries,
+        2,
+        "what healed, and what is superseded"
+    );
     let again = found(T0 + 40 * DAY, [finding(1, 1), finding(2, 1), finding(4, 2)]);
     assert_eq!(store.commit_scan(again).await.unwrap(), committed(0, 3, 0));
-    assert_eq!(store.prune(T0 + 100 * DAY, 1000).await.unwrap(), 0);
+    assert_eq!(store.prune(Prune::before(T0 + 100 * DAY, 1000)).await.unwrap().deliveries, 0);
     store.commit_scan(agreed(T0 + 100 * DAY, [1])).await.unwrap();
-    assert_eq!(store.prune(T0 + 100 * DAY, 1000).await.unwrap(), 1, "it agreed");
-    assert_eq!(store.prune(T0 + 131 * DAY, 1000).await.unwrap(), 2, "nobody has seen them for long");
+    assert_eq!(store.prune(Prune::before(T0 + 100 * DAY, 1000)).await.unwrap().deliveries, 1, "it agreed");
+    assert_eq!(
+        store.prune(Prune::before(T0 + 131 * DAY, 1000)).await.unwrap().deliveries,
+        2,
+        "nobody has seen them for long"
+    );
 }
 
 pub async fn a_lane_without_memory_costs_nothing(bed: &dyn Bed) {
@@ -547,13 +555,13 @@ pub async fn revisions_of_a_key_only_grow(bed: &dyn Bed) {
         prepare(&*store, p).await;
         end(&*store, &d, State::Healed, ended).await;
     }
-    assert_eq!(store.prune(T0, 1000).await.unwrap(), 1, "the newest one");
+    assert_eq!(store.prune(Prune::before(T0, 1000)).await.unwrap().deliveries, 1, "the newest one");
     let d = claimed(&*store, T0, [finding(1, 9)]).await.remove(0);
     assert!(d.revision >= last, "{} after {last}", d.revision);
     prepare(&*store, message(&d, 1, 1, T0)).await;
     end(&*store, &d, State::Healed, T0).await;
     // Even if nothing is left: a receiver may remember for longer than the state.
-    assert_eq!(store.prune(i64::MAX, 1000).await.unwrap(), 3);
+    assert_eq!(store.prune(Prune::before(i64::MAX, 1000)).await.unwrap().deliveries, 3);
     let d = claimed(&*store, T0, [finding(1, 1)]).await.remove(0);
     assert!(d.revision > last, "{} after {last}", d.revision);
 }
@@ -597,14 +605,55 @@ pub async fn retention_deletes_only_what_ended_long_ago(bed: &dyn Bed) {
         settle(&*store, done).await;
     }
     assert_eq!(store.totals().await.unwrap().attempts, 9);
-    assert_eq!(store.prune(T0, 1000).await.unwrap(), 0, "ended at this time, not before");
-    assert_eq!(store.prune(T0 + 1, 3).await.unwrap(), 3, "in small steps");
-    assert_eq!(store.prune(T0 + 1, 1000).await.unwrap(), 2);
+    assert_eq!(
+        store.prune(Prune::before(T0, 1000)).await.unwrap().deliveries,
+        0,
+        "ended at this time, not before"
+    );
+    assert_eq!(store.prune(Prune::before(T0 + 1, 3)).await.unwrap().deliveries, 3, "in small steps");
+    assert_eq!(store.prune(Prune::before(T0 + 1, 1000)).await.unwrap().deliveries, 2);
     assert_eq!(store.totals().await.unwrap().healed, 1);
     assert_eq!(open_states(&*store).await, [(State::Dead, 1), (State::Retry, 2)]);
     // Attempts go by their own age: a delivery that is tried for ever must not fill the disk.
     assert_eq!(store.totals().await.unwrap().attempts, 0);
     assert_eq!(store.cursors().await.unwrap().len(), 1);
+}
+
+pub async fn what_passes_without_a_call_is_kept_for_a_shorter_time(bed: &dyn Bed) {
+    let store = bed.open().await;
+    store.commit_scan(found(T0, (1..=6).map(|key| finding(key, 1)))).await.unwrap();
+    for d in &store.claim_any(request(T0)).await.unwrap() {
+        let p = message(d, 1, 1, T0);
+        let called = d.key.as_bytes()[0] == 6;
+        if called {
+            prepare(&*store, p.clone()).await;
+        }
+        let attempt = called.then(|| attempt(&p, refused()));
+        settle(&*store, Settlement { attempt, ..settlement(d, State::Healed, T0) }).await;
+    }
+    let prune = Prune { ended: T0 - DAY, passing: T0 + 1, limit: 3 };
+    assert_eq!(store.prune(prune).await.unwrap(), Pruned { deliveries: 3, more: true });
+    assert_eq!(store.prune(prune).await.unwrap(), Pruned { deliveries: 2, more: false });
+    assert_eq!(store.totals().await.unwrap().healed, 1, "what was called back stays");
+}
+
+/// What is tried for ever must not fill the disk: the first attempts stay, and the last ones. And the rest of them is
+/// deleted however few deliveries end.
+pub async fn attempts_of_what_is_tried_for_ever_are_bounded(bed: &dyn Bed) {
+    let store = bed.open().await;
+    store.commit_scan(found(T0, [finding(1, 1)])).await.unwrap();
+    for at in 1..=100 {
+        let d = claim_one(&*store, T0 + at).await;
+        let p = message(&d, 1, 1, T0 + at);
+        prepare(&*store, p.clone()).await;
+        let failed =
+            Settlement { attempt: Some(attempt(&p, refused())), ..settlement(&d, State::Slow, T0 + at) };
+        settle(&*store, failed).await;
+    }
+    assert_eq!(store.totals().await.unwrap().attempts, 60);
+    assert!(store.prune(Prune::before(T0 + 98, 20)).await.unwrap().more);
+    assert!(store.prune(Prune::before(T0 + 98, 1000)).await.unwrap() == Pruned::default());
+    assert_eq!(store.totals().await.unwrap().attempts, 3);
 }
 
 pub async fn counts_and_totals_say_what_is_there(bed: &dyn Bed) {

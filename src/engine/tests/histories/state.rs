@@ -14,8 +14,8 @@ use crate::model::{
 };
 use crate::store::local::LocalStore;
 use crate::store::{
-    ClaimRequest, Committed, Covered, Cursor, LaneCount, Prepared, ScanCommit, Settlement, Standing, Store,
-    StoreError, Totals, Work,
+    ClaimRequest, Committed, Covered, Cursor, LaneCount, Prepared, Prune, Pruned, ScanCommit, Settlement,
+    Standing, Store, StoreError, Totals, Work,
 };
 
 /// See the module's documentation.
@@ -224,8 +224,8 @@ impl Store for Durable {
         self.step(self.store.bring_forward(work, latest)).await
     }
 
-    async fn prune(&self, before: UnixMs, limit: usize) -> Result<u64, StoreError> {
-        self.step(self.store.prune(before, limit)).await
+    async fn prune(&self, what: Prune) -> Result<Pruned, StoreError> {
+        self.step(self.store.prune(what)).await
     }
 
     async fn close(&self) {
