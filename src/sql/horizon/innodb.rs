@@ -31,6 +31,9 @@ pub(super) struct Reading {
     pub(super) oldest: Option<NaiveDateTime>,
     /// Transactions whose start is not told.
     pub(super) hidden: i64,
+    /// Some that are prepared (XA) belong to no session: of those that were there before the server's last start, only
+    /// that start is told.
+    orphans: bool,
     /// Rows come from other servers as well, or only: what is open there is not shown.
     pub(super) elsewhere: bool,
     /// Before this time (UTC) everything that was written elsewhere is there; `None`: nobody says.
@@ -57,6 +60,8 @@ struct Shared {
     reading: Option<Reading>,
     /// Up to when it had applied what was written elsewhere, when that was last seen.
     applied: Option<NaiveDateTime>,
+    /// Before which no transaction had begun, when all of them were last seen to be somebody's.
+    owned: Option<NaiveDateTime>,
     /// Until then it serves.
     rests: Option<Instant>,
 }
@@ -88,7 +93,7 @@ pub(super) async fn read(database: &Database) -> Result<Option<Reading>, PlaceEr
         }
         if let Some((reading, replica)) = look(database).await? {
             let reading = shared(database, |shared| {
-                let reading = replica.applied(reading, &mut shared.applied);
+                let reading = replica.applied(reading.held(&mut shared.owned), &mut shared.applied);
                 shared.reading = Some(reading);
                 reading
             });
@@ -101,8 +106,22 @@ pub(super) async fn read(database: &Database) -> Result<Option<Reading>, PlaceEr
     Ok(None)
 }
 
-/// A replica that receives and does not apply, and was never seen to, may have stopped so long ago.
+/// What was never seen to begin may have begun so long ago: a replica's stop, a prepared transaction.
 const STOPPED: TimeDelta = TimeDelta::hours(1);
+
+impl Reading {
+    /// What belongs to no session had begun before that was seen first; `before` keeps when all were somebody's.
+    fn held(self, before: &mut Option<NaiveDateTime>) -> Self {
+        let oldest = self.oldest.map_or(self.at, |oldest| oldest.min(self.at));
+        if !self.orphans {
+            *before = Some(oldest);
+            return self;
+        }
+        let held = before.unwrap_or(self.at - STOPPED).min(oldest);
+        *before = Some(held);
+        Self { oldest: Some(held), ..self }
+    }
+}
 
 impl Replica {
     /// While a replica applies nothing, what it will apply next may be as old as what it applied last: `before` keeps
@@ -147,14 +166,15 @@ async fn look(database: &Database) -> Result<Option<(Reading, Replica)>, PlaceEr
          CAST((SELECT COUNT(*) FROM {THREADS} AS threads WHERE receives) AS CHAR), \
          CAST((SELECT COUNT(*) FROM {THREADS} AS threads WHERE cluster) \
          + @@global.read_only + @@global.innodb_read_only AS CHAR), \
+         CAST(COALESCE(SUM(NOT ro AND orphan), 0) AS CHAR), \
          CAST(COALESCE(SUM(own AND query LIKE '%{mark} %'), 0) AS CHAR) \
          FROM (SELECT trx_started AS s, CONVERT_TZ(trx_started, 'SYSTEM', '+00:00') AS u, \
-         trx_is_read_only = 1 AS ro, trx_mysql_thread_id = CONNECTION_ID() AS own, trx_query AS query \
+         trx_is_read_only = 1 AS ro, trx_mysql_thread_id = 0 AS orphan, trx_mysql_thread_id = CONNECTION_ID() AS own, trx_query AS query \
          FROM information_schema.innodb_trx) AS t; COMMIT"
     );
     let row = database.script(&sql).await?;
     let number = |at: usize| row.get(at).and_then(Option::as_ref).and_then(|text| text.parse::<i64>().ok());
-    if number(6).unwrap_or(0) == 0 {
+    if number(7).unwrap_or(0) == 0 {
         return Ok(None);
     }
     let time = |at: usize| {
@@ -163,8 +183,14 @@ async fn look(database: &Database) -> Result<Option<(Reading, Replica)>, PlaceEr
     };
     let Some(at) = time(0)? else { return Ok(None) };
     let (receives, elsewhere) = (number(4).unwrap_or(0) > 0, number(5).unwrap_or(0) > 0);
-    let reading =
-        Reading { at, oldest: time(1)?, hidden: number(2).unwrap_or(1), elsewhere: false, applied: None };
+    let reading = Reading {
+        at,
+        oldest: time(1)?,
+        hidden: number(2).unwrap_or(1),
+        orphans: number(6).unwrap_or(0) > 0,
+        elsewhere: false,
+        applied: None,
+    };
     Ok(Some((reading, Replica { lag: number(3), receives, elsewhere })))
 }
 
@@ -173,13 +199,38 @@ mod tests {
     use super::*;
     use crate::model::form;
 
+    fn at(seconds: i64) -> NaiveDateTime {
+        form::parse_moment("2026-07-01 12:00:00").unwrap() + TimeDelta::seconds(seconds)
+    }
+
+    fn reading() -> Reading {
+        Reading { at: at(0), oldest: None, hidden: 0, orphans: false, elsewhere: false, applied: None }
+    }
+
+    #[test]
+    fn what_belongs_to_nobody_had_begun_before_it_was_seen() {
+        let mut before = None;
+        let mut look = |now: i64, oldest: Option<i64>, orphans: bool| {
+            Reading { at: at(now), oldest: oldest.map(at), orphans, ..reading() }.held(&mut before).oldest
+        };
+        assert_eq!(look(10, None, false), None);
+        assert_eq!(look(20, Some(15), false), Some(at(15)));
+        assert_eq!(look(300, Some(290), true), Some(at(15)), "the server was started anew at 290");
+        assert_eq!(look(400, Some(290), true), Some(at(15)));
+        assert_eq!(look(500, None, false), None, "it was committed");
+        assert_eq!(look(600, Some(590), true), Some(at(500)));
+        before = None;
+        let first = Reading { at: at(0), orphans: true, ..reading() }.held(&mut before);
+        assert_eq!(first.oldest, Some(at(0) - STOPPED));
+    }
+
     #[test]
     fn while_nothing_is_applied_what_comes_may_be_as_old_as_the_last() {
         let at =
             |seconds: i64| form::parse_moment("2026-07-01 12:00:00").unwrap() + TimeDelta::seconds(seconds);
         let mut before = None;
         let mut look = |now: i64, lag: Option<i64>, receives: bool, elsewhere: bool| {
-            let reading = Reading { at: at(now), oldest: None, hidden: 0, elsewhere: false, applied: None };
+            let reading = Reading { at: at(now), ..reading() };
             let reading = Replica { lag, receives, elsewhere }.applied(reading, &mut before);
             (reading.elsewhere, reading.applied)
         };

@@ -39,6 +39,9 @@ async fn a_replica_that_stops_applying_for_a_while_loses_nothing() {
     table(&there).await;
     there.run(row(Engine::MySql, 1, 0)).await;
     there.run(row(Engine::MySql, 2, 0)).await;
+    let tables =
+        "SELECT count(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 't'";
+    arrives(&here, "the table is copied", tables).await;
     arrives(&here, "the rows are copied", "SELECT count(*) = 2 FROM t").await;
     let mut inserts = Walker::new(&config(&here), Feed::Insert).await;
     let mut updates = Walker::new(&config(&here), Feed::Update).await;

@@ -285,6 +285,29 @@ async fn a_transaction_that_is_open_at_the_first_start_is_waited_for() {
     }
 }
 
+/// A prepared transaction outlives its session and its server; of that, only the server's start is told.
+#[tokio::test]
+async fn a_prepared_transaction_is_waited_for_over_a_restart_of_the_server() {
+    let Some(server) = servers::start_mysql(&[], &[]).await else { return };
+    let db = Db::on(&Arc::new(server)).await;
+    table(&db).await;
+    db.run(row(Engine::MySql, 1, 0)).await;
+    let mut updates = Walker::new(&config(&db), Feed::Update).await;
+    updates.look().await;
+    let mut session = Held::session(&db).await;
+    session.run("XA START 'a'").await;
+    session.run(&write(Engine::MySql, 1, 7)).await;
+    updates.look().await;
+    session.run("XA END 'a'; XA PREPARE 'a'").await;
+    drop(session);
+    let server = db.server.clone().unwrap();
+    server.stop().await;
+    server.start().await;
+    updates.goes_on(SETTLE * 2).await;
+    db.run("XA COMMIT 'a'").await;
+    updates.finds("the change", 1, 7).await;
+}
+
 /// Without the right to see transactions `settle` holds: what is open for longer is left to the sweep, and that is said.
 #[tokio::test]
 async fn without_the_right_settle_holds() {

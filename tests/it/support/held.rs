@@ -13,13 +13,18 @@ pub enum Held {
 
 impl Held {
     pub async fn begin(db: &Db) -> Self {
-        let server = db.server.as_ref().expect("a server");
-        let mut held = match db.engine {
-            Engine::MySql => Self::MySql(server.mysql_options(&db.name).connect().await.unwrap()),
-            _ => Self::Postgres(server.postgres_options(&db.name).connect().await.unwrap()),
-        };
+        let mut held = Self::session(db).await;
         held.run("BEGIN").await;
         held
+    }
+
+    /// A connection without one yet.
+    pub async fn session(db: &Db) -> Self {
+        let server = db.server.as_ref().expect("a server");
+        match db.engine {
+            Engine::MySql => Self::MySql(server.mysql_options(&db.name).connect().await.unwrap()),
+            _ => Self::Postgres(server.postgres_options(&db.name).connect().await.unwrap()),
+        }
     }
 
     pub async fn run(&mut self, sql: &str) {
