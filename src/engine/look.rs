@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 
+mod differs;
+
 use super::pair::{Looked, Pair};
 use crate::base::clock::UnixMs;
 use crate::config::{CallbackConfig, ValueForm};
@@ -147,7 +149,7 @@ pub(super) async fn look(
     let looked = pair.look(&wanted).await?;
     let mut sorted = Sorted::default();
     let mut weighs = 0;
-    for (delivery, looked) in claimed.into_iter().zip(looked) {
+    for (mut delivery, looked) in claimed.into_iter().zip(looked) {
         let Some(mut looked) = looked.filter(|_| weighs < MESSAGES) else {
             sorted.left.push((delivery.id, delivery.claim));
             continue;
@@ -157,6 +159,9 @@ pub(super) async fn look(
             Seen::Disagrees(_) if is_past(&delivery, &looked, policy) => Seen::Moved,
             seen => seen,
         };
+        if let Seen::Disagrees(sent) = seen {
+            recognise(&mut delivery, &looked, sent);
+        }
         match (after_look(&delivery, seen, policy, now), seen) {
             (Next::Send { revision }, Seen::Disagrees(sent)) => {
                 let ready = ready(pair, delivery, looked, revision, sent, receiver, now);
@@ -192,6 +197,13 @@ pub(super) async fn look(
 fn is_past(delivery: &Delivery, looked: &Looked, policy: &Policy) -> bool {
     let confirmed = delivery.watch.as_deref().and_then(Watch::read);
     !policy.confirm.floor.is_zero() && confirmed.is_some_and(|watch| watch.is_past(&looked.witness))
+}
+
+/// A message that a person wrote is about what is there as long as nothing has changed on either side.
+fn recognise(delivery: &mut Delivery, looked: &Looked, now: Sent) {
+    if delivery.sent.is_some_and(|sent| sent.is_unread()) && delivery.fingerprint == looked.fingerprint {
+        delivery.sent = Some(now);
+    }
 }
 
 fn seen(looked: &Looked) -> Seen {
@@ -232,6 +244,7 @@ fn ready(
         revision,
         body: bytes.clone(),
         sent,
+        differs: differs::differs(pair, &row, looked.copy.as_ref(), looked.verdict.as_ref()),
         fingerprint: looked.fingerprint,
         attempt,
         now,
@@ -304,6 +317,7 @@ mod tests {
             attempts: 0,
             body: None,
             sent: None,
+            edited: None,
             fingerprint: [1; 16],
             renew: true,
             looks: 0,

@@ -21,6 +21,7 @@ fn delivery(state: State) -> Delivery {
         attempts: 0,
         body: None,
         sent: None,
+        edited: None,
         fingerprint: ROW,
         renew: true,
         looks: 0,

@@ -32,7 +32,7 @@ macro_rules! work {
                              ORDER BY due, seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
                          FROM (
                              SELECT seq, due, length(key) + coalesce(length(watch), 0)
-                                 + coalesce(length(body), 0) AS size
+                                 + coalesce(length(body), 0) + coalesce(length(edited), 0) AS size
                              FROM delivery
                              WHERE task = ?1 AND destination = ?2 AND ended_at IS NULL AND claimed_until IS NULL
                                  AND state ",
@@ -40,7 +40,7 @@ macro_rules! work {
                 " AND due <= ?3 ORDER BY due, seq LIMIT ?4))
                      WHERE coalesce(before, 0) < ?6)
                  RETURNING seq, CAST(due AS INTEGER) AS due, id, task, destination, key, row_id, kind, state, revision,
-                     tries, attempts, body, sent, fingerprint, looks, unhealed, renew, found_at, acked_at, watch, claims,
+                     tries, attempts, body, sent, edited, fingerprint, looks, unhealed, renew, found_at, acked_at, watch, claims,
                      evidence IS NOT NULL AS shown"
             ),
         )
@@ -63,9 +63,21 @@ fn statements(work: Work) -> (&'static str, &'static str) {
 /// A message that nobody has answered yet is not one that a copy is verified by.
 pub(super) static PREPARE: LazyLock<ForRows> = LazyLock::new(|| {
     ForRows::new(
-        &["to_id", "claim", "to_kind", "to_revision", "to_body", "to_sent", "seen", "attempt", "now"],
+        &[
+            "to_id",
+            "claim",
+            "to_kind",
+            "to_revision",
+            "to_body",
+            "to_sent",
+            "to_differs",
+            "seen",
+            "attempt",
+            "now",
+        ],
         "UPDATE delivery
-         SET kind = to_kind, revision = to_revision, body = to_body, sent = to_sent, fingerprint = seen,
+         SET kind = to_kind, revision = to_revision, body = to_body, sent = to_sent, edited = NULL,
+             differs = to_differs, fingerprint = seen,
              attempts = attempt, calling = now, renew = 0, acked_at = NULL,
              state = CASE state WHEN 'verify' THEN 'main' ELSE state END
          FROM v WHERE id = to_id AND claims = claim AND claimed_until IS NOT NULL RETURNING id, claims",
@@ -223,6 +235,7 @@ fn decode(row: &SqliteRow) -> Result<Delivery, sqlx::Error> {
         attempts: row.try_get("attempts")?,
         body: row.try_get::<Option<Vec<u8>>, _>("body")?.map(Into::into),
         sent: row.try_get::<Option<Vec<u8>>, _>("sent")?.map(|bytes| sent(&bytes)).transpose()?,
+        edited: row.try_get::<Option<Vec<u8>>, _>("edited")?.map(Into::into),
         fingerprint: digest(row.try_get("fingerprint")?)?,
         looks: row.try_get("looks")?,
         unhealed: row.try_get("unhealed")?,
@@ -254,6 +267,7 @@ pub(super) async fn prepare(
                 .bind(m.revision)
                 .bind(&*m.body)
                 .bind(sent)
+                .bind(m.differs.as_ref().and_then(|list| serde_json::to_string(list).ok()))
                 .bind(m.fingerprint.as_slice())
                 .bind(m.attempt)
                 .bind(m.now);

@@ -16,11 +16,12 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::check::classify;
-use super::{Lock, history, outbox, scan};
+use super::{Lock, act, history, outbox, scan, take};
 use crate::base::clock::UnixMs;
 use crate::model::{Delivery, DeliveryId, DestinationName, Feed, State, TaskName};
 use crate::store::{
-    ClaimRequest, Committed, Prepared, ScanCommit, Settlement, StoreError, StoreErrorKind, Work,
+    Act, Acted, ClaimRequest, Committed, Prepared, Record, ScanCommit, Settlement, StoreError,
+    StoreErrorKind, TakenIn, Work,
 };
 
 /// Calls that may share one transaction.
@@ -41,6 +42,8 @@ pub(super) enum Write {
     BringForward { work: Work, latest: UnixMs },
     Prune { before: UnixMs, limit: usize },
     Remember { task: TaskName, destination: DestinationName, name: String, value: Option<String> },
+    Act(Act),
+    TakeIn(Vec<Record>),
 }
 
 impl Write {
@@ -56,6 +59,7 @@ impl Write {
                     |s: &Settlement| matches!(s.to.state, State::Dead | State::Delivered | State::Closed);
                 settlements.iter().any(remembered)
             }
+            Self::Act(_) | Self::TakeIn(_) => true,
             Self::Scan(_)
             | Self::Claim(_)
             | Self::Forget { .. }
@@ -81,6 +85,8 @@ pub(super) enum Wrote {
     Deliveries(Vec<Delivery>),
     Prepared(Vec<DeliveryId>),
     Count(u64),
+    Acted(Vec<(i64, Acted)>),
+    TakenIn(TakenIn),
 }
 
 impl Wrote {
@@ -98,6 +104,14 @@ impl Wrote {
 
     pub(super) fn count(self) -> u64 {
         if let Self::Count(n) = self { n } else { 0 }
+    }
+
+    pub(super) fn acted(self) -> Vec<(i64, Acted)> {
+        if let Self::Acted(acted) = self { acted } else { Vec::new() }
+    }
+
+    pub(super) fn taken_in(self) -> TakenIn {
+        if let Self::TakenIn(taken) = self { taken } else { TakenIn::default() }
     }
 }
 
@@ -268,6 +282,8 @@ async fn apply_all(
             Write::BringForward { work, latest } => {
                 Wrote::Count(outbox::bring_forward(connection, *work, *latest).await?)
             }
+            Write::Act(one) => Wrote::Acted(act::act(connection, one).await?),
+            Write::TakeIn(records) => Wrote::TakenIn(take::take_in(connection, records).await?),
             Write::Prune { before, limit } => {
                 Wrote::Count(history::prune(connection, *before, *limit).await?)
             }
