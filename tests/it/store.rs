@@ -2,6 +2,7 @@
 //! files have (locks, damage, a process that is gone), `full` what a daemon does when there is no room.
 
 mod bed;
+mod desk;
 mod full;
 mod local;
 mod model;

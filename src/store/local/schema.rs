@@ -194,7 +194,8 @@ ALTER TABLE attempt ADD COLUMN answer TEXT;
 const V6: &str = "
 ALTER TABLE delivery ADD COLUMN edited BLOB;
 ALTER TABLE delivery ADD COLUMN differs TEXT;
-CREATE INDEX delivery_past ON delivery (task, destination, state, kind, found_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX delivery_past ON delivery (task, destination, state, kind, found_at, ended_at)
+    WHERE ended_at IS NOT NULL;
 CREATE TABLE act (
     delivery INTEGER NOT NULL REFERENCES delivery (seq) ON DELETE CASCADE,
     number INTEGER NOT NULL,
