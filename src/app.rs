@@ -126,7 +126,7 @@ impl App {
             .map_err(|(name, e)| BuildError::Notify(name, e))?;
         let callback = Callback::new(&shared, &places, &clock, &alerts, &status)?;
         let clerk = Clerk::new(store.clone(), clock.clone(), callback.bells());
-        tell_of_parked(&config, &*store).await?;
+        tell_of_parked(&config, &store).await?;
         let database = config.state.database(&config.name);
         let control = ControlHandle::new(status.clone(), shared, &callback, clerk.clone());
         let control = match ControlSocket::bind(&database, control) {

@@ -1,8 +1,8 @@
 //! Who does what is asked: the daemon that holds the state, or this process if nobody does.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -16,6 +16,10 @@ use crate::engine::{Clerk, Job};
 use crate::store::local::{LocalStore, holder};
 use crate::store::{Acted, Record, Select, Store, StoreErrorKind, TakenIn, Verb};
 
+/// How long a daemon may need between taking the state and listening.
+const STARTS: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// The state to read; `None`: there is none yet, so nothing was found.
 pub(in crate::cli) async fn view(config: &Config) -> Result<Option<LocalStore>, Ends> {
     let database = config.state.database(&config.name);
@@ -23,7 +27,15 @@ pub(in crate::cli) async fn view(config: &Config) -> Result<Option<LocalStore>, 
         return Ok(None);
     }
     let store = LocalStore::view(&database).await?;
-    Ok(if store.is_new().await? { None } else { Some(store) })
+    if store.is_new().await? {
+        return Ok(None);
+    }
+    // A daemon that has just started may be at it.
+    let began = Instant::now();
+    while !store.is_lifted().await? && holder(&database).is_some() && began.elapsed() < STARTS {
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(Some(store))
 }
 
 /// As [`view`], where there must be something to read.
@@ -94,7 +106,7 @@ impl Desk {
                     clerk.job(number).ok_or_else(lost)?
                 }
                 Self::Daemon(socket) => {
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    tokio::time::sleep(PAUSE).await;
                     let answer = ask(socket, &json!({ "verb": "job", "number": number })).await?;
                     if answer["job"].is_null() {
                         return Err(lost());
@@ -150,12 +162,22 @@ impl Desk {
     }
 }
 
-async fn ask(socket: &std::path::Path, request: &Value) -> Result<Value, Ends> {
+async fn ask(socket: &Path, request: &Value) -> Result<Value, Ends> {
+    listening(socket).await;
     answered(admin::ask(socket, request).await)
 }
 
-async fn ask_with(socket: &std::path::Path, request: Value, payload: &[u8]) -> Result<Value, Ends> {
+async fn ask_with(socket: &Path, request: Value, payload: &[u8]) -> Result<Value, Ends> {
+    listening(socket).await;
     answered(admin::ask_with(socket, request, payload).await)
+}
+
+/// Waits for a daemon that has just started.
+async fn listening(socket: &Path) {
+    let began = Instant::now();
+    while !socket.exists() && began.elapsed() < STARTS {
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 fn answered(answer: std::io::Result<Value>) -> Result<Value, Ends> {

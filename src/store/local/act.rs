@@ -30,7 +30,7 @@ pub(super) const RECORD: &str =
 /// As if it had just been confirmed: both sides are read before it is sent, and what is sent is a new message.
 pub(super) const REPLAY: &str = "UPDATE delivery
     SET state = 'main', due = ?2, ended_at = NULL, forgotten = 0, tries = 0, looks = 0, unhealed = 0, renew = 1,
-        acked_at = NULL, note = NULL, edited = ?3
+        acked_at = NULL, note = NULL, edited = ?3, lost = min(lost, 2)
     WHERE seq IN (SELECT value FROM json_each(?1))";
 
 /// What was found is what is remembered.

@@ -15,11 +15,18 @@ use crate::store::{
 const SINCE: i64 = 6;
 
 impl LocalStore {
-    /// A state that no daemon of this version has opened yet cannot be looked through: it has to be lifted first.
-    async fn is_lifted(&self) -> Result<&SqlitePool, StoreError> {
+    /// Whether a daemon of this version has brought the schema up to date; until then deliveries cannot be looked through.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub async fn is_lifted(&self) -> Result<bool, StoreError> {
         let version: Result<i64, _> =
             sqlx::query_scalar("PRAGMA user_version").fetch_one(self.readers()).await;
-        if version.map_err(|e| self.read_error(e))? >= SINCE {
+        Ok(version.map_err(|e| self.read_error(e))? >= SINCE)
+    }
+
+    async fn lifted(&self) -> Result<&SqlitePool, StoreError> {
+        if self.is_lifted().await? {
             return Ok(self.readers());
         }
         let message = format!(
@@ -40,27 +47,27 @@ impl History for LocalStore {
         after: Option<Place>,
         limit: usize,
     ) -> Result<Found, StoreError> {
-        let pool = self.is_lifted().await?;
+        let pool = self.lifted().await?;
         find::find(pool, select, order, after, limit).await.map_err(|e| self.read_error(e))
     }
 
     async fn lines(&self, numbers: &[i64]) -> Result<Vec<Line>, StoreError> {
-        let pool = self.is_lifted().await?;
+        let pool = self.lifted().await?;
         lines::lines(pool, numbers).await.map_err(|e| self.read_error(e))
     }
 
     async fn tally(&self, select: &Select) -> Result<Vec<Tally>, StoreError> {
-        let pool = self.is_lifted().await?;
+        let pool = self.lifted().await?;
         find::tally(pool, select).await.map_err(|e| self.read_error(e))
     }
 
     async fn beginning_with(&self, digits: &str) -> Result<Vec<(String, i64)>, StoreError> {
-        let pool = self.is_lifted().await?;
+        let pool = self.lifted().await?;
         lines::beginning_with(pool, digits).await.map_err(|e| self.read_error(e))
     }
 
     async fn record(&self, number: i64) -> Result<Option<Record>, StoreError> {
-        let pool = self.is_lifted().await?;
+        let pool = self.lifted().await?;
         told::record(pool, number).await.map_err(|e| self.read_error(e))
     }
 
@@ -70,7 +77,7 @@ impl History for LocalStore {
 
     async fn take_in(&self, records: Vec<Record>, dry: bool) -> Result<TakenIn, StoreError> {
         if dry {
-            let pool = self.is_lifted().await?;
+            let pool = self.lifted().await?;
             return take::would_take(pool, &records).await.map_err(|e| self.read_error(e));
         }
         self.write(Write::TakeIn(records)).await.map(Wrote::taken_in)

@@ -15,7 +15,8 @@ use crate::model::{
 use crate::store::{ClaimRequest, Prepared, Settlement, Work};
 
 /// The statements of one kind of work: when it is next due, and the claim. A claim begins with a clean slate (`found`
-/// is NULL): its look will see whatever was found before it. It ends with the delivery that fills it.
+/// is NULL): its look will see whatever was found before it. It ends with the delivery that fills it, and one whose claim
+/// was lost fills it: what takes down whoever works on it must not take others along for ever.
 macro_rules! work {
     ($states:literal) => {
         (
@@ -32,7 +33,8 @@ macro_rules! work {
                              ORDER BY due, seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
                          FROM (
                              SELECT seq, due, length(key) + coalesce(length(watch), 0)
-                                 + coalesce(length(body), 0) + coalesce(length(edited), 0) AS size
+                                 + coalesce(length(body), 0) + coalesce(length(edited), 0)
+                                 + iif(lost > 0, 16777216, 0) AS size
                              FROM delivery
                              WHERE task = ?1 AND destination = ?2 AND ended_at IS NULL AND claimed_until IS NULL
                                  AND state ",
@@ -118,7 +120,8 @@ pub(super) static SETTLE: LazyLock<ForRows> = LazyLock::new(|| {
              renew = CASE WHEN {back} AND to_state = 'healed' THEN 1 ELSE to_renew END,
              kind = CASE WHEN to_evidence IS NULL THEN kind ELSE 9 END, evidence = coalesce(to_evidence, evidence),
              looks = to_looks, acked_at = to_acked, note = to_note, watch = coalesce(to_watch, watch),
-             fingerprint = coalesce(found, seen, fingerprint), found = NULL, calling = 0, claimed_until = NULL
+             fingerprint = coalesce(found, seen, fingerprint), found = NULL, calling = 0, claimed_until = NULL,
+             lost = 0
          FROM v WHERE id = to_id AND claims = claim AND claimed_until IS NOT NULL"
             .replace("{back}", BACK)
             .as_str(),
@@ -142,15 +145,25 @@ pub(super) static RELEASE: LazyLock<ForRows> = LazyLock::new(|| {
     ForRows::new(
         &["to_id", "claim", "least_due", "to_note"],
         "UPDATE delivery
-         SET claimed_until = NULL, calling = 0, fingerprint = coalesce(found, fingerprint), found = NULL,
+         SET claimed_until = NULL, calling = 0, fingerprint = coalesce(found, fingerprint), found = NULL, lost = 0,
              due = max(due, least_due), note = coalesce(to_note, note)
          FROM v WHERE id = to_id AND claims = claim AND claimed_until IS NOT NULL",
     )
 });
 
+/// Whoever works on a delivery settles it or gives it back. If that fails three times in a row while the process lives
+/// on, it is the delivery. What is lost with a process says nothing about it.
 pub(super) const EXPIRE: &str = "UPDATE delivery
-    SET claimed_until = NULL, calling = 0, fingerprint = coalesce(found, fingerprint), found = NULL
+    SET claimed_until = NULL, calling = 0, fingerprint = coalesce(found, fingerprint), found = NULL,
+        lost = lost + (?1 < 9223372036854775807),
+        state = CASE WHEN lost >= 2 AND ?1 < 9223372036854775807 THEN 'dead' ELSE state END,
+        due = CASE WHEN lost >= 2 AND ?1 < 9223372036854775807 THEN ?1 ELSE due END,
+        note = CASE WHEN lost >= 2 AND ?1 < 9223372036854775807 THEN ?2 ELSE note END
     WHERE claimed_until IS NOT NULL AND claimed_until <= ?1";
+
+/// Why such a delivery is dead.
+const POISONED: &str =
+    "poisoned: three times in a row, whoever worked on it did not come to an end; the log says why";
 
 pub(super) async fn next_due(
     pool: &SqlitePool,
@@ -361,7 +374,7 @@ pub(super) async fn expire(connection: &mut SqliteConnection, now: UnixMs) -> Re
     .bind(now)
     .execute(&mut *connection)
     .await?;
-    Ok(sqlx::query(EXPIRE).bind(now).execute(connection).await?.rows_affected())
+    Ok(sqlx::query(EXPIRE).bind(now).bind(POISONED).execute(connection).await?.rows_affected())
 }
 
 pub(super) async fn bring_forward(

@@ -190,10 +190,11 @@ ALTER TABLE attempt ADD COLUMN answer TEXT;
 
 /// What people see and do. `edited`: a body that somebody wrote and that waits to be sent; `differs`: what the message
 /// was about, column by column, as JSON. `act`: what was done by whom; `was` is the state before. `delivery_past` is for
-/// whoever looks through what has ended.
+/// whoever looks through what has ended. `lost`: claims in a row whose lease ran out.
 const V6: &str = "
 ALTER TABLE delivery ADD COLUMN edited BLOB;
 ALTER TABLE delivery ADD COLUMN differs TEXT;
+ALTER TABLE delivery ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX delivery_past ON delivery (task, destination, state, kind, found_at, ended_at)
     WHERE ended_at IS NOT NULL;
 CREATE TABLE act (

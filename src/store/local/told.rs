@@ -70,7 +70,7 @@ fn decode(row: &SqliteRow) -> Result<Record, sqlx::Error> {
     let number = |name: &str| row.try_get::<i64, _>(name).unwrap_or_default();
     let message =
         |name: &str| Ok::<_, sqlx::Error>(row.try_get::<Option<Vec<u8>>, _>(name)?.map(Message::of));
-    let json = |name: &str| Ok::<_, sqlx::Error>(row.try_get::<Option<String>, _>(name)?);
+    let json = |name: &str| row.try_get::<Option<String>, _>(name);
     let state: String = row.try_get("state")?;
     let (found_at, ended_at): (i64, Option<i64>) = (number("found_at"), row.try_get("ended_at")?);
     let row_id: String = row.try_get("row_id")?;

@@ -59,13 +59,12 @@ impl Write {
                     |s: &Settlement| matches!(s.to.state, State::Dead | State::Delivered | State::Closed);
                 settlements.iter().any(remembered)
             }
-            Self::Act(_) | Self::TakeIn(_) => true,
+            Self::Act(_) | Self::TakeIn(_) | Self::Expire { .. } => true,
             Self::Scan(_)
             | Self::Claim(_)
             | Self::Forget { .. }
             | Self::Prepare(_)
             | Self::Release { .. }
-            | Self::Expire { .. }
             | Self::BringForward { .. }
             | Self::Prune { .. }
             | Self::Remember { .. } => false,

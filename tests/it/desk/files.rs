@@ -27,9 +27,8 @@ async fn dead_letters_move_to_a_fresh_state() {
     let some = site.run(&["deliveries", "export", "-c", "{c}", "--limit", "2"]);
     assert_eq!(some.stdout.lines().count(), 2);
 
-    let mut lost = config.clone();
-    lost["src"]["insert"] = false.into();
-    let fresh = Site::new(&with(lost, json!({ "state": site.path("fresh").display().to_string() })));
+    let fresh =
+        Site::new(&with(config.clone(), json!({ "state": site.path("fresh").display().to_string() })));
     let file = file.display().to_string();
     let import = |more: &[&str]| fresh.run(&[&["deliveries", "import", "-c", "{c}", &file], more].concat());
     ok(&import(&["--dry-run"]), "would be taken in: 5");
