@@ -290,3 +290,7 @@ impl Clerk {
         Duration::ZERO
     }
 }
+
+#[cfg(test)]
+#[path = "clerk/tests.rs"]
+mod tests;

@@ -369,4 +369,27 @@ mod tests {
         assert!(!evidence_of(&shown, State::Dead));
         assert!(evidence_of(&Delivery { fingerprint: [6; 16], ..shown }, State::Dead), "other rows");
     }
+
+    /// A person's message is taken for one about what is there as long as nothing has changed on either side.
+    #[test]
+    fn an_edited_message_is_recognised_by_what_differs() {
+        let now = Sent { kind: DeliveryKind::Differs, row: [5; 16] };
+        let unread = Sent { row: Sent::UNREAD, ..now };
+        let other = Sent { row: [6; 16], ..now };
+        for (sent, fingerprint, expected) in
+            [(unread, [1; 16], now), (unread, [2; 16], unread), (other, [1; 16], other)]
+        {
+            let mut d = Delivery { sent: Some(sent), ..suspect() };
+            let looked = Looked {
+                verdict: Some(Verdict::Differs(vec![0])),
+                row: None,
+                copy: None,
+                fingerprint,
+                witness: Witness::default(),
+                evidence: None,
+            };
+            recognise(&mut d, &looked, now);
+            assert_eq!(d.sent, Some(expected));
+        }
+    }
 }

@@ -38,7 +38,7 @@ fn lines(r: &Record, parked: bool, now: UnixMs) -> Vec<String> {
         Some(row) if *row != r.key => format!(" (id {row})"),
         _ => String::new(),
     };
-    let mut fact = |name: &str, value: String| out.push(format!("  {name:<9}{value}"));
+    let mut fact = |name: &str, value: String| out.push(format!("  {name:<14}{value}"));
     fact("where", format!("{} → {}", plain(&r.task), plain(&r.destination)));
     fact("row", format!("{}{row}, {}", plain(&r.key), r.kind));
     fact("state", state(r, parked, now));
@@ -47,7 +47,7 @@ fn lines(r: &Record, parked: bool, now: UnixMs) -> Vec<String> {
     }
     fact("found", format!("{}, {} ago", time(r.found_at), age(r.found_at, now)));
     if let Some(at) = r.acked_at {
-        fact("acknowl.", format!("{}, {} ago", time(at), age(at, now)));
+        fact("acknowledged", format!("{}, {} ago", time(at), age(at, now)));
     }
     if let Some(at) = r.ended_at {
         fact("ended", format!("{}, {} ago", time(at), age(at, now)));
