@@ -117,6 +117,7 @@ fn message(d: &Delivery) -> Prepared {
         claim: d.claim,
         revision: d.revision + 1,
         body: vec![b'x'; 300].into(),
+        differs: None,
         sent: Sent { kind: d.kind, row: [1; 16] },
         fingerprint: d.fingerprint,
         attempt: d.attempts + 1,

@@ -12,10 +12,10 @@ use tracing::{error, info, warn};
 use crate::admin::ControlSocket;
 use crate::base::chain::chain;
 use crate::base::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, TaskConfig};
 use crate::deliver::CallerError;
 use crate::engine::{
-    Callback, ControlHandle, Janitor, Longest, Manager, Notifier, Places, Scanner, StatusBoard, Stop,
+    Callback, Clerk, ControlHandle, Janitor, Longest, Manager, Notifier, Places, Scanner, StatusBoard, Stop,
     Supervisor, TaskKind,
 };
 use crate::model::{Feed, RowId, TaskName};
@@ -82,6 +82,7 @@ pub struct App {
     alerts: Alerts,
     notifier: Notifier,
     callback: Callback,
+    clerk: Clerk,
     control: Option<Arc<ControlSocket>>,
 }
 
@@ -124,8 +125,10 @@ impl App {
         let notifier = Notifier::new(&config, alerts.clone(), shared.clone(), status.clone(), clock.clone())
             .map_err(|(name, e)| BuildError::Notify(name, e))?;
         let callback = Callback::new(&shared, &places, &clock, &alerts, &status)?;
+        let clerk = Clerk::new(store.clone(), clock.clone(), callback.bells());
+        tell_of_parked(&config, &store).await?;
         let database = config.state.database(&config.name);
-        let control = ControlHandle::new(status.clone(), shared, &callback);
+        let control = ControlHandle::new(status.clone(), shared, &callback, clerk.clone());
         let control = match ControlSocket::bind(&database, control) {
             Ok(socket) => Some(Arc::new(socket)),
             Err(e) => {
@@ -133,7 +136,7 @@ impl App {
                 None
             }
         };
-        Ok(Self { config, store, places, begins, clock, status, alerts, notifier, callback, control })
+        Ok(Self { config, store, places, begins, clock, status, alerts, notifier, callback, clerk, control })
     }
 
     /// Starts all tasks.
@@ -166,6 +169,9 @@ impl App {
             let token = stop.clone();
             supervisor.start(TaskKind::Scanner(n), move || scanner.clone().run(token.clone()));
         }
+
+        let (clerk, token, board) = (self.clerk, stop.clone(), self.status.clone());
+        supervisor.start(TaskKind::Clerk, move || clerk.clone().run(token.clone(), board.clone()));
 
         let longest = Longest::of(self.config.tasks.iter().flat_map(|t| &t.destinations));
         let (clock, status) = (self.clock.clone(), self.status.clone());
@@ -233,6 +239,19 @@ fn known<'a>(config: &Config, mut named: impl Iterator<Item = &'a TaskName>) -> 
             Err(BuildError::NoSuchTask(unknown.clone(), tasks.join(", ")))
         }
     }
+}
+
+/// Deliveries of a destination that is no longer in the configuration wait until it is there again.
+async fn tell_of_parked(config: &Config, store: &LocalStore) -> Result<(), StoreError> {
+    for lane in store.counts().await? {
+        let ours =
+            |t: &TaskConfig| t.name == lane.task && t.destinations.iter().any(|d| d.name == lane.destination);
+        if !config.tasks.iter().any(ours) {
+            warn!(task = %lane.task, destination = %lane.destination, state = lane.state.as_str(), waiting = lane.count,
+                "parked, the destination is not in the configuration; see `cupid queue`");
+        }
+    }
+    Ok(())
 }
 
 fn begins(

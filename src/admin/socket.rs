@@ -1,4 +1,5 @@
-//! The control socket beside the state (mode 0600): one JSON line in, one JSON line out.
+//! The control socket beside the state (mode 0600): one JSON line in, one JSON line out. A line whose `bytes` is a number
+//! is followed by so many bytes that the verb works on.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -7,15 +8,21 @@ use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader, Take};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Mutex;
 
+use super::verbs;
 use crate::engine::{ControlHandle, Stop};
 
-/// Longest request.
+/// Longest line of a request.
 const REQUEST_LIMIT: u64 = 64 * 1024;
+/// Most bytes that may follow one; those of one conversation at a time are in memory.
+pub const PAYLOAD_LIMIT: usize = 24 << 20;
 /// Time a request or an answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Time for what follows a line, and for what is done with it.
+const LONG_PATIENCE: Duration = Duration::from_secs(60);
 const BREATH: Duration = Duration::from_millis(100);
 /// Conversations at the same time.
 const MOST: usize = 16;
@@ -31,6 +38,8 @@ pub struct ControlSocket {
     listener: UnixListener,
     control: ControlHandle,
     path: PathBuf,
+    /// Held by whoever has a payload in memory.
+    payload: Mutex<()>,
 }
 
 impl Drop for ControlSocket {
@@ -53,7 +62,7 @@ impl ControlSocket {
         }
         let listener = UnixListener::bind(&path)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-        Ok(Self { listener, control, path })
+        Ok(Self { listener, control, path, payload: Mutex::default() })
     }
 
     /// Answers until the stop.
@@ -64,7 +73,7 @@ impl ControlSocket {
                 () = stop.intake.cancelled() => return,
                 accepted = self.listener.accept(), if open.len() < MOST => {
                     match accepted {
-                        Ok((stream, _)) => open.push(tokio::time::timeout(PATIENCE, self.step(stream))),
+                        Ok((stream, _)) => open.push(self.step(stream)),
                         // Out of file descriptors, most likely: trying at once again would only burn time.
                         Err(_) => tokio::time::sleep(BREATH).await,
                     }
@@ -77,34 +86,53 @@ impl ControlSocket {
     /// One conversation.
     async fn step(&self, mut stream: UnixStream) -> io::Result<()> {
         let (read, mut write) = stream.split();
+        let mut read = BufReader::new(read.take(REQUEST_LIMIT));
         let mut line = String::new();
-        BufReader::new(read.take(REQUEST_LIMIT)).read_line(&mut line).await?;
-        let mut answer = self.answer(&line).await.to_string();
-        answer.push('\n');
-        write.write_all(answer.as_bytes()).await
-    }
-
-    async fn answer(&self, line: &str) -> Value {
-        let request: Value = match serde_json::from_str(line) {
-            Ok(request) => request,
-            Err(e) => return json!({ "error": format!("the request is not JSON: {e}") }),
-        };
-        match request["verb"].as_str() {
-            Some("status") => match self.control.status().await {
-                Ok(status) => status,
-                Err(e) => json!({ "error": e.to_string() }),
-            },
-            Some("resume") => {
-                let (task, destination) = (request["task"].as_str(), request["destination"].as_str());
-                match self.control.resume(task, destination).await {
-                    Ok(resumed) => json!({ "resumed": resumed }),
-                    Err(e) => json!({ "error": e.to_string() }),
+        within(PATIENCE, read.read_line(&mut line)).await?;
+        let answer = match serde_json::from_str::<Value>(&line) {
+            Err(e) => json!({ "error": format!("the request is not JSON: {e}") }),
+            Ok(request) => match request["bytes"].as_u64() {
+                None => within(PATIENCE, async { Ok(verbs::answer(&self.control, &request).await) }).await?,
+                Some(length) => {
+                    let _one = self.payload.lock().await;
+                    let work = async {
+                        let payload = payload(&mut read, length).await?;
+                        Ok(verbs::answer_with(&self.control, &request, payload).await)
+                    };
+                    within(LONG_PATIENCE, work).await?
                 }
-            }
-            Some(verb) => json!({ "error": format!("unknown verb `{verb}`"), "known": ["status", "resume"] }),
-            None => json!({ "error": "the request has no `verb`", "known": ["status", "resume"] }),
-        }
+            },
+        };
+        within(PATIENCE, write.write_all(format!("{answer}\n").as_bytes())).await
     }
+}
+
+/// The bytes that follow a request.
+async fn payload<R>(read: &mut BufReader<Take<R>>, length: u64) -> io::Result<Vec<u8>>
+where
+    R: AsyncRead + Unpin,
+{
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    if length > PAYLOAD_LIMIT {
+        return Err(io::Error::other(format!("a request may carry {PAYLOAD_LIMIT} bytes, not {length}")));
+    }
+    read.get_mut().set_limit(length as u64);
+    let mut payload = vec![0; length];
+    read.read_exact(&mut payload).await?;
+    Ok(payload)
+}
+
+async fn within<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    tokio::time::timeout(limit, work).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+}
+
+/// Asks the daemon behind a control socket, with bytes that the verb works on.
+///
+/// # Errors
+/// As [`ask`], within a minute.
+pub async fn ask_with(socket: &Path, mut request: Value, payload: &[u8]) -> io::Result<Value> {
+    request["bytes"] = payload.len().into();
+    within(LONG_PATIENCE + PATIENCE, converse(socket, &request, payload)).await
 }
 
 /// Asks the daemon behind a control socket.
@@ -112,14 +140,14 @@ impl ControlSocket {
 /// # Errors
 /// If nobody answers there within five seconds, or the answer is not JSON.
 pub async fn ask(socket: &Path, request: &Value) -> io::Result<Value> {
-    let conversation = async {
-        let mut stream = UnixStream::connect(socket).await?;
-        stream.write_all(format!("{request}\n").as_bytes()).await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        serde_json::from_str(&answer).map_err(io::Error::other)
-    };
-    tokio::time::timeout(PATIENCE, conversation)
-        .await
-        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+    within(PATIENCE, converse(socket, request, &[])).await
+}
+
+async fn converse(socket: &Path, request: &Value, payload: &[u8]) -> io::Result<Value> {
+    let mut stream = UnixStream::connect(socket).await?;
+    stream.write_all(format!("{request}\n").as_bytes()).await?;
+    stream.write_all(payload).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    serde_json::from_str(&answer).map_err(io::Error::other)
 }

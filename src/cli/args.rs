@@ -136,6 +136,16 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show how much waits for each receiver, in which state, since when and why
+    #[command(after_help = "Example:\n  cupid queue -c config.json")]
+    Queue {
+        /// As one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Look at single deliveries, send them again, close them, or keep them in a file
+    #[command(subcommand)]
+    Deliveries(super::deliveries::DeliveriesCommand),
     /// Let go on what waits for a person: it is meant, or the receiver is there again
     ///
     /// cupid pauses a destination when very many differences are confirmed at once and rows that agreed before are

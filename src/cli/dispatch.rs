@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use super::args::{self, Args, Command, NotifyCommand};
-use super::{check, demo, exit, notify, resume, run, signature, status, stop};
+use super::{check, deliveries, demo, exit, notify, queue, resume, run, signature, status, stop};
 use crate::config::{self, Config, Loaded};
 
 /// The whole program.
@@ -49,7 +49,10 @@ async fn dispatch(args: Args) -> ExitCode {
     let Some(path) = args.config.clone() else {
         return args::help();
     };
-    let opens_nothing = matches!(args.command, Some(Command::Status { .. } | Command::Stop { .. }));
+    let opens_nothing = matches!(
+        args.command,
+        Some(Command::Status { .. } | Command::Stop { .. } | Command::Queue { .. } | Command::Deliveries(_))
+    );
     let loaded = match load(&path, opens_nothing) {
         Ok(loaded) => loaded,
         Err(code) => return code,
@@ -64,6 +67,10 @@ async fn dispatch(args: Args) -> ExitCode {
             ExitCode::SUCCESS
         }
         Some(Command::Status { json }) => status::status(&loaded.config, json).await,
+        Some(Command::Queue { json }) => queue::queue(&loaded.config, &typed(&path), json).await,
+        Some(Command::Deliveries(command)) => {
+            deliveries::deliveries(&loaded.config, &typed(&path), command).await
+        }
         Some(Command::Stop { wait }) => stop::stop(&loaded.config, wait).await,
         Some(Command::Resume { task, destination }) => {
             resume::resume(&loaded.config, task.as_deref(), destination.as_deref()).await

@@ -4,14 +4,17 @@
 
 mod args;
 mod check;
+mod deliveries;
 mod demo;
 mod dispatch;
 mod notify;
+mod queue;
 mod resume;
 mod run;
 mod signature;
 mod status;
 mod stop;
+mod text;
 
 pub use dispatch::main;
 

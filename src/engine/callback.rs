@@ -142,6 +142,12 @@ impl Callback {
         self.wakes.iter().flatten().map(|suspects| suspects.guard.clone()).collect()
     }
 
+    /// What wakes lanes and watchers.
+    pub fn bells(&self) -> Vec<Arc<Notify>> {
+        let (calls, looks) = (self.lanes.iter().map(|l| &l.wake), self.watchers.iter().map(|w| &w.wake));
+        calls.chain(looks).cloned().collect()
+    }
+
     /// Works until the stop and waits for open calls.
     pub async fn run(self, stop: Stop) {
         let lanes =

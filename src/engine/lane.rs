@@ -11,9 +11,9 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::Notify;
 use tracing::debug;
 
-mod people;
-
+mod edited;
 mod pace;
+mod people;
 
 use super::Stop;
 use super::guard::Guard;
@@ -172,6 +172,10 @@ impl Lane {
                 Duration::from_millis(due.saturating_sub(self.clock.now()).clamp(1, 60_000).unsigned_abs())
             });
             return Ok(Refill::Nothing(pause));
+        }
+        let (edited, claimed): (Vec<_>, Vec<_>) = claimed.into_iter().partition(|d| d.edited.is_some());
+        if !edited.is_empty() {
+            return Ok(self.edited_first(edited, claimed).await);
         }
         let claims = claimed.iter().map(claim).collect();
         let (rows, before) = (claimed.len(), Before::of(&claimed));

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 
+mod differs;
+
 use super::pair::{Looked, Pair};
 use crate::base::clock::UnixMs;
 use crate::config::{CallbackConfig, ValueForm};
@@ -147,7 +149,7 @@ pub(super) async fn look(
     let looked = pair.look(&wanted).await?;
     let mut sorted = Sorted::default();
     let mut weighs = 0;
-    for (delivery, looked) in claimed.into_iter().zip(looked) {
+    for (mut delivery, looked) in claimed.into_iter().zip(looked) {
         let Some(mut looked) = looked.filter(|_| weighs < MESSAGES) else {
             sorted.left.push((delivery.id, delivery.claim));
             continue;
@@ -157,6 +159,9 @@ pub(super) async fn look(
             Seen::Disagrees(_) if is_past(&delivery, &looked, policy) => Seen::Moved,
             seen => seen,
         };
+        if let Seen::Disagrees(sent) = seen {
+            recognise(&mut delivery, &looked, sent);
+        }
         match (after_look(&delivery, seen, policy, now), seen) {
             (Next::Send { revision }, Seen::Disagrees(sent)) => {
                 let ready = ready(pair, delivery, looked, revision, sent, receiver, now);
@@ -192,6 +197,13 @@ pub(super) async fn look(
 fn is_past(delivery: &Delivery, looked: &Looked, policy: &Policy) -> bool {
     let confirmed = delivery.watch.as_deref().and_then(Watch::read);
     !policy.confirm.floor.is_zero() && confirmed.is_some_and(|watch| watch.is_past(&looked.witness))
+}
+
+/// A message that a person wrote is about what is there as long as nothing has changed on either side.
+fn recognise(delivery: &mut Delivery, looked: &Looked, now: Sent) {
+    if delivery.sent.is_some_and(|sent| sent.is_unread()) && delivery.fingerprint == looked.fingerprint {
+        delivery.sent = Some(now);
+    }
 }
 
 fn seen(looked: &Looked) -> Seen {
@@ -232,6 +244,7 @@ fn ready(
         revision,
         body: bytes.clone(),
         sent,
+        differs: differs::differs(pair, &row, looked.copy.as_ref(), looked.verdict.as_ref()),
         fingerprint: looked.fingerprint,
         attempt,
         now,
@@ -304,6 +317,7 @@ mod tests {
             attempts: 0,
             body: None,
             sent: None,
+            edited: None,
             fingerprint: [1; 16],
             renew: true,
             looks: 0,
@@ -354,5 +368,28 @@ mod tests {
         let shown = Delivery { shown: true, fingerprint: [7; 16], ..suspect() };
         assert!(!evidence_of(&shown, State::Dead));
         assert!(evidence_of(&Delivery { fingerprint: [6; 16], ..shown }, State::Dead), "other rows");
+    }
+
+    /// A person's message is taken for one about what is there as long as nothing has changed on either side.
+    #[test]
+    fn an_edited_message_is_recognised_by_what_differs() {
+        let now = Sent { kind: DeliveryKind::Differs, row: [5; 16] };
+        let unread = Sent { row: Sent::UNREAD, ..now };
+        let other = Sent { row: [6; 16], ..now };
+        for (sent, fingerprint, expected) in
+            [(unread, [1; 16], now), (unread, [2; 16], unread), (other, [1; 16], other)]
+        {
+            let mut d = Delivery { sent: Some(sent), ..suspect() };
+            let looked = Looked {
+                verdict: Some(Verdict::Differs(vec![0])),
+                row: None,
+                copy: None,
+                fingerprint,
+                witness: Witness::default(),
+                evidence: None,
+            };
+            recognise(&mut d, &looked, now);
+            assert_eq!(d.sent, Some(expected));
+        }
     }
 }

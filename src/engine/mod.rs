@@ -13,6 +13,7 @@
 //! counted, logged and followed by a restart; the others go on.
 
 mod callback;
+mod clerk;
 mod conditions;
 mod covered;
 mod guard;
@@ -41,6 +42,7 @@ mod walks;
 mod watcher;
 
 pub use callback::Callback;
+pub use clerk::{Clerk, Job};
 pub use janitor::{Janitor, Longest};
 pub use manager::{Manager, StartId};
 pub use notes::{HotNote, Notes};

@@ -8,6 +8,7 @@ use serde::Serialize;
 use tracing::{error, info, warn};
 
 use super::callback::Callback;
+use super::clerk::Clerk;
 use super::guard::Guard;
 use crate::base::chain::chain;
 use crate::base::clock::{Clock, UnixMs};
@@ -289,6 +290,7 @@ pub struct ControlHandle {
     status: StatusBoard,
     store: Arc<dyn Store>,
     guards: Arc<Vec<Arc<Guard>>>,
+    clerk: Clerk,
 }
 
 impl std::fmt::Debug for ControlHandle {
@@ -298,9 +300,14 @@ impl std::fmt::Debug for ControlHandle {
 }
 
 impl ControlHandle {
-    /// A handle on the engine behind this board, store and callback task.
-    pub fn new(status: StatusBoard, store: Arc<dyn Store>, callback: &Callback) -> Self {
-        Self { status, store, guards: Arc::new(callback.guards()) }
+    /// A handle on the engine behind this board, store, callback task and clerk.
+    pub fn new(status: StatusBoard, store: Arc<dyn Store>, callback: &Callback, clerk: Clerk) -> Self {
+        Self { status, store, guards: Arc::new(callback.guards()), clerk }
+    }
+
+    /// Who does with deliveries what people ask for.
+    pub fn clerk(&self) -> &Clerk {
+        &self.clerk
     }
 
     /// Lets callbacks go on that were paused because the copy seemed to be emptied, and the look for rows that only the

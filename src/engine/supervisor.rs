@@ -30,6 +30,8 @@ pub enum TaskKind {
     Janitor,
     /// The control socket.
     Admin,
+    /// Does with deliveries what people ask for.
+    Clerk,
 }
 
 impl fmt::Display for TaskKind {
@@ -41,6 +43,7 @@ impl fmt::Display for TaskKind {
             Self::Notifier => f.write_str("notifier"),
             Self::Janitor => f.write_str("janitor"),
             Self::Admin => f.write_str("admin"),
+            Self::Clerk => f.write_str("clerk"),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{DeliveryId, DestinationName, Key, RowId, TaskName};
 
 /// Why a delivery exists; the number is the `type` of the callback body.
@@ -50,8 +52,9 @@ impl DeliveryKind {
     }
 }
 
-/// Where a delivery is. The first seven are open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Where a delivery is. The first six are open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum State {
     /// Found, not yet confirmed: the source may still be moving.
     Suspect,
@@ -122,6 +125,16 @@ pub struct Sent {
     pub row: [u8; 16],
 }
 
+impl Sent {
+    /// Stands for the digest of a row that nobody has read: the message was written by a person.
+    pub const UNREAD: [u8; 16] = [0; 16];
+
+    /// Whether the message was made without reading the row.
+    pub fn is_unread(&self) -> bool {
+        self.row == Self::UNREAD
+    }
+}
+
 /// The durable unit: one key at one destination that needs an act.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
@@ -149,6 +162,8 @@ pub struct Delivery {
     pub body: Option<Box<[u8]>>,
     /// What the body says; anything else to say needs a new revision.
     pub sent: Option<Sent>,
+    /// A body written by a person, to be sent next as it is.
+    pub edited: Option<Box<[u8]>>,
     /// Digest of the difference last found.
     pub fingerprint: [u8; 16],
     /// The next attempt is a new message even if the row to send is the same.

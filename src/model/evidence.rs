@@ -44,6 +44,28 @@ impl Listed {
     }
 }
 
+/// One compared column in which a copy disagreed when it was called back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// Its name at the source.
+    pub column: String,
+    /// What the source had, shortened; `None` is NULL.
+    pub src: Option<String>,
+    /// What the copy had, shortened; `None` is NULL.
+    pub des: Option<String>,
+}
+
+impl Difference {
+    /// Columns that are shown.
+    pub const MOST: usize = MOST;
+
+    /// Of two values.
+    pub fn new(column: &str, src: &Value, des: &Value) -> Self {
+        let text = |value: &Value| value.to_text().map(|text| short(&text));
+        Self { column: column.to_owned(), src: text(src), des: text(des) }
+    }
+}
+
 fn short(text: &str) -> String {
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &text[..end]),

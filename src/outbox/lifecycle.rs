@@ -136,8 +136,8 @@ pub fn after_look(d: &Delivery, seen: Seen, policy: &Policy, now: UnixMs) -> Nex
     };
     debug_assert!(now_to_say.kind != DeliveryKind::Ambiguous, "ambiguous keys are Seen::Ambiguous");
     // While an acknowledged message works, only the source counts: a copy that is being mended may well go from
-    // missing to different.
-    let unchanged = d.sent.is_some_and(|sent| sent.row == now_to_say.row);
+    // missing to different. What a person wrote is taken to be about what is there.
+    let unchanged = d.sent.is_some_and(|sent| sent.row == now_to_say.row || sent.is_unread());
 
     if d.state == State::Verify {
         return match policy.verify {

@@ -14,7 +14,9 @@
 
 mod coverage;
 mod error;
+mod history;
 pub mod local;
+mod record;
 
 use std::time::Duration;
 
@@ -22,12 +24,16 @@ use async_trait::async_trait;
 
 use crate::base::clock::UnixMs;
 use crate::model::{
-    Attempt, Delivery, DeliveryId, DeliveryKind, DestinationName, Evidence, Feed, Finding, Key, Position,
-    RowId, RunId, Sent, State, TaskName,
+    Attempt, Delivery, DeliveryId, DeliveryKind, DestinationName, Difference, Evidence, Feed, Finding, Key,
+    Position, RowId, RunId, Sent, State, TaskName,
 };
 
 pub use coverage::{Counted, Covered, Facts, Pass, Seen, Standing, Stands};
 pub use error::{StoreError, StoreErrorKind};
+pub use history::{
+    Act, Acted, Doing, Found, History, Line, Order, Place, Refusal, Select, TakenIn, Tally, Verb,
+};
+pub use record::{Done, Episode, Message, Record, Tried, shown_key, typed_key};
 
 /// Where one feed of one task has arrived at one destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -182,6 +188,8 @@ pub struct Prepared {
     pub body: Box<[u8]>,
     /// What they say.
     pub sent: Sent,
+    /// The columns that they are about, if the copy has the row; `None`: it has not, or nobody looked.
+    pub differs: Option<Vec<Difference>>,
     /// Digest of the difference as just read.
     pub fingerprint: [u8; 16],
     /// Number of this attempt.

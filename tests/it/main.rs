@@ -18,6 +18,7 @@ mod coverage;
 mod deletes;
 mod delivery;
 mod demo;
+mod desk;
 mod docs;
 mod fairness;
 mod heavy;

@@ -2,6 +2,7 @@
 //! files have (locks, damage, a process that is gone), `full` what a daemon does when there is no room.
 
 mod bed;
+mod desk;
 mod full;
 mod local;
 mod model;
@@ -49,6 +50,7 @@ kept_by_local! {
     an_expired_claim_can_do_no_more_harm
     released_claims_come_back_unchanged
     leases_run_out_when_they_are_over
+    what_nobody_comes_to_an_end_with_is_put_aside
     revisions_of_a_key_only_grow
     attempts_are_numbered_through
     retention_deletes_only_what_ended_long_ago

@@ -2,6 +2,7 @@
 
 use super::report::{Basis, FeedReport, Group, Report};
 use crate::base::clock::UnixMs;
+use crate::cli::text::{age, grouped, number, span};
 
 /// The sentence without the names. `blocked`: a daemon says that nothing is looked at now.
 pub(super) fn sentence(r: &Report, blocked: bool, now: UnixMs) -> String {
@@ -125,49 +126,9 @@ fn of_rows(count: u64) -> String {
     if count == 1 { "1 row".to_owned() } else { format!("{} rows", number(count)) }
 }
 
-/// Digits in groups of three.
-fn number(n: u64) -> String {
-    grouped(&n.to_string())
-}
-
-fn grouped(digits: &str) -> String {
-    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |rest| ("-", rest));
-    let mut out = sign.to_owned();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(' ');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-fn age(since: UnixMs, now: UnixMs) -> String {
-    span(now.saturating_sub(since).max(0) / 1000)
-}
-
-fn span(seconds: i64) -> String {
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min", seconds / 60),
-        3600..172_800 => format!("{} h", seconds / 3600),
-        _ => format!("{} d", seconds / 86_400),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_and_ages_are_easy_to_read() {
-        let numbers: Vec<String> = [0, 7, 999, 1000, 12_345, 1_204_560].into_iter().map(number).collect();
-        assert_eq!(numbers, ["0", "7", "999", "1 000", "12 345", "1 204 560"]);
-        assert_eq!((grouped("-1234"), grouped("-123")), ("-1 234".to_owned(), "-123".to_owned()));
-        let ages: Vec<String> = [0, 59, 60, 3599, 3600, 172_799, 172_800].into_iter().map(span).collect();
-        assert_eq!(ages, ["0 s", "59 s", "1 min", "59 min", "1 h", "47 h", "2 d"]);
-        assert_eq!(age(5000, 1000), "0 s", "a clock that was set back");
-    }
 
     #[test]
     fn the_sentence_is_the_one_promised() {

@@ -21,6 +21,7 @@ fn delivery(state: State) -> Delivery {
         attempts: 0,
         body: None,
         sent: None,
+        edited: None,
         fingerprint: ROW,
         renew: true,
         looks: 0,
@@ -284,4 +285,19 @@ proptest! {
         let same = sent == Some(now_row) && !renew;
         prop_assert_eq!(next, if same { revision } else { revision + 1 });
     }
+}
+
+/// Nobody has read the row that a person's message is about: the copy has all of `verify`, then the source's row is sent.
+#[test]
+fn what_a_person_wrote_is_verified_to_the_end() {
+    let sent = Sent { kind: DeliveryKind::Missing, row: Sent::UNREAD };
+    let d = Delivery { sent: Some(sent), ..acknowledged() };
+    let to = |now| match after_look(&d, DIFFERS, &policy(), now) {
+        Next::Settle { to, note, .. } => (to.state, to.renew, note),
+        Next::Send { .. } => panic!("an acknowledged message is not sent again"),
+    };
+    assert_eq!(to(NOW + 1000), (State::Verify, false, None));
+    assert_eq!(to(NOW + 30_000), (State::Retry, true, Some(NOT_FIXED)));
+    let again = Delivery { state: State::Retry, renew: true, ..d };
+    assert_eq!(after_look(&again, DIFFERS, &policy(), NOW), Next::Send { revision: 2 });
 }

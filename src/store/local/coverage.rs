@@ -183,7 +183,7 @@ async fn kept(
 }
 
 /// What was handed over or closed of rows that a complete pass has not met: they are gone from the source.
-pub(super) const LEAVE: &str = "UPDATE delivery SET forgotten = 1
+pub(super) const LEAVE: &str = "UPDATE delivery INDEXED BY delivery_stands SET forgotten = 1
     WHERE task = ?1 AND destination = ?2 AND forgotten = 0 AND state IN ('dead', 'delivered', 'closed')
         AND state <> 'dead' AND kind IN (1, 2) AND seen_at < ?3 AND ended_at < ?3
         AND (?4 IS NULL OR CAST(row_id AS INTEGER) >= ?4)";

@@ -1,8 +1,12 @@
 //! The state of one process: an SQLite database and a lock file in the state folder.
 
+mod act;
 mod check;
 mod coverage;
+mod desk;
+mod find;
 mod history;
+mod lines;
 mod lock;
 mod memory;
 mod open;
@@ -11,9 +15,12 @@ mod rows;
 mod scan;
 mod schema;
 mod standing;
+mod take;
 #[cfg(test)]
 mod tests;
+mod told;
 mod writer;
 
 pub use lock::{Holder, Lock, holder};
 pub use open::{LocalStore, make_folder};
+pub use take::problem;

@@ -95,11 +95,19 @@ impl LocalStore {
         version.map(|version| version < FIRST).map_err(|e| self.read_error(e))
     }
 
-    async fn write(&self, op: Write) -> Result<Wrote, StoreError> {
+    pub(super) fn readers(&self) -> &SqlitePool {
+        &self.readers
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) async fn write(&self, op: Write) -> Result<Wrote, StoreError> {
         self.writer.submit(op).await
     }
 
-    fn read_error(&self, e: sqlx::Error) -> StoreError {
+    pub(super) fn read_error(&self, e: sqlx::Error) -> StoreError {
         classify(&self.path, e)
     }
 }

@@ -15,7 +15,8 @@ use crate::model::{
 use crate::store::{ClaimRequest, Prepared, Settlement, Work};
 
 /// The statements of one kind of work: when it is next due, and the claim. A claim begins with a clean slate (`found`
-/// is NULL): its look will see whatever was found before it. It ends with the delivery that fills it.
+/// is NULL): its look will see whatever was found before it. It ends with the delivery that fills it, and one whose claim
+/// was lost fills it: what takes down whoever works on it must not take others along for ever.
 macro_rules! work {
     ($states:literal) => {
         (
@@ -32,7 +33,8 @@ macro_rules! work {
                              ORDER BY due, seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
                          FROM (
                              SELECT seq, due, length(key) + coalesce(length(watch), 0)
-                                 + coalesce(length(body), 0) AS size
+                                 + coalesce(length(body), 0) + coalesce(length(edited), 0)
+                                 + iif(lost > 0, 16777216, 0) AS size
                              FROM delivery
                              WHERE task = ?1 AND destination = ?2 AND ended_at IS NULL AND claimed_until IS NULL
                                  AND state ",
@@ -40,7 +42,7 @@ macro_rules! work {
                 " AND due <= ?3 ORDER BY due, seq LIMIT ?4))
                      WHERE coalesce(before, 0) < ?6)
                  RETURNING seq, CAST(due AS INTEGER) AS due, id, task, destination, key, row_id, kind, state, revision,
-                     tries, attempts, body, sent, fingerprint, looks, unhealed, renew, found_at, acked_at, watch, claims,
+                     tries, attempts, body, sent, edited, fingerprint, looks, unhealed, renew, found_at, acked_at, watch, claims,
                      evidence IS NOT NULL AS shown"
             ),
         )
@@ -63,9 +65,21 @@ fn statements(work: Work) -> (&'static str, &'static str) {
 /// A message that nobody has answered yet is not one that a copy is verified by.
 pub(super) static PREPARE: LazyLock<ForRows> = LazyLock::new(|| {
     ForRows::new(
-        &["to_id", "claim", "to_kind", "to_revision", "to_body", "to_sent", "seen", "attempt", "now"],
+        &[
+            "to_id",
+            "claim",
+            "to_kind",
+            "to_revision",
+            "to_body",
+            "to_sent",
+            "to_differs",
+            "seen",
+            "attempt",
+            "now",
+        ],
         "UPDATE delivery
-         SET kind = to_kind, revision = to_revision, body = to_body, sent = to_sent, fingerprint = seen,
+         SET kind = to_kind, revision = to_revision, body = to_body, sent = to_sent, edited = NULL,
+             differs = to_differs, fingerprint = seen,
              attempts = attempt, calling = now, renew = 0, acked_at = NULL,
              state = CASE state WHEN 'verify' THEN 'main' ELSE state END
          FROM v WHERE id = to_id AND claims = claim AND claimed_until IS NOT NULL RETURNING id, claims",
@@ -106,7 +120,8 @@ pub(super) static SETTLE: LazyLock<ForRows> = LazyLock::new(|| {
              renew = CASE WHEN {back} AND to_state = 'healed' THEN 1 ELSE to_renew END,
              kind = CASE WHEN to_evidence IS NULL THEN kind ELSE 9 END, evidence = coalesce(to_evidence, evidence),
              looks = to_looks, acked_at = to_acked, note = to_note, watch = coalesce(to_watch, watch),
-             fingerprint = coalesce(found, seen, fingerprint), found = NULL, calling = 0, claimed_until = NULL
+             fingerprint = coalesce(found, seen, fingerprint), found = NULL, calling = 0, claimed_until = NULL,
+             lost = 0
          FROM v WHERE id = to_id AND claims = claim AND claimed_until IS NOT NULL"
             .replace("{back}", BACK)
             .as_str(),
@@ -130,15 +145,25 @@ pub(super) static RELEASE: LazyLock<ForRows> = LazyLock::new(|| {
     ForRows::new(
         &["to_id", "claim", "least_due", "to_note"],
         "UPDATE delivery
-         SET claimed_until = NULL, calling = 0, fingerprint = coalesce(found, fingerprint), found = NULL,
+         SET claimed_until = NULL, calling = 0, fingerprint = coalesce(found, fingerprint), found = NULL, lost = 0,
              due = max(due, least_due), note = coalesce(to_note, note)
          FROM v WHERE id = to_id AND claims = claim AND claimed_until IS NOT NULL",
     )
 });
 
+/// Whoever works on a delivery settles it or gives it back. If that fails three times in a row while the process lives
+/// on, it is the delivery. What is lost with a process says nothing about it.
 pub(super) const EXPIRE: &str = "UPDATE delivery
-    SET claimed_until = NULL, calling = 0, fingerprint = coalesce(found, fingerprint), found = NULL
+    SET claimed_until = NULL, calling = 0, fingerprint = coalesce(found, fingerprint), found = NULL,
+        lost = lost + (?1 < 9223372036854775807),
+        state = CASE WHEN lost >= 2 AND ?1 < 9223372036854775807 THEN 'dead' ELSE state END,
+        due = CASE WHEN lost >= 2 AND ?1 < 9223372036854775807 THEN ?1 ELSE due END,
+        note = CASE WHEN lost >= 2 AND ?1 < 9223372036854775807 THEN ?2 ELSE note END
     WHERE claimed_until IS NOT NULL AND claimed_until <= ?1";
+
+/// Why such a delivery is dead.
+const POISONED: &str =
+    "poisoned: three times in a row, whoever worked on it did not come to an end; the log says why";
 
 pub(super) async fn next_due(
     pool: &SqlitePool,
@@ -223,6 +248,7 @@ fn decode(row: &SqliteRow) -> Result<Delivery, sqlx::Error> {
         attempts: row.try_get("attempts")?,
         body: row.try_get::<Option<Vec<u8>>, _>("body")?.map(Into::into),
         sent: row.try_get::<Option<Vec<u8>>, _>("sent")?.map(|bytes| sent(&bytes)).transpose()?,
+        edited: row.try_get::<Option<Vec<u8>>, _>("edited")?.map(Into::into),
         fingerprint: digest(row.try_get("fingerprint")?)?,
         looks: row.try_get("looks")?,
         unhealed: row.try_get("unhealed")?,
@@ -254,6 +280,7 @@ pub(super) async fn prepare(
                 .bind(m.revision)
                 .bind(&*m.body)
                 .bind(sent)
+                .bind(m.differs.as_ref().and_then(|list| serde_json::to_string(list).ok()))
                 .bind(m.fingerprint.as_slice())
                 .bind(m.attempt)
                 .bind(m.now);
@@ -358,7 +385,7 @@ pub(super) async fn expire(connection: &mut SqliteConnection, now: UnixMs) -> Re
     .bind(now)
     .execute(&mut *connection)
     .await?;
-    Ok(sqlx::query(EXPIRE).bind(now).execute(connection).await?.rows_affected())
+    Ok(sqlx::query(EXPIRE).bind(now).bind(POISONED).execute(connection).await?.rows_affected())
 }
 
 pub(super) async fn bring_forward(

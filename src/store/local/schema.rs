@@ -4,7 +4,7 @@
 pub(super) const APPLICATION_ID: i64 = 0x6375_7064;
 
 /// Each entry lifts the schema by one version, in one transaction.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7];
 
 /// Times are Unix milliseconds. `claimed_until` NULL: nobody works on it; `claims` is the number of the current or last
 /// claim. `found`: digest of the difference found last since the claim began. `calling`: when the open call began, or 0.
@@ -193,4 +193,27 @@ const V6: &str = "
 CREATE INDEX delivery_passing ON delivery (ended_at)
     WHERE ended_at IS NOT NULL AND state = 'healed' AND attempts = 0;
 CREATE INDEX run_ended ON run (ended_at);
+";
+
+/// What people see and do. `edited`: a body that somebody wrote and that waits to be sent; `differs`: what the message
+/// was about, column by column, as JSON. `act`: what was done by whom; `was` is the state before. `delivery_past` is for
+/// whoever looks through what has ended. `lost`: claims in a row whose lease ran out.
+const V7: &str = "
+ALTER TABLE delivery ADD COLUMN edited BLOB;
+ALTER TABLE delivery ADD COLUMN differs TEXT;
+ALTER TABLE delivery ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX delivery_past ON delivery (task, destination, state, kind, found_at, ended_at)
+    WHERE ended_at IS NOT NULL;
+CREATE TABLE act (
+    delivery INTEGER NOT NULL REFERENCES delivery (seq) ON DELETE CASCADE,
+    number INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    what TEXT NOT NULL,
+    author TEXT NOT NULL,
+    note TEXT,
+    was TEXT NOT NULL,
+    original BLOB,
+    edited BLOB,
+    PRIMARY KEY (delivery, number)
+) WITHOUT ROWID;
 ";

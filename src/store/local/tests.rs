@@ -3,7 +3,9 @@
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row};
 
-use super::{LocalStore, coverage, history, memory, outbox, scan, schema, standing};
+use super::{
+    LocalStore, act, coverage, find, history, lines, memory, outbox, scan, schema, standing, take, told,
+};
 use crate::model::{DestinationName, TaskName};
 use crate::store::Store;
 
@@ -14,6 +16,9 @@ async fn statements_use_their_indexes() {
         connection.execute(*migration).await.unwrap();
     }
     let by_id = "delivery USING INDEX delivery_id (id=?)";
+    let by_number = "d USING INTEGER PRIMARY KEY (rowid=?)";
+    let open_page = "COVERING INDEX delivery_state (task=? AND destination=? AND state=? AND kind=? AND found_at>? AND found_at<?)";
+    let past_page = "COVERING INDEX delivery_past (task=? AND destination=? AND state=? AND kind=? AND found_at>? AND found_at<?)";
     let statements = [
         (
             "claim to look",
@@ -61,6 +66,37 @@ async fn statements_use_their_indexes() {
         ("heal", memory::HEAL, vec!["(task=? AND destination=? AND key=?)"]),
         ("forget", memory::FORGET, vec!["(task=? AND destination=? AND key=?)"]),
         ("gone", memory::GONE, vec!["INDEX delivery_stands (task=? AND destination=?)"]),
+        ("next range", find::NEXT_OPEN, vec!["COVERING INDEX delivery_state ("]),
+        ("next range of the past", find::NEXT_PAST, vec!["COVERING INDEX delivery_past ("]),
+        ("page, oldest", find::OPEN_OLDEST, vec![open_page]),
+        ("page, newest", find::OPEN_NEWEST, vec![open_page]),
+        ("page of the past, oldest", find::PAST_OLDEST, vec![past_page]),
+        ("page of the past, newest", find::PAST_NEWEST, vec![past_page]),
+        ("count", find::COUNT_OPEN, vec![open_page]),
+        ("count the past", find::COUNT_PAST, vec![past_page]),
+        ("by key", find::BY_KEY_OPEN, vec!["INDEX delivery_open (task=? AND destination=? AND key=?)"]),
+        (
+            "by key in the past",
+            find::BY_KEY_PAST,
+            vec!["INDEX delivery_key (task=? AND destination=? AND key=?)"],
+        ),
+        ("text", find::SAYS, vec![by_number, "a USING PRIMARY KEY (delivery=?)"]),
+        ("lines", lines::LINES, vec![by_number]),
+        ("beginning", lines::BEGINNING, vec!["delivery USING INDEX delivery_id (id>? AND id<?)"]),
+        ("one", told::ONE, vec!["delivery USING INTEGER PRIMARY KEY (rowid=?)"]),
+        ("its attempts", told::ATTEMPTS, vec!["attempt USING PRIMARY KEY (delivery=?)"]),
+        ("its acts", told::ACTS, vec!["act USING PRIMARY KEY (delivery=?)"]),
+        ("others", told::OTHERS_OPEN, vec!["INDEX delivery_open (task=? AND destination=? AND key=?)"]),
+        (
+            "others in the past",
+            told::OTHERS_PAST,
+            vec!["INDEX delivery_key (task=? AND destination=? AND key=?"],
+        ),
+        ("targets", act::TARGETS, vec![by_number, "t USING INTEGER PRIMARY KEY (rowid=?)"]),
+        ("record an act", act::RECORD, vec![by_number, "before USING PRIMARY KEY (delivery=?)"]),
+        ("replay", act::REPLAY, vec!["delivery USING INTEGER PRIMARY KEY (rowid=?)"]),
+        ("close", act::CLOSE, vec!["delivery USING INTEGER PRIMARY KEY (rowid=?)"]),
+        ("of a key", take::OF_KEY, vec!["INDEX delivery_open (task=? AND destination=? AND key=?)"]),
         (
             "attempts",
             history::ATTEMPTS_BEFORE,
@@ -80,7 +116,10 @@ async fn statements_use_their_indexes() {
             let table = step.strip_prefix("SCAN ").and_then(|rest| rest.split(' ').next());
             let whole = table.is_some_and(|table| ["delivery", "d", "attempt"].contains(&table));
             assert!(!whole || expected.iter().any(|part| step.contains(part)), "{name}: {plan:#?}");
-            assert!(!step.contains("TEMP B-TREE"), "{name} sorts: {plan:#?}");
+            // What was found at one moment may be sorted, a whole list may not; named deliveries are few.
+            let few = ["LAST TERM", "RIGHT PART"].iter().any(|part| step.contains(part))
+                || sql.contains("json_each");
+            assert!(few || !step.contains("TEMP B-TREE"), "{name} sorts: {plan:#?}");
         }
     }
 }

@@ -16,12 +16,12 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::check::classify;
-use super::{Lock, history, outbox, scan};
+use super::{Lock, act, history, outbox, scan, take};
 use crate::base::clock::UnixMs;
 use crate::model::{Delivery, DeliveryId, DestinationName, Feed, State, TaskName};
 use crate::store::{
-    ClaimRequest, Committed, Prepared, Prune, Pruned, ScanCommit, Settlement, StoreError, StoreErrorKind,
-    Work,
+    Act, Acted, ClaimRequest, Committed, Prepared, Prune, Pruned, Record, ScanCommit, Settlement, StoreError,
+    StoreErrorKind, TakenIn, Work,
 };
 
 /// Calls that may share one transaction.
@@ -42,6 +42,8 @@ pub(super) enum Write {
     BringForward { work: Work, latest: UnixMs },
     Prune(Prune),
     Remember { task: TaskName, destination: DestinationName, name: String, value: Option<String> },
+    Act(Act),
+    TakeIn(Vec<Record>),
 }
 
 impl Write {
@@ -57,12 +59,12 @@ impl Write {
                     |s: &Settlement| matches!(s.to.state, State::Dead | State::Delivered | State::Closed);
                 settlements.iter().any(remembered)
             }
+            Self::Act(_) | Self::TakeIn(_) | Self::Expire { .. } => true,
             Self::Scan(_)
             | Self::Claim(_)
             | Self::Forget { .. }
             | Self::Prepare(_)
             | Self::Release { .. }
-            | Self::Expire { .. }
             | Self::BringForward { .. }
             | Self::Prune(_)
             | Self::Remember { .. } => false,
@@ -83,6 +85,8 @@ pub(super) enum Wrote {
     Prepared(Vec<DeliveryId>),
     Count(u64),
     Pruned(Pruned),
+    Acted(Vec<(i64, Acted)>),
+    TakenIn(TakenIn),
 }
 
 impl Wrote {
@@ -104,6 +108,14 @@ impl Wrote {
 
     pub(super) fn count(self) -> u64 {
         if let Self::Count(n) = self { n } else { 0 }
+    }
+
+    pub(super) fn acted(self) -> Vec<(i64, Acted)> {
+        if let Self::Acted(acted) = self { acted } else { Vec::new() }
+    }
+
+    pub(super) fn taken_in(self) -> TakenIn {
+        if let Self::TakenIn(taken) = self { taken } else { TakenIn::default() }
     }
 }
 
@@ -275,6 +287,8 @@ async fn apply_all(
                 Wrote::Count(outbox::bring_forward(connection, *work, *latest).await?)
             }
             Write::Prune(what) => Wrote::Pruned(history::prune(connection, *what).await?),
+            Write::Act(one) => Wrote::Acted(act::act(connection, one).await?),
+            Write::TakeIn(records) => Wrote::TakenIn(take::take_in(connection, records).await?),
         });
     }
     sqlx::query("COMMIT").execute(connection).await?;

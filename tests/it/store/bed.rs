@@ -167,6 +167,7 @@ pub fn message(d: &Delivery, row: u8, difference: u8, now: i64) -> Prepared {
         claim: d.claim,
         revision: d.revision + 1,
         body: Box::from([row]),
+        differs: None,
         sent: Sent { kind: d.kind, row: [row; 16] },
         fingerprint: [difference; 16],
         attempt: d.attempts + 1,

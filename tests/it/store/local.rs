@@ -23,7 +23,7 @@ async fn other(path: &Path) -> SqliteConnection {
     options.busy_timeout(Duration::from_secs(5)).connect().await.unwrap()
 }
 
-async fn plant(path: &Path, sql: &'static str) {
+pub(super) async fn plant(path: &Path, sql: &'static str) {
     let mut connection = other(path).await;
     connection.execute(sql).await.unwrap();
     connection.close().await.unwrap();

@@ -81,6 +81,8 @@ struct Open {
     /// The difference found last since the claim.
     found: Option<u8>,
     calling: bool,
+    /// Claims in a row that ran out.
+    lost: u32,
 }
 
 #[derive(Default)]
@@ -118,6 +120,7 @@ impl Model {
                     claim: None,
                     found: None,
                     calling: false,
+                    lost: 0,
                 };
                 self.open.insert(key, d);
                 counts.opened += 1;
@@ -144,6 +147,14 @@ impl Model {
         let mut keys: Vec<u8> = self.open.iter().filter(|(_, d)| due(d)).map(|(key, _)| *key).collect();
         let calls = |d: &Open| !matches!(d.state, State::Suspect | State::Verify);
         keys.sort_by_key(|key| (calls(&self.open[key]), self.open[key].due, self.open[key].seq));
+        // A claim, of which there is one for each kind of work, ends with a delivery whose claim was lost.
+        for kind in [false, true] {
+            let of_kind: Vec<u8> =
+                keys.iter().copied().filter(|key| calls(&self.open[key]) == kind).collect();
+            if let Some(last) = of_kind.iter().position(|key| self.open[key].lost > 0) {
+                keys.retain(|key| !of_kind[last + 1..].contains(key));
+            }
+        }
         keys.truncate(limit);
         for (n, key) in keys.iter().enumerate() {
             self.open.get_mut(key).unwrap().claim = Some((first + n, until));
@@ -162,7 +173,7 @@ impl Model {
         let ends = !s.to.state.is_open();
         let back = d.found.is_some_and(|f| ends || (s.to.state == State::Dead && f != seen));
         d.fingerprint = d.found.take().unwrap_or(seen);
-        (d.claim, d.calling) = (None, false);
+        (d.claim, d.calling, d.lost) = (None, false, 0);
         (d.state, d.due) = if back { (State::Suspect, s.now) } else { (s.to.state, s.due) };
         if ends && !back {
             let d = self.open.remove(&key).unwrap();
@@ -175,6 +186,12 @@ impl Model {
         for d in self.open.values_mut().filter(|d| d.claim.is_some_and(|(_, until)| until <= now)) {
             self.attempts += u64::from(d.calling);
             d.give_back();
+            if now < i64::MAX {
+                d.lost += 1;
+                if d.lost >= 3 {
+                    (d.state, d.due) = (State::Dead, now);
+                }
+            }
             count += 1;
         }
         count
@@ -282,6 +299,7 @@ impl Pair {
                 let due = self.now + pause;
                 if let Some(open) = self.model.held(d.key.as_bytes()[0], n) {
                     open.due = open.due.max(due);
+                    open.lost = 0;
                     open.give_back();
                     self.prepared.remove(&n);
                 }
@@ -352,7 +370,14 @@ impl Pair {
         self.now += 1000;
         let dead = self.model.open.values().filter(|d| d.state == State::Dead).count();
         let claimable = self.model.open.len() - dead;
-        assert_eq!(self.store().claim_any(request(self.now)).await.unwrap().len(), claimable);
+        let mut claimed = 0;
+        loop {
+            match self.store().claim_any(request(self.now)).await.unwrap().len() {
+                0 => break,
+                some => claimed += some,
+            }
+        }
+        assert_eq!(claimed, claimable);
     }
 }
 

@@ -542,6 +542,38 @@ pub async fn leases_run_out_when_they_are_over(bed: &dyn Bed) {
     assert_eq!(store.expire_claims(i64::MAX).await.unwrap(), 2);
 }
 
+pub async fn what_nobody_comes_to_an_end_with_is_put_aside(bed: &dyn Bed) {
+    let store = bed.open().await;
+    let lease = i64::try_from(LEASE.as_millis()).unwrap();
+    store.commit_scan(found(T0, (1..=3).map(|key| finding(key, 1)))).await.unwrap();
+    let mut now = T0;
+    for round in 0..3 {
+        let got = store.claim_any(request(now)).await.unwrap();
+        let keys: Vec<u8> = got.iter().map(|d| d.key.as_bytes()[0]).collect();
+        if round == 0 {
+            assert_eq!(keys, [1, 2, 3]);
+        } else {
+            assert_eq!(keys, [1], "alone, so that it takes nobody along");
+        }
+        now += lease;
+        assert_eq!(store.expire_claims(now).await.unwrap(), got.len() as u64);
+    }
+    assert_eq!(open_states(&*store).await, [(State::Dead, 1), (State::Suspect, 2)]);
+    // The others were only beside it; and what ends with the process says nothing.
+    for key in [2, 3] {
+        let d = claim_one(&*store, now).await;
+        assert_eq!(d.key, Key::new([key]));
+        for _ in 0..3 {
+            store.expire_claims(i64::MAX).await.unwrap();
+            assert_eq!(claim_one(&*store, now).await.key, Key::new([key]));
+        }
+        store.expire_claims(i64::MAX).await.unwrap();
+        let d = claim_one(&*store, now).await;
+        end(&*store, &d, State::Healed, now).await;
+    }
+    assert_eq!(open_states(&*store).await, [(State::Dead, 1)]);
+}
+
 pub async fn revisions_of_a_key_only_grow(bed: &dyn Bed) {
     let store = bed.open().await;
     let mut last = 0;

@@ -1,0 +1,48 @@
+//! Messages that a person wrote: sent as they are, without a look at either side first.
+//!
+//! Nobody knows which source row such a message is about ([`Sent::UNREAD`]). If its attempt fails, the next one looks
+//! first, as any other does, and sends the same bytes only if nothing has changed on either side.
+
+use std::time::Duration;
+
+use super::super::look::Ready;
+use super::{Lane, Refill, claim};
+use crate::base::clock::UnixMs;
+use crate::deliver::Message;
+use crate::model::{Delivery, Sent};
+use crate::store::Prepared;
+
+/// How long a message waits where nothing may be sent.
+const IDLE: Duration = Duration::from_secs(10);
+
+impl Lane {
+    /// What is to be sent of a claim that holds edited deliveries; the others are given back and claimed again at once.
+    pub(super) async fn edited_first(&self, edited: Vec<Delivery>, others: Vec<Delivery>) -> Refill {
+        self.give_back_due(others.iter().map(claim).collect(), UnixMs::MIN, None).await;
+        if !self.policy.sending {
+            self.give_back(edited.iter().map(claim).collect(), IDLE, None).await;
+            return Refill::Nothing(Duration::from_millis(1));
+        }
+        let now = self.clock.now();
+        let ready = edited.into_iter().filter_map(|delivery| ready(delivery, now)).collect();
+        Refill::Ready(self.clock.elapsed(), None, ready)
+    }
+}
+
+fn ready(mut delivery: Delivery, now: UnixMs) -> Option<Ready> {
+    let body = delivery.edited.take()?;
+    let (revision, attempt) = (delivery.revision + 1, delivery.attempts + 1);
+    let prepared = Prepared {
+        id: delivery.id,
+        claim: delivery.claim,
+        revision,
+        body: body.clone(),
+        sent: Sent { kind: delivery.kind, row: Sent::UNREAD },
+        differs: None,
+        fingerprint: delivery.fingerprint,
+        attempt,
+        now,
+    };
+    let message = Message { task: delivery.task.clone(), delivery: delivery.id, revision, attempt, body };
+    Some(Ready { delivery, prepared, message })
+}
