@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use super::args::{self, Args, Command, NotifyCommand};
-use super::{check, demo, exit, notify, resume, run, signature, status, stop};
+use super::{check, demo, exit, notify, resume, run, runs, signature, status, stop};
 use crate::config::{self, Config, Loaded};
 
 /// The whole program.
@@ -49,7 +49,8 @@ async fn dispatch(args: Args) -> ExitCode {
     let Some(path) = args.config.clone() else {
         return args::help();
     };
-    let opens_nothing = matches!(args.command, Some(Command::Status { .. } | Command::Stop { .. }));
+    let opens_nothing =
+        matches!(args.command, Some(Command::Status { .. } | Command::Stop { .. } | Command::Runs(_)));
     let loaded = match load(&path, opens_nothing) {
         Ok(loaded) => loaded,
         Err(code) => return code,
@@ -64,6 +65,7 @@ async fn dispatch(args: Args) -> ExitCode {
             ExitCode::SUCCESS
         }
         Some(Command::Status { json }) => status::status(&loaded.config, json).await,
+        Some(Command::Runs(command)) => runs::runs(&loaded.config, command).await,
         Some(Command::Stop { wait }) => stop::stop(&loaded.config, wait).await,
         Some(Command::Resume { task, destination }) => {
             resume::resume(&loaded.config, task.as_deref(), destination.as_deref()).await

@@ -9,9 +9,11 @@ mod dispatch;
 mod notify;
 mod resume;
 mod run;
+mod runs;
 mod signature;
 mod status;
 mod stop;
+mod when;
 
 pub use dispatch::main;
 

@@ -15,6 +15,7 @@
 mod coverage;
 mod error;
 pub mod local;
+mod runs;
 
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ use crate::model::{
 
 pub use coverage::{Counted, Covered, Facts, Pass, Seen, Standing, Stands};
 pub use error::{StoreError, StoreErrorKind};
+pub use runs::{Called, Opened, Run, RunError, RunFilter, RunResult, RunStep, Runs};
 
 /// Where one feed of one task has arrived at one destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +53,8 @@ pub struct Cursor {
 pub struct ScanCommit {
     /// The pass that found it.
     pub run: RunId,
+    /// What is kept of that pass, under that id; `None`: nothing.
+    pub step: Option<Box<RunStep>>,
     /// Where the feeds now stand.
     pub cursors: Vec<Cursor>,
     /// What was found on the way.
@@ -216,6 +220,9 @@ pub trait Store: Send + Sync {
 
     /// Makes findings and cursors durable as one.
     async fn commit_scan(&self, commit: ScanCommit) -> Result<Committed, StoreError>;
+
+    /// Keeps runs as they are now.
+    async fn keep_runs(&self, runs: Vec<Run>) -> Result<(), StoreError>;
 
     /// Hands out due deliveries of one lane, oldest due first: no more than hold about 16 MiB of messages and keys, but at
     /// least one.

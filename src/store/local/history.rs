@@ -3,6 +3,7 @@
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
+use super::runs;
 use crate::base::clock::UnixMs;
 use crate::model::{DestinationName, State, TaskName};
 use crate::store::{LaneCount, Totals};
@@ -117,7 +118,7 @@ pub(super) async fn prune(
 ) -> Result<u64, sqlx::Error> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     sqlx::query(ATTEMPTS_BEFORE).bind(before).bind(limit).execute(&mut *connection).await?;
-    sqlx::query("DELETE FROM run WHERE ended_at < ?1").bind(before).execute(&mut *connection).await?;
+    sqlx::query(runs::BEFORE).bind(before).bind(limit).execute(&mut *connection).await?;
     sqlx::query(LIGHTEN).bind(before).bind(limit).execute(&mut *connection).await?;
     let mut deleted = sqlx::query(ENDED_BEFORE).bind(before).bind(limit).fetch_all(&mut *connection).await?;
     let unseen = sqlx::query(UNSEEN_SINCE).bind(before).bind(limit).bind(before.saturating_sub(UNSEEN));

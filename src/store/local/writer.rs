@@ -16,11 +16,11 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::check::classify;
-use super::{Lock, history, outbox, scan};
+use super::{Lock, history, outbox, runs, scan};
 use crate::base::clock::UnixMs;
 use crate::model::{Delivery, DeliveryId, DestinationName, Feed, State, TaskName};
 use crate::store::{
-    ClaimRequest, Committed, Prepared, ScanCommit, Settlement, StoreError, StoreErrorKind, Work,
+    ClaimRequest, Committed, Prepared, Run, ScanCommit, Settlement, StoreError, StoreErrorKind, Work,
 };
 
 /// Calls that may share one transaction.
@@ -32,6 +32,7 @@ const OWED: usize = 1024;
 #[derive(Clone, Debug)]
 pub(super) enum Write {
     Scan(Box<ScanCommit>),
+    Runs(Vec<Run>),
     Forget { task: TaskName, feed: Option<Feed> },
     Claim(ClaimRequest),
     Prepare(Vec<Prepared>),
@@ -57,6 +58,7 @@ impl Write {
                 settlements.iter().any(remembered)
             }
             Self::Scan(_)
+            | Self::Runs(_)
             | Self::Claim(_)
             | Self::Forget { .. }
             | Self::Prepare(_)
@@ -251,6 +253,12 @@ async fn apply_all(
                 Wrote::Prepared(mine.map(|m| m.id).collect())
             }
             Write::Scan(commit) => Wrote::Committed(scan::commit(connection, commit).await?),
+            Write::Runs(all) => {
+                for run in all {
+                    runs::keep(connection, run).await?;
+                }
+                Wrote::Done
+            }
             Write::Forget { task, feed } => {
                 scan::forget(connection, task, *feed).await?;
                 Wrote::Done
@@ -302,6 +310,7 @@ mod tests {
             Desk { connection, path: path.clone(), owed: Vec::new(), made: Arc::default(), _lock: lock };
         let commit = ScanCommit {
             run: crate::model::RunId(uuid::Uuid::nil()),
+            step: None,
             cursors: vec![crate::store::Cursor {
                 task: TaskName::new("t"),
                 destination: DestinationName::new("d"),
