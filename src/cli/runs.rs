@@ -200,10 +200,20 @@ impl Shelf {
     async fn runs(&self, filter: &RunFilter) -> Result<Vec<Run>, StoreError> {
         let Some(store) = &self.store else { return Ok(Vec::new()) };
         // What nobody works on any more is cut off, whatever is written there.
-        let cut = matches!(filter.result, Some(RunResult::CutOff)) && self.deserted;
-        let filter = RunFilter { result: filter.result.filter(|_| !cut), ..filter.clone() };
-        let runs = store.runs(&filter).await?.into_iter().map(|run| self.judged(run));
-        Ok(runs.filter(|run| !cut || run.result == RunResult::CutOff).collect())
+        let judge = matches!(filter.result, Some(RunResult::CutOff | RunResult::Running)) && self.deserted;
+        let mut page = RunFilter { result: filter.result.filter(|_| !judge), ..filter.clone() };
+        let mut found = Vec::new();
+        loop {
+            let runs = store.runs(&page).await?;
+            page.page = runs.last().map(|run| run.id);
+            let all = runs.len() < filter.limit;
+            let runs = runs.into_iter().map(|run| self.judged(run));
+            found.extend(runs.filter(|run| filter.result.is_none_or(|wanted| wanted == run.result)));
+            if all || found.len() >= filter.limit {
+                found.truncate(filter.limit);
+                return Ok(found);
+            }
+        }
     }
 
     fn judged(&self, run: Run) -> Run {
