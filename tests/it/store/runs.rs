@@ -103,7 +103,7 @@ async fn a_run_comes_back_as_it_was_kept_and_a_dead_process_ends_none() {
     let only = |result| RunFilter { result: Some(result), ..all() };
     assert_eq!(store.runs(&only(RunResult::CutOff)).await.unwrap(), [cut]);
     let since = RunFilter { since: Some(T0 + 6), ..all() };
-    assert_eq!(store.runs(&since).await.unwrap(), [ok.clone()]);
+    assert_eq!(store.runs(&since).await.unwrap(), std::slice::from_ref(&ok));
     let until = RunFilter { until: Some(T0 + 99), ..all() };
     assert_eq!(store.runs(&until).await.unwrap().len(), 2);
     let other = RunFilter { task: Some(cupid::model::TaskName::new("other")), ..all() };
