@@ -39,6 +39,13 @@ Example:
 
 Exit codes: 0 valid, 1 not valid, 2 no secret, or the body cannot be read.";
 
+const RUNS: &str = "\
+Examples:
+  cupid runs list -c config.json --result failed --since 1d
+  cupid runs show -c config.json 0199c0de
+  cupid runs log -c config.json 0199c0de
+  cupid runs export -c config.json --format operation-log > operations.jsonl";
+
 const NOTIFY_TEST: &str = "\
 Example:
   cupid notify test -c config.json --channel ops
@@ -160,6 +167,9 @@ pub(super) enum Command {
         #[arg(long, value_name = "NAME")]
         destination: Option<String>,
     },
+    /// The operation log: what each feed did, when, from where to where, and how it ended
+    #[command(subcommand, after_help = RUNS)]
+    Runs(super::runs::RunsCommand),
     /// Work with the channels of `notify`
     #[command(subcommand)]
     Notify(NotifyCommand),

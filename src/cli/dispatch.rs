@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use super::args::{self, Args, Command, NotifyCommand};
-use super::{check, deliveries, demo, exit, notify, queue, resume, run, signature, status, stop};
+use super::{check, deliveries, demo, exit, notify, queue, resume, run, runs, signature, status, stop};
 use crate::config::{self, Config, Loaded};
 
 /// The whole program.
@@ -51,7 +51,13 @@ async fn dispatch(args: Args) -> ExitCode {
     };
     let opens_nothing = matches!(
         args.command,
-        Some(Command::Status { .. } | Command::Stop { .. } | Command::Queue { .. } | Command::Deliveries(_))
+        Some(
+            Command::Status { .. }
+                | Command::Stop { .. }
+                | Command::Queue { .. }
+                | Command::Deliveries(_)
+                | Command::Runs(_)
+        )
     );
     let loaded = match load(&path, opens_nothing) {
         Ok(loaded) => loaded,
@@ -71,6 +77,7 @@ async fn dispatch(args: Args) -> ExitCode {
         Some(Command::Deliveries(command)) => {
             deliveries::deliveries(&loaded.config, &typed(&path), command).await
         }
+        Some(Command::Runs(command)) => runs::runs(&loaded.config, command).await,
         Some(Command::Stop { wait }) => stop::stop(&loaded.config, wait).await,
         Some(Command::Resume { task, destination }) => {
             resume::resume(&loaded.config, task.as_deref(), destination.as_deref()).await

@@ -11,10 +11,12 @@ mod notify;
 mod queue;
 mod resume;
 mod run;
+mod runs;
 mod signature;
 mod status;
 mod stop;
 mod text;
+mod when;
 
 pub use dispatch::main;
 

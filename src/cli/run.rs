@@ -108,10 +108,15 @@ fn tell_systemd(address: Option<&str>, message: &str) {
     }
 }
 
+/// What the daily files of the log are called, before the date.
+pub(super) fn log_name(config: &Config) -> String {
+    format!("cupid-{}", config.name)
+}
+
 fn log(config: &Config) -> Result<Guards, ExitCode> {
     let settings = Settings {
         dir: config.log.dir.clone(),
-        name: format!("cupid-{}", config.name),
+        name: log_name(config),
         level: match config.log.level {
             LogLevel::Error => Level::ERROR,
             LogLevel::Warn => Level::WARN,

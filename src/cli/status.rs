@@ -185,7 +185,9 @@ fn text(config: &Config, live: &Value, reports: &Reports, held: bool, now: i64) 
         for (what, trouble) in troubles() {
             let kind = if trouble["blocked"] == true { "blocked" } else { "waiting" };
             let reason = trouble["reason"].as_str().unwrap_or("?");
-            out.push(format!("{} {what}: {kind}: {reason}", task.name));
+            let (class, group) = (trouble["class"].as_str().unwrap_or("?"), trouble["group"].as_str());
+            let class = group.map_or_else(|| class.to_owned(), |group| format!("{class}, {group}"));
+            out.push(format!("{} {what}: {kind}: {reason} ({class})", task.name));
         }
     }
     out.join("\n")

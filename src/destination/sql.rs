@@ -8,7 +8,7 @@ use super::walk::KeyWalk;
 use super::{Destination, Found, Keys};
 use crate::config::DestinationConfig;
 use crate::diff::KeyForm;
-use crate::model::{Column, Position, Row, Value};
+use crate::model::{Column, DatabaseClass, Position, Row, Value};
 use crate::sql::catalog::Table;
 use crate::sql::{Database, Lookup, PlaceError, PlaceErrorKind};
 
@@ -31,7 +31,7 @@ impl SqlDestination {
         database: Arc<Database>,
     ) -> Result<Self, PlaceError> {
         let table = Table::resolve(&database, &config.table).await?;
-        let missing = |message: String| PlaceError::new(PlaceErrorKind::Missing, database.place(), message);
+        let missing = |message: String| no_column(&database, message);
         let key = table.require(&config.by_column).map_err(missing)?;
         let mut selected = vec![key];
         for column in &config.columns {
@@ -49,6 +49,10 @@ impl SqlDestination {
             key,
         })
     }
+}
+
+fn no_column(database: &Database, message: String) -> PlaceError {
+    PlaceError::new(PlaceErrorKind::Missing, database.place(), message).of_class(DatabaseClass::MissingColumn)
 }
 
 #[async_trait]
@@ -83,8 +87,7 @@ impl Destination for SqlDestination {
 
     async fn recheck(&self) -> Result<(), PlaceError> {
         let fresh = Table::resolve(&self.database, &self.config.table).await?;
-        let missing =
-            |message: String| PlaceError::new(PlaceErrorKind::Missing, self.database.place(), message);
+        let missing = |message: String| no_column(&self.database, message);
         let names = self.config.columns.iter().map(|column| &column.copy).chain([&self.config.by_column]);
         for name in names {
             let (now, before) =
@@ -94,7 +97,8 @@ impl Destination for SqlDestination {
             if !same {
                 let (was, is) = (&self.table.columns[before].declared, &fresh.columns[now].declared);
                 let table = self.table.full_name();
-                return Err(missing(format!("column {name:?} of table {table:?} was {was} and is {is} now")));
+                let message = format!("column {name:?} of table {table:?} was {was} and is {is} now");
+                return Err(missing(message).of_class(DatabaseClass::Schema));
             }
         }
         Ok(())

@@ -300,7 +300,7 @@ fn shown<'v>(column: &Column, value: &'v Value, form: ValueForm) -> Cow<'v, Valu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{DeliveryId, DestinationName, Key, RowId, TaskName};
+    use crate::model::{DeliveryId, DestinationName, Key, RowId, RunId, TaskName};
     use crate::outbox::Witness;
 
     fn suspect() -> Delivery {
@@ -310,6 +310,7 @@ mod tests {
             destination: DestinationName::new("d"),
             key: Key::new([1_u8]),
             row: RowId(1),
+            run: RunId(uuid::Uuid::nil()),
             kind: DeliveryKind::Differs,
             state: State::Suspect,
             revision: 0,

@@ -14,11 +14,12 @@ mod slow;
 use super::callback::{Callback, Wakes};
 use super::covered::{facts, seen};
 use super::progress::{FeedState, LaneState};
+use super::runs::{Book, Owed, failure};
 use super::ticket::Scanned;
 use super::walks::Walks;
 use super::{Outcome, Places, StatusBoard, Stop, Ticket};
 use crate::base::clock::{Clock, ms};
-use crate::model::{Feed, RunId, TaskName};
+use crate::model::{Feed, TaskName};
 use crate::scan::{self, Begin, Pace, plan};
 use crate::sql::{PlaceError, PlaceErrorKind};
 use crate::store::{Covered, Cursor, Pass, Store, StoreError};
@@ -43,6 +44,8 @@ pub struct Manager {
     generation: u64,
     feeds: Vec<FeedState>,
     walks: Walks,
+    /// Runs to be written down.
+    owed: Owed,
 }
 
 /// A round of planning: how long nothing else is due, and whether more is due than scanners have room for.
@@ -84,6 +87,7 @@ impl Manager {
             generation: GENERATION.fetch_add(1, Ordering::Relaxed),
             feeds: Vec::new(),
             walks: Walks::default(),
+            owed: Owed::default(),
         }
     }
 
@@ -106,9 +110,10 @@ impl Manager {
             self.status.round();
             self.sweep_anew().await;
             let Planned { pause, full } = self.step();
+            let pause = self.keep_runs().await.map_or(pause, |due| pause.min(due));
             let tickets = self.tickets.clone();
             tokio::select! {
-                () = stop.intake.cancelled() => return,
+                () = stop.intake.cancelled() => return self.close_runs().await,
                 Some(outcome) = outcomes.recv() => self.finish(outcome).await,
                 // A scanner has taken one: there is room for the next.
                 _ = tickets.reserve(), if full => {}
@@ -150,7 +155,8 @@ impl Manager {
                         c.task == task.config.name && c.destination == destination.name && c.feed == feed
                     };
                     let facts = covered.iter().find(of_lane).map(|c| c.facts.clone());
-                    LaneState::new(destination.name.clone(), cursor, facts, start_id, self.ticks())
+                    let book = Book::new(task.config.name.clone(), destination.name.clone(), feed);
+                    LaneState::new(destination.name.clone(), book, cursor, facts, start_id, self.ticks())
                 });
                 let lanes = lanes.collect();
                 feeds.push(FeedState { task: index, feed, interval, pace: Pace::default(), lanes });
@@ -187,10 +193,8 @@ impl Manager {
             for look in looks {
                 let look = if source.is_none() { alone(look, &lanes) } else { look };
                 let first = &feed.lanes[look.lanes[0]];
-                let run = first.run.unwrap_or_else(|| RunId(uuid::Uuid::now_v7()));
                 let ticket = Ticket {
                     generation: self.generation,
-                    run,
                     task: feed.task,
                     feed: feed.feed,
                     from: look.from,
@@ -206,7 +210,7 @@ impl Manager {
                 for lane in look.lanes {
                     let lane = &mut feed.lanes[lane];
                     lane.plan.busy = true;
-                    lane.run = Some(run);
+                    lane.book.ask(self.clock.now());
                 }
             }
         }
@@ -250,12 +254,16 @@ impl Manager {
         // To find out where to start is no look.
         let caught_up = lane.catches_up(scanned.more);
         let facts = ticket.from.is_some().then(|| facts(&scanned.coverage, caught_up, now));
-        let news = facts.as_ref().is_some_and(|facts| lane.is_news(facts)) || scanned.counts.rows > 0;
+        let run = lane.book.step(&scanned, now);
+        let news = lane.book.is_news(&run)
+            || facts.as_ref().is_some_and(|facts| lane.is_news(facts))
+            || scanned.counts.rows > 0;
         // The first walk of the insert feed over everything is a pass of the sweep as well.
         let walk = (kind == Feed::Insert)
             .then(|| self.walks.inserted(ticket.task, destination, scanned.more, now))
             .flatten();
         let nothing = scanned.findings.is_empty() && scanned.remembered.is_empty();
+        let mut committed = None;
         if !stands || !nothing || walk.is_some() || news {
             let mut cursors = vec![Cursor {
                 task: task.clone(),
@@ -273,14 +281,16 @@ impl Manager {
             let passed = passed.map(|last| Pass { began: last.began, from: start_id });
             let seen = seen(&mut scanned, passed);
             let scanned = &mut scanned;
-            let step = Step { name: &name, cursors, scanned, facts: facts.clone(), seen, passed: None, now };
-            if !self.make_durable(ticket, destination, step).await {
+            let (facts_now, run) = (facts.clone(), &run);
+            let step = Step { name: &name, cursors, scanned, run, facts: facts_now, seen, passed: None, now };
+            committed = self.make_durable(ticket, destination, step).await;
+            let Some(committed) = committed else {
                 // Nothing moved; the same rows are read again.
                 self.feeds[at].lanes[destination].plan.due = ticks.saturating_add(1000);
                 return;
-            }
+            };
             if let Some(facts) = facts {
-                self.feeds[at].lanes[destination].keep(&task, facts);
+                self.feeds[at].lanes[destination].keep(&task, facts, run.id(committed));
             }
         }
         if let (Some(walk), Some(sweep)) = (walk, self.walks.lane(ticket.task, destination, Feed::Sweep)) {
@@ -295,8 +305,10 @@ impl Manager {
             scanned.agreed.iter().fold(false, |news, (key, row)| agreed.see(key, *row) || news)
         });
         self.status.read(&task, &lane.name, kind, !scanned.more);
-        lane.advance(&task, kind, scanned.next, scanned.more, scanned.counts, interval, ticks);
-        self.status.place_works(&task, kind.as_str(), &lane.name);
+        let run = lane.book.go_on(run, committed.unwrap_or_default(), committed.is_some());
+        let counts = (scanned.counts, run);
+        lane.advance(&task, kind, scanned.next, scanned.more, counts, interval, ticks);
+        self.status.run_works(&task, kind, &lane.name, run);
     }
 
     fn failed(&mut self, at: usize, destination: usize, e: &PlaceError) {
@@ -314,7 +326,9 @@ impl Manager {
         // What was opened may be stale: a server that was replaced, a table that was altered.
         places.doubt_destination(destination);
         places.doubt_source();
-        let pause = self.status.place_failed(task, feed.feed.as_str(), &lane.name, e);
+        let run = lane.book.fail(failure(task, e, self.clock.now()));
+        let pause = self.status.run_failed(task, feed.feed, &lane.name, e, run.0.id);
+        self.owed.failed(run);
         lane.plan.due = ticks.saturating_add(ms(pause));
     }
 }

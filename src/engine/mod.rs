@@ -30,6 +30,7 @@ mod notifier;
 mod pair;
 mod places;
 mod progress;
+mod runs;
 mod said;
 mod scanner;
 mod standing;

@@ -254,7 +254,8 @@ impl Notifier {
             Err(e) => {
                 line.desk().failed(e.after, now);
                 if !std::mem::replace(said, true) {
-                    warn!(channel, event = first, error = %e, "people could not be told, it is tried again");
+                    let (class, group) = (e.class.as_str(), e.class.group().as_str());
+                    warn!(channel, event = first, class, group, error = %e, "people could not be told, it is tried again");
                 }
                 let other = line.fallback.and_then(|at| self.lines.get(at));
                 for notice in notices.iter().filter(|n| n.until.is_none()) {
@@ -325,7 +326,8 @@ impl Notifier {
             let (status, round) = (self.status.snapshot(), self.status.since_round());
             if conditions.is_healthy(&status, round, self.clock.now()) {
                 if let Err(e) = heartbeat.beat().await {
-                    warn!(error = %e, "the heartbeat was not heard");
+                    let (class, group) = (e.class.as_str(), e.class.group().as_str());
+                    warn!(class, group, error = %e, "the heartbeat was not heard");
                 }
                 tokio::time::sleep(BEAT).await;
             } else {

@@ -18,8 +18,8 @@ use crate::config::{DestinationConfig, Rule, SourceConfig};
 use crate::destination::Destination;
 use crate::diff::{ColumnRule, KeyForm, compare, digest, is_too_large};
 use crate::model::{
-    Class, Counts, DeliveryKind, DestinationName, Evidence, Finding, Key, Row, RowId, SourceRow, TaskName,
-    Unfit, Value, Verdict,
+    Class, Counts, DatabaseClass, DeliveryKind, DestinationName, Evidence, Finding, Key, Row, RowId,
+    SourceRow, TaskName, Unfit, Value, Verdict,
 };
 use crate::outbox::{Watch, Witness};
 use crate::source::Source;
@@ -119,7 +119,8 @@ impl Pair {
             let gone = || {
                 let message =
                     format!("column `{name}` is no longer there; put it back, or change the configuration");
-                PlaceError::new(PlaceErrorKind::Missing, source.identity(), message)
+                let error = PlaceError::new(PlaceErrorKind::Missing, source.identity(), message);
+                error.of_class(DatabaseClass::MissingColumn)
             };
             let whole = source.find(name).ok_or_else(gone)?;
             let read = read.iter().position(|i| *i == whole).ok_or_else(gone)?;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use tracing::{debug, info, warn};
 
 use super::Counts;
+use super::runs::Book;
 use crate::base::clock::ms;
 use crate::model::{DestinationName, Feed, Position, RowId, RunId, TaskName};
 use crate::scan::{self, Pace};
@@ -29,7 +30,8 @@ pub(super) struct LaneState {
     pub(super) plan: scan::Lane,
     pub(super) name: DestinationName,
     pub(super) start_id: Option<RowId>,
-    pub(super) run: Option<RunId>,
+    /// What is kept of its passes.
+    pub(super) book: Book,
     /// Its last look failed.
     pub(super) fails: bool,
     /// What is kept of what it covers.
@@ -79,6 +81,7 @@ impl FeedState {
 impl LaneState {
     pub(super) fn new(
         name: DestinationName,
+        book: Book,
         cursor: Option<&Cursor>,
         facts: Option<Facts>,
         start_id: Option<RowId>,
@@ -94,7 +97,7 @@ impl LaneState {
             name,
             // A saved cursor keeps the `-s` it was made under; see `scan::begin`.
             start_id: cursor.map_or(start_id, |c| c.start_id),
-            run: None,
+            book,
             fails: false,
             facts: facts.unwrap_or_default(),
             kept: None,
@@ -118,9 +121,9 @@ impl LaneState {
     }
 
     /// They are kept.
-    pub(super) fn keep(&mut self, task: &TaskName, facts: Facts) {
+    pub(super) fn keep(&mut self, task: &TaskName, facts: Facts, run: RunId) {
         if let Some(ids) = facts.unreadable.as_deref().filter(|_| facts.unreadable != self.facts.unreadable) {
-            warn!(%task, destination = %self.name, ids,
+            warn!(%task, destination = %self.name, ids, %run,
                 "the update times of these rows cannot be read, they are left to the sweep");
         }
         (self.facts, self.kept) = (facts, Some(Instant::now()));
@@ -133,7 +136,7 @@ impl LaneState {
         feed: Feed,
         next: Position,
         more: bool,
-        counts: Counts,
+        (counts, run): (Counts, RunId),
         interval: Duration,
         now: i64,
     ) {
@@ -145,20 +148,21 @@ impl LaneState {
             if self.pass.said.elapsed() >= PROGRESS {
                 self.pass.said = Instant::now();
                 let rows_per_s = rate(&self.pass);
-                info!(%task, destination = %self.name, %feed, rows = self.pass.counts.rows, rows_per_s, "catching up");
+                info!(%task, destination = %self.name, %feed, rows = self.pass.counts.rows, rows_per_s,
+                    %run, "catching up");
             }
             return;
         }
         self.plan.due = now.saturating_add(ms(interval));
-        self.run = None;
         let c = self.pass.counts;
         let took_ms = u64::try_from(self.pass.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         if self.pass.first {
             info!(%task, destination = %self.name, %feed, rows = c.rows, same = c.same, missing = c.missing,
                 differs = c.differs, ambiguous = some(c.ambiguous), not_comparable = some(c.not_comparable),
-                too_large = some(c.too_large), rows_per_s = rate(&self.pass), took_ms, "caught up");
+                too_large = some(c.too_large), rows_per_s = rate(&self.pass), took_ms, %run,
+                "caught up");
         } else {
-            debug!(%task, destination = %self.name, %feed, rows = c.rows, same = c.same, took_ms, "looked");
+            debug!(%task, destination = %self.name, %feed, rows = c.rows, same = c.same, took_ms, %run, "looked");
         }
         self.pass = Pass::new(false);
     }

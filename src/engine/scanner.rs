@@ -17,7 +17,7 @@ use super::ticket::Scanned;
 use super::{Outcome, Places, Stop, Ticket};
 use crate::base::chain::chain;
 use crate::base::clock::{Clock, UnixMs};
-use crate::model::{DestinationName, Feed, Key, Position, row_size};
+use crate::model::{DatabaseClass, DestinationName, Feed, Key, Position, row_size};
 use crate::scan::ReadCost;
 use crate::source::{Batch, Coverage};
 use crate::sql::{PlaceError, PlaceErrorKind};
@@ -253,7 +253,7 @@ fn again(e: &PlaceError) -> PlaceError {
         }
         _ => e.message.clone(),
     };
-    PlaceError::new(e.kind, e.place.clone(), message)
+    PlaceError::new(e.kind, e.place.clone(), message).of_class(e.class)
 }
 
 /// A panic harms the rows it was about: their lanes are told, and try again later.
@@ -263,7 +263,8 @@ async fn caught<T>(work: impl Future<Output = Result<T, PlaceError>>) -> Result<
         Err(_) => {
             let message =
                 "reading or comparing panicked; please report this with the lines of the log before it";
-            Err(PlaceError::new(PlaceErrorKind::Other, "cupid itself", message))
+            Err(PlaceError::new(PlaceErrorKind::Other, "cupid itself", message)
+                .of_class(DatabaseClass::Internal))
         }
     }
 }

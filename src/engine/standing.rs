@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::pair::{Compared, Looked, Pair};
 use crate::base::chain::chain;
 use crate::base::clock::UnixMs;
-use crate::model::{DeliveryKind, DestinationName, Finding, Key, RowId, TaskName, Verdict};
+use crate::model::{DatabaseClass, DeliveryKind, DestinationName, Finding, Key, RowId, TaskName, Verdict};
 use crate::outbox::Watch;
 use crate::sql::{PlaceError, PlaceErrorKind};
 use crate::store::{Store, StoreError};
@@ -22,8 +22,10 @@ pub(super) async fn seen_to_agree(
     compared: &mut Compared,
     now: UnixMs,
 ) -> Result<Vec<Key>, PlaceError> {
-    let unread =
-        |e: StoreError| PlaceError::new(PlaceErrorKind::Other, "the state of cupid", chain(&e).to_string());
+    let unread = |e: StoreError| {
+        let error = PlaceError::new(PlaceErrorKind::Other, "the state of cupid", chain(&e).to_string());
+        error.of_class(DatabaseClass::Internal)
+    };
     if !store.remembers(task, destination).await.map_err(unread)? {
         return Ok(Vec::new());
     }

@@ -10,10 +10,11 @@ use tracing::{error, info, warn};
 use super::callback::Callback;
 use super::clerk::Clerk;
 use super::guard::Guard;
+use super::runs::reason;
 use crate::base::chain::chain;
 use crate::base::clock::{Clock, UnixMs};
-use crate::model::{DestinationName, Feed, TaskName};
-use crate::sql::{PlaceError, PlaceErrorKind, RESTART_TASK};
+use crate::model::{DestinationName, ErrorGroup, Feed, RunId, TaskName};
+use crate::sql::{PlaceError, PlaceErrorKind};
 use crate::store::{Store, StoreError};
 
 /// Longest pause between two tries at a place that fails.
@@ -67,6 +68,8 @@ pub struct Trouble {
     pub since: UnixMs,
     /// The class of the error.
     pub class: &'static str,
+    /// The group that it is counted in.
+    pub group: &'static str,
     /// One line for people.
     pub reason: String,
     /// Whether it waits for a person rather than for time.
@@ -119,8 +122,32 @@ impl StatusBoard {
         destination: &DestinationName,
         error: &PlaceError,
     ) -> Duration {
-        let restart = format!("--restart {task}");
-        let reason = chain(error).to_string().replace(RESTART_TASK, &restart);
+        self.failed(task, what, destination, error, None)
+    }
+
+    /// As [`StatusBoard::place_failed`], in a run of a feed.
+    pub(super) fn run_failed(
+        &self,
+        task: &TaskName,
+        feed: Feed,
+        destination: &DestinationName,
+        error: &PlaceError,
+        run: RunId,
+    ) -> Duration {
+        self.failed(task, feed.as_str(), destination, error, Some(run))
+    }
+
+    fn failed(
+        &self,
+        task: &TaskName,
+        what: &str,
+        destination: &DestinationName,
+        error: &PlaceError,
+        run: Option<RunId>,
+    ) -> Duration {
+        let reason = reason(task, error);
+        let (class, group, run) =
+            (error.class.as_str(), error.class.group().as_str(), run.map(tracing::field::display));
         let now = self.clock.now();
         let mut inner = self.lock();
         let key = (task.to_string(), format!("{what} → {destination}"));
@@ -130,7 +157,7 @@ impl StatusBoard {
         let troubles = &mut inner.status.tasks.entry(key.0.clone()).or_default().trouble;
         let since = troubles.get(&key.1).map_or(now, |t| t.since);
         let blocked = !error.kind.is_passing();
-        let trouble = Trouble { since, class: error.kind.as_str(), reason: reason.clone(), blocked };
+        let trouble = Trouble { since, class, group, reason: reason.clone(), blocked };
         troubles.insert(key.1.clone(), trouble);
         if inner.said.len() > 1000 {
             inner.said.clear();
@@ -145,14 +172,14 @@ impl StatusBoard {
             *said = Instant::now();
             let next_s = pause.as_secs_f64();
             if blocked {
-                error!(%task, %destination, work = what, class = error.kind.as_str(), error = reason,
+                error!(%task, %destination, work = what, class, group, error = reason, run,
                     "blocked, it resumes by itself when the cause is gone");
             } else {
-                warn!(%task, %destination, work = what, class = error.kind.as_str(), error = reason, next_s,
+                warn!(%task, %destination, work = what, class, group, error = reason, next_s, run,
                     "a database cannot be used now, trying again");
             }
         } else if blocked && !told {
-            error!(%task, %destination, work = what, class = error.kind.as_str(),
+            error!(%task, %destination, work = what, class, group, run,
                 "blocked too, for the reason that was said of this task before");
         }
         pause
@@ -160,6 +187,15 @@ impl StatusBoard {
 
     /// The place works for `what` at a destination.
     pub(super) fn place_works(&self, task: &TaskName, what: &str, destination: &DestinationName) {
+        self.works(task, what, destination, None);
+    }
+
+    /// As [`StatusBoard::place_works`], in a run of a feed.
+    pub(super) fn run_works(&self, task: &TaskName, feed: Feed, destination: &DestinationName, run: RunId) {
+        self.works(task, feed.as_str(), destination, Some(run));
+    }
+
+    fn works(&self, task: &TaskName, what: &str, destination: &DestinationName, run: Option<RunId>) {
         let mut inner = self.lock();
         let key = (task.to_string(), format!("{what} → {destination}"));
         if inner.failures.remove(&key).is_none() {
@@ -173,7 +209,8 @@ impl StatusBoard {
             let waited_s = self.clock.now().saturating_sub(trouble.since) / 1000;
             let said = !others && inner.said.remove(&(key.0, trouble.reason)).is_some();
             if said || (trouble.blocked && was_blocked) {
-                info!(%task, %destination, work = what, waited_s, "works again");
+                let run = run.map(tracing::field::display);
+                info!(%task, %destination, work = what, waited_s, run, "works again");
             }
         }
     }
@@ -194,7 +231,8 @@ impl StatusBoard {
         let mut inner = self.lock();
         if inner.state_said.is_none_or(|at| at.elapsed() >= REMIND) {
             inner.state_said = Some(Instant::now());
-            error!(error = reason, "the state cannot be written, nothing moves until it can");
+            let (class, group) = (e.kind.as_str(), ErrorGroup::System.as_str());
+            error!(class, group, error = reason, "the state cannot be written, nothing moves until it can");
         }
         inner.status.state_trouble = Some(reason);
     }
@@ -255,7 +293,8 @@ impl StatusBoard {
             error!(%task, %destination, why, "paused, nothing is sent");
         }
         let since = troubles.get(&key).map_or(now, |t| t.since);
-        let trouble = Trouble { since, class, reason: why.to_owned(), blocked: true };
+        let group = ErrorGroup::Business.as_str();
+        let trouble = Trouble { since, class, group, reason: why.to_owned(), blocked: true };
         troubles.insert(key, trouble);
     }
 

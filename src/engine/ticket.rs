@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::base::clock::UnixMs;
 pub use crate::model::Counts;
-use crate::model::{Feed, Finding, Key, Position, RowId, RunId, Unfit};
+use crate::model::{Feed, Finding, Key, Position, RowId, Unfit};
 use crate::scan::ReadCost;
 use crate::source::Coverage;
 use crate::sql::PlaceError;
@@ -14,8 +14,6 @@ use crate::sql::PlaceError;
 pub struct Ticket {
     /// Which life of the manager handed it out; outcomes of earlier lives are dropped.
     pub generation: u64,
-    /// The pass it belongs to.
-    pub run: RunId,
     /// Index of the task.
     pub task: usize,
     /// The feed to read.

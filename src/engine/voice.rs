@@ -9,7 +9,7 @@ use tracing::{debug, info, warn};
 use super::said::{Line, Said};
 use super::status::StatusBoard;
 use crate::base::clock::UnixMs;
-use crate::model::{AttemptOutcome, Delivery, DeliveryId, DestinationName, State, TaskName};
+use crate::model::{AttemptOutcome, Delivery, DeliveryId, DestinationName, RunId, State, TaskName};
 use crate::notify::{Alert, What};
 use crate::outbox::NOT_FIXED;
 use crate::store::Settlement;
@@ -66,12 +66,13 @@ impl Voice {
         next_s: f64,
     ) {
         let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        let (task, destination, delivery, state) = (&self.task, &self.destination, d.id, to.as_str());
+        let (task, destination, delivery, run) = (&self.task, &self.destination, d.id, d.run);
+        let state = to.as_str();
         match outcome {
             AttemptOutcome::Accepted { status, .. } => {
                 self.status.called(true);
                 info!(%task, %destination, %delivery, kind = d.kind.as_str(), attempt, status, took_ms, state,
-                    "callback accepted");
+                    %run, "callback accepted");
                 let lines = lock(&self.calls).works(|_| true, Instant::now());
                 self.calls(lines);
             }
@@ -82,17 +83,19 @@ impl Voice {
                 let status = status.map_or_else(String::new, |status| format!(" {status}"));
                 let kind = format!("{}{status}, then {state}", class.as_str());
                 let failure = Failure { detail: detail.clone(), delivery, next_s };
-                let receiver = &self.receiver;
+                let (receiver, group) = (&self.receiver, class.group().as_str());
                 if lock(&self.calls).happened(&kind, failure, Instant::now()) {
                     warn!(%task, %destination, %delivery, kind = d.kind.as_str(), attempt, receiver,
-                        class = class.as_str(), error = detail, took_ms, state, next_s, "callback failed");
+                        class = class.as_str(), group, error = detail, took_ms, state, next_s, %run,
+                        "callback failed");
                 } else {
                     debug!(%task, %destination, %delivery, kind = d.kind.as_str(), attempt, receiver,
-                        class = class.as_str(), error = detail, took_ms, state, next_s, "callback failed");
+                        class = class.as_str(), group, error = detail, took_ms, state, next_s, %run,
+                        "callback failed");
                 }
             }
             AttemptOutcome::Unknown => {
-                info!(%task, %destination, %delivery, attempt, "callback cut off by the stop, it comes again");
+                info!(%task, %destination, %delivery, attempt, %run, "callback cut off by the stop, it comes again");
             }
         }
     }
@@ -102,11 +105,12 @@ impl Voice {
         let (task, destination) = (&self.task, &self.destination);
         for s in settled {
             let (delivery, state, note) = (s.id, s.to.state, s.note.as_deref());
+            let run = before.get(&s.id).map(|b| tracing::field::display(b.run));
             if state == State::Healed {
                 self.status.healed();
                 let before = before.get(&s.id);
                 let after_s = before.map(|b| seconds_between(b.found_at, s.now));
-                info!(%task, %destination, %delivery, after_s, note, "healed");
+                info!(%task, %destination, %delivery, after_s, note, run, "healed");
                 if before.is_some_and(|b| b.acknowledged) {
                     let lines = lock(&self.notes).works(|kind| kind == NOT_FIXED, Instant::now());
                     self.notes(lines);
@@ -114,9 +118,9 @@ impl Voice {
             } else if let Some(note) = note {
                 let state = state.as_str();
                 if lock(&self.notes).happened(note, delivery, Instant::now()) {
-                    warn!(%task, %destination, %delivery, state, note, "a delivery did not end as it should");
+                    warn!(%task, %destination, %delivery, state, note, run, "a delivery did not end as it should");
                 } else {
-                    debug!(%task, %destination, %delivery, state, note, "a delivery did not end as it should");
+                    debug!(%task, %destination, %delivery, state, note, run, "a delivery did not end as it should");
                 }
             }
         }
@@ -185,12 +189,14 @@ impl Voice {
 pub(super) struct Before {
     found_at: UnixMs,
     acknowledged: bool,
+    run: RunId,
 }
 
 impl Before {
     /// Of all of these.
     pub(super) fn of(claimed: &[Delivery]) -> HashMap<DeliveryId, Self> {
-        let one = |d: &Delivery| Self { found_at: d.found_at, acknowledged: d.acked_at.is_some() };
+        let one =
+            |d: &Delivery| Self { found_at: d.found_at, acknowledged: d.acked_at.is_some(), run: d.run };
         claimed.iter().map(|d| (d.id, one(d))).collect()
     }
 }

@@ -1,12 +1,13 @@
 //! When slow feeds get a turn: one batch at a time per task, one part of the time in ten, and behind the quick feeds.
 
+use super::runs::Book;
 use super::{Counts, Places, Scanned, Ticket};
 use crate::base::clock::UnixMs;
 use crate::config::{DestinationConfig, TaskConfig};
 use crate::diff::digest;
-use crate::model::{DestinationName, Feed, RowId, RunId, TaskName, Value};
+use crate::model::{DestinationName, Feed, RowId, TaskName, Value};
 use crate::scan::{Base, Begin, Pace, Passed, Share, Walk, rest_until};
-use crate::store::Cursor;
+use crate::store::{Cursor, Run};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -47,7 +48,8 @@ pub(super) struct WalkLane {
     /// Where the insert feed stood when the pass under way began.
     base: Option<Base>,
     pub(super) share: Share,
-    run: Option<RunId>,
+    /// What is kept of its passes.
+    pub(super) book: Book,
     /// When its last ticket was handed out: Unix ms, and the tick.
     turn: (UnixMs, i64),
     /// The walk is as it was read or written.
@@ -106,6 +108,11 @@ impl Walks {
         Self { tasks: places.tasks.iter().map(|task| of_task(&task.config)).collect() }
     }
 
+    /// All lanes.
+    pub(super) fn lanes(&mut self) -> impl Iterator<Item = &mut WalkLane> {
+        self.tasks.iter_mut().flat_map(|task| &mut task.lanes)
+    }
+
     /// The lane of a feed.
     pub(super) fn lane(&mut self, task: usize, destination: usize, feed: Feed) -> Option<&mut WalkLane> {
         self.tasks[task].lanes.iter_mut().find(|lane| lane.destination == destination && lane.feed == feed)
@@ -149,7 +156,6 @@ impl Walks {
         };
         Turn::Read(Box::new(Ticket {
             generation,
-            run: lane.run.unwrap_or_else(|| RunId(uuid::Uuid::now_v7())),
             task,
             feed: lane.feed,
             start_id: lane.start_id,
@@ -167,7 +173,8 @@ impl Walks {
         for (destination, base) in ticket.destinations.iter().zip(bases) {
             let of_ticket = |l: &&mut WalkLane| l.feed == ticket.feed && l.destination == *destination;
             for lane in of_task.lanes.iter_mut().filter(of_ticket) {
-                (lane.run, lane.turn, lane.out) = (Some(ticket.run), (now, ticks), true);
+                (lane.turn, lane.out) = ((now, ticks), true);
+                lane.book.ask(now);
                 if lane.walk.began().is_none() {
                     lane.base = base.clone();
                 }
@@ -250,7 +257,7 @@ impl WalkLane {
             pace: Pace::default(),
             base: None,
             share: Share::default(),
-            run: None,
+            book: Book::new(task.name.clone(), config.name.clone(), feed),
             turn: (UnixMs::MIN, i64::MIN),
             stored,
             out: false,
@@ -284,19 +291,18 @@ impl WalkLane {
     }
 
     /// It begins anew, which has become durable; a ticket that is out belongs to what was before.
-    pub(super) fn begin_anew(&mut self, walk: Walk) {
-        (self.walk, self.stored, self.void, self.run) = (walk, true, self.out, None);
+    /// Returns what is to be kept of the pass that was under way.
+    pub(super) fn begin_anew(&mut self, walk: Walk) -> Option<Run> {
+        (self.walk, self.stored, self.void) = (walk, true, self.out);
         (self.base, self.share) = (None, Share::default());
+        self.book.cut_off()
     }
 
     /// A walk has become durable. Returns the pass that it completed, with what that has seen.
     pub(super) fn advance(&mut self, walk: Walk) -> Option<(Passed, Counts)> {
         let complete = walk.last().filter(|last| self.walk.last() != Some(*last));
         (self.walk, self.stored) = (walk, true);
-        complete.map(|passed| {
-            self.run = None;
-            (passed, self.walk.picture().map(|picture| picture.counts).unwrap_or_default())
-        })
+        complete.map(|passed| (passed, self.walk.picture().map(|picture| picture.counts).unwrap_or_default()))
     }
 }
 

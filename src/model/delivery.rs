@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DeliveryId, DestinationName, Key, RowId, TaskName};
+use super::{DeliveryId, DestinationName, ErrorGroup, Key, RowId, RunId, TaskName};
 
 /// Why a delivery exists; the number is the `type` of the callback body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -148,6 +148,8 @@ pub struct Delivery {
     pub key: Key,
     /// The row by the source's integer key.
     pub row: RowId,
+    /// The run that opened it.
+    pub run: RunId,
     /// What is wrong.
     pub kind: DeliveryKind,
     /// Where it waits.
@@ -255,31 +257,6 @@ pub enum ErrorClass {
     BlockedAddress,
     /// The request could not be built.
     InvalidRequest,
-}
-
-/// Where a failure belongs when people count them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum ErrorGroup {
-    /// The other side could not be reached, or the connection broke.
-    Connection,
-    /// What was to be sent or read cannot be.
-    Data,
-    /// The other side is there and does not work.
-    System,
-    /// The other side works and says no.
-    Business,
-}
-
-impl ErrorGroup {
-    /// The word used in logs, in the API and as a metric label.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Connection => "connection",
-            Self::Data => "data",
-            Self::System => "system",
-            Self::Business => "business",
-        }
-    }
 }
 
 impl ErrorClass {

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::{Channel, DEADLINE, Limits, Message, SendError};
 use crate::base::chain::chain;
+use crate::model::ErrorClass;
 
 /// Most bytes of an answer that are read.
 const ANSWER_LIMIT: usize = 64 * 1024;
@@ -63,6 +64,18 @@ impl Reply {
 
     pub(super) fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
+    }
+
+    /// What it is if it is no yes.
+    fn class(&self) -> ErrorClass {
+        match self.status {
+            200..300 => ErrorClass::BodyRule,
+            300..400 => ErrorClass::Http3xx,
+            429 => ErrorClass::Http429,
+            400..500 => ErrorClass::Http4xx,
+            500..600 => ErrorClass::Http5xx,
+            _ => ErrorClass::Protocol,
+        }
     }
 
     /// By status alone.
@@ -139,11 +152,13 @@ impl<S: Service> Channel for Post<S> {
 
     async fn send(&self, message: &Message) -> Result<String, SendError> {
         let result = async {
-            let request = self.service.request(message)?;
+            let request = self.service.request(message);
+            let request = request.map_err(|e| e.of_class(ErrorClass::InvalidRequest))?;
             let mut secrets = parts(&request.url);
             secrets.extend(self.service.secrets().into_iter().map(str::to_owned));
             let reply = call(&self.client, request).await;
-            let judged = reply.and_then(|reply| self.service.judge(&reply));
+            let judge = |reply: Reply| self.service.judge(&reply).map_err(|e| e.of_class(reply.class()));
+            let judged = reply.and_then(judge);
             Ok::<_, SendError>((judged, secrets))
         };
         let (judged, secrets) = result.await?;
@@ -168,7 +183,10 @@ async fn call(client: &Client, request: Request) -> Result<Reply, SendError> {
         call = call.header(name, value);
     }
     // The URL is a secret, so no error may carry it.
-    let failed = |e: reqwest::Error| SendError::passing(chain(&e.without_url()).to_string());
+    let failed = |e: reqwest::Error| {
+        let class = unreached(&e);
+        SendError::passing(chain(&e.without_url()).to_string()).of_class(class)
+    };
     let mut answer = call.send().await.map_err(failed)?;
     let status = answer.status().as_u16();
     let after = answer.headers().get("retry-after").and_then(|v| v.to_str().ok()?.trim().parse().ok());
@@ -182,10 +200,30 @@ async fn call(client: &Client, request: Request) -> Result<Reply, SendError> {
     Ok(Reply { status, after, body })
 }
 
+/// Why no answer came.
+fn unreached(error: &reqwest::Error) -> ErrorClass {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    let is = |what: fn(&(dyn std::error::Error + 'static)) -> bool| causes.clone().any(what);
+    let tls = |e: &(dyn std::error::Error + 'static)| {
+        let inner = e.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        e.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>())
+    };
+    match () {
+        () if error.is_timeout() => ErrorClass::Timeout,
+        () if error.is_builder() => ErrorClass::InvalidRequest,
+        () if is(tls) => ErrorClass::Tls,
+        // Which step failed is said only in words.
+        () if is(|e| e.to_string().starts_with("dns error")) => ErrorClass::Dns,
+        () if error.is_connect() => ErrorClass::Connect,
+        () => ErrorClass::Reset,
+    }
+}
+
 /// Calls a URL that is a secret.
 pub(super) async fn get(client: &Client, url: &Url) -> Result<String, SendError> {
     let request = Request { url: url.clone(), headers: Vec::new(), body: Body::None };
-    let judged = call(client, request).await.and_then(|reply| reply.by_status());
+    let judge = |reply: Reply| reply.by_status().map_err(|e| e.of_class(reply.class()));
+    let judged = call(client, request).await.and_then(judge);
     judged.map_err(|e| SendError { text: scrubbed(&e.text, &parts(url)), ..e })
 }
 

@@ -10,6 +10,7 @@ use super::http::{limits, scrubbed};
 use super::{Channel, DEADLINE, Limits, Message, SendError};
 use crate::base::chain::chain;
 use crate::config::{SmtpConfig, SmtpSecurity};
+use crate::model::ErrorClass;
 
 pub(super) struct Mail {
     transport: AsyncSmtpTransport<Tokio1Executor>,
@@ -72,9 +73,22 @@ impl Channel for Mail {
             }
             Ok(Err(e)) => {
                 let said = scrubbed(&chain(&e).to_string(), &self.secrets);
-                Err(if e.is_permanent() { SendError::lasting(said) } else { SendError::passing(said) })
+                let class = match () {
+                    () if e.is_tls() => ErrorClass::Tls,
+                    () if e.is_timeout() => ErrorClass::Timeout,
+                    // The server has answered, and said no: for ever, or for now.
+                    () if e.is_permanent() || e.is_transient() => ErrorClass::BodyRule,
+                    () if e.is_response() || e.is_client() => ErrorClass::Protocol,
+                    () => ErrorClass::Connect,
+                };
+                let error =
+                    if e.is_permanent() { SendError::lasting(said) } else { SendError::passing(said) };
+                Err(error.of_class(class))
             }
-            Err(_) => Err(SendError::passing("the mail server did not finish within 20 s".to_owned())),
+            Err(_) => {
+                let error = SendError::passing("the mail server did not finish within 20 s".to_owned());
+                Err(error.of_class(ErrorClass::Timeout))
+            }
         }
     }
 }

@@ -37,6 +37,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use thiserror::Error;
 
+use crate::model::ErrorClass;
+
 pub use alert::{Alert, What};
 pub use desk::{Desk, Limits};
 pub use heartbeat::Heartbeat;
@@ -56,6 +58,8 @@ pub struct SendError {
     pub text: String,
     /// How long the channel should be left alone, if the service or the error says so.
     pub after: Option<Duration>,
+    /// What it is, for counting.
+    pub class: ErrorClass,
 }
 
 /// A way to tell people.

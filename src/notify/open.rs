@@ -20,19 +20,25 @@ use super::webhook::Webhook;
 use super::wecom::Wecom;
 use super::{Channel, SendError};
 use crate::config::{ChannelConfig, ChannelKind};
+use crate::model::ErrorClass;
 
 /// How long a channel is left alone after an answer that will not change by itself.
 const LASTING: Duration = Duration::from_secs(3600);
 
 impl SendError {
-    /// Trying again may help.
+    /// Trying again may help. As long as nothing else is said, the service was reached and said no.
     pub(super) fn passing(text: String) -> Self {
-        Self { text, after: None }
+        Self { text, after: None, class: ErrorClass::BodyRule }
     }
 
     /// The same would fail again until somebody changes something.
     pub(super) fn lasting(text: String) -> Self {
-        Self { text, after: Some(LASTING) }
+        Self { text, after: Some(LASTING), class: ErrorClass::BodyRule }
+    }
+
+    /// The same of another class.
+    pub(super) fn of_class(self, class: ErrorClass) -> Self {
+        Self { class, ..self }
     }
 
     /// The service wants to be left alone for so many seconds.

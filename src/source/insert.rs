@@ -112,6 +112,11 @@ impl Cursor {
         Some(Arc::new(Self::after(settled, counted, Gaps::decode(&text.gaps)?, text.newest.clone())))
     }
 
+    /// How far it has read, for people.
+    fn shown(&self) -> Option<String> {
+        self.live.frontier.max(self.settled).map(|id| format!("id {id}"))
+    }
+
     /// As it is stored and carried on.
     pub(super) fn position(self) -> Position {
         let Counted { after, rows, .. } = self.counted;
@@ -155,6 +160,8 @@ pub(super) async fn read(
     let Some(cursor) = Cursor::read(from) else { return Ok(None) };
     let (rows, next, more) = Look::step(ground, bounds, &cursor, limit).await?;
     let coverage = Coverage {
+        from: cursor.shown(),
+        to: next.shown(),
         settled: next.settled.map(|id| format!("id {id}")),
         told: next.live.told,
         forgets: next.live.forgotten.is_some(),

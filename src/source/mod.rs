@@ -113,9 +113,13 @@ pub struct Batch {
     pub coverage: Coverage,
 }
 
-/// What a feed has settled, and what it cannot see.
+/// What a feed has read and settled, and what it cannot see.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Coverage {
+    /// Where the read began, for people: `id 7`, or a time on the update column's own clock. `None`: before everything.
+    pub from: Option<String>,
+    /// Where it arrived, likewise.
+    pub to: Option<String>,
     /// Up to where no late commit can change anything any more, for people: `id 1204560`, or a time on the update
     /// column's own clock. `None`: nothing yet.
     pub settled: Option<String>,

@@ -1,7 +1,7 @@
 //! Which columns of a table a source reads, and how its rows are made of a statement's.
 
 use crate::config::SourceConfig;
-use crate::model::{Row, RowId, SourceRow};
+use crate::model::{DatabaseClass, Row, RowId, SourceRow};
 use crate::sql::catalog::Table;
 
 /// The id column and the columns that a feed reads.
@@ -53,6 +53,14 @@ impl Shape {
         let place =
             |column: &usize| selected.iter().position(|c| c == column).expect("every one was just selected");
         Ok(Self { id, by, update, places: once.iter().map(place).collect(), read: once, selected })
+    }
+
+    /// What stands in the way where there is no shape: a column, or what the columns are.
+    pub(super) fn obstacle(table: &Table, config: &SourceConfig, mapped: &[String]) -> DatabaseClass {
+        let update = config.update.as_ref().map(|update| &update.column);
+        let mut names = config.id.iter().chain([&config.by_column]).chain(mapped).chain(update);
+        let gone = names.any(|name| table.find(name).is_none());
+        if gone { DatabaseClass::MissingColumn } else { DatabaseClass::Schema }
     }
 
     /// Where the update column stands in what a feed returns.

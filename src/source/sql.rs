@@ -16,7 +16,7 @@ use super::update::UpdateFeed;
 use super::{Batch, Coverage, Fetched, Found, Source};
 use crate::config::SourceConfig;
 use crate::diff::KeyForm;
-use crate::model::{Column, Feed, Position, Row, RowId, SourceRow, Value};
+use crate::model::{Column, DatabaseClass, Feed, Position, Row, RowId, SourceRow, Value};
 use crate::sql::catalog::Table;
 use crate::sql::statement::Statement;
 use crate::sql::{BUDGET, Database, Lookup, PlaceError, PlaceErrorKind};
@@ -60,7 +60,8 @@ impl SqlSource {
     ) -> Result<Self, PlaceError> {
         let table = Table::resolve(&database, &config.table).await?;
         let shape = Shape::new(&table, config, mapped).map_err(|problems| {
-            PlaceError::new(PlaceErrorKind::Missing, database.place(), problems.join("; "))
+            let error = PlaceError::new(PlaceErrorKind::Missing, database.place(), problems.join("; "));
+            error.of_class(Shape::obstacle(&table, config, mapped))
         })?;
         let name = |column: usize| &table.columns[column].name;
         let all: Vec<usize> = (0..table.columns.len()).collect();
@@ -113,26 +114,28 @@ impl SqlSource {
     }
 
     /// What is no longer as it was when the source was opened.
-    fn changed(&self, fresh: &Table) -> Option<String> {
+    fn changed(&self, fresh: &Table) -> Option<PlaceError> {
         if fresh.identity != self.table.identity {
-            return Some(format!(
+            return Some(self.missing(format!(
                 "table {:?} is another one now ({}, was {}): it was dropped and made anew, or the server was replaced",
                 self.config.table, fresh.identity, self.table.identity
-            ));
+            )));
         }
         if let Err(problems) = Shape::new(fresh, &self.config, &self.mapped) {
-            return Some(problems.join("; "));
+            let class = Shape::obstacle(fresh, &self.config, &self.mapped);
+            return Some(self.missing(problems.join("; ")).of_class(class));
         }
         self.table.columns.iter().zip(&self.table.details).find_map(|(column, detail)| {
             let now = fresh.columns.iter().zip(&fresh.details).find(|(now, _)| now.name == column.name);
-            let what = match now {
-                None => "is gone".to_owned(),
+            let (class, what) = match now {
+                None => (DatabaseClass::MissingColumn, "is gone".to_owned()),
                 Some((now, fresh)) if now.class != column.class || fresh.read != detail.read => {
-                    format!("was {} and is {} now", column.declared, now.declared)
+                    (DatabaseClass::Schema, format!("was {} and is {} now", column.declared, now.declared))
                 }
                 Some(_) => return None,
             };
-            Some(format!("column {:?} of table {:?} {what}", column.name, self.table.full_name()))
+            let message = format!("column {:?} of table {:?} {what}", column.name, self.table.full_name());
+            Some(self.missing(message).of_class(class))
         })
     }
 }
@@ -255,7 +258,7 @@ impl Source for SqlSource {
 
     async fn recheck(&self) -> Result<(), PlaceError> {
         let fresh = Table::resolve(&self.database, &self.config.table).await?;
-        self.changed(&fresh).map_or(Ok(()), |message| Err(self.missing(message)))
+        self.changed(&fresh).map_or(Ok(()), Err)
     }
 
     fn interval(&self, feed: Feed) -> Option<Duration> {

@@ -103,9 +103,11 @@ impl SweepFeed {
         let more = rows.is_full(limit);
         let rows = shape.rows(rows.rows);
         let last = rows.last().map(|row| row.id.to_string());
-        let next = Cursor { after: last.or_else(|| cursor.after.clone()), ..cursor };
+        let next = Cursor { after: last.or_else(|| cursor.after.clone()), ..cursor.clone() };
         // A page of nothing but rows without an integer key cannot be walked past (only SQLite has such rows).
-        let (more, coverage) = (more && !rows.is_empty(), Coverage::default());
+        let more = more && !rows.is_empty();
+        let shown = |cursor: &Cursor| cursor.after.as_ref().map(|id| format!("id {id}"));
+        let coverage = Coverage { from: shown(&cursor), to: shown(&next), ..Coverage::default() };
         Ok(Batch { more, rows, next: next.position(), coverage })
     }
 }

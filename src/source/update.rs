@@ -161,6 +161,12 @@ impl Cursor {
         Self { end: Some(form::moment_text(time + overlap)), ..Self::done(now.utc, now.offset()) }
     }
 
+    /// How far it has come, for people.
+    fn shown(&self) -> Option<String> {
+        let page = self.page.as_ref().and_then(|page| Some(page.time.value()?.to_text()?.into_owned()));
+        page.or_else(|| self.end.clone())
+    }
+
     /// The settled end in UTC.
     fn end_utc(&self) -> Option<NaiveDateTime> {
         Some(form::parse_moment(self.end.as_deref()?)? - TimeDelta::seconds(self.zone))
@@ -222,6 +228,8 @@ pub(super) async fn read(
     let Some(at) = Place::read(from) else { return Ok(None) };
     let (rows, next, more) = Look::step(ground, terms, &at, limit).await?;
     let coverage = Coverage {
+        from: at.cursor.shown(),
+        to: next.cursor.shown(),
         settled: next.cursor.end.clone(),
         told: next.live.told,
         forgets: next.live.forgotten.is_some(),

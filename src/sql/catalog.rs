@@ -9,7 +9,7 @@ use super::statement::Read;
 use super::{Database, PlaceError, PlaceErrorKind};
 use crate::config::Engine;
 use crate::config::nearest::nearest;
-use crate::model::{Class, Column};
+use crate::model::{Class, Column, DatabaseClass};
 
 /// A table or view, as the catalogue describes it.
 #[derive(Clone, Debug)]
@@ -155,7 +155,7 @@ fn no_table(database: &Database, written: &str, known: &[String]) -> PlaceError 
         None => "check the name in the configuration".to_owned(),
     };
     let message = format!("there is no table {written:?} that this user may read; {hint}");
-    PlaceError::new(PlaceErrorKind::Missing, database.place(), message)
+    PlaceError::new(PlaceErrorKind::Missing, database.place(), message).of_class(DatabaseClass::MissingTable)
 }
 
 /// Reads the leading column lists of indexes from rows of (index, unique, column) in index order; a `None` column

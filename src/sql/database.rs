@@ -17,7 +17,7 @@ use super::run::{self, Answer, Take};
 use super::statement::{Param, Read, Statement};
 use super::{PlaceError, PlaceErrorKind, classify, horizon};
 use crate::config::{Dsn, Engine};
-use crate::model::Row;
+use crate::model::{DatabaseClass, Row};
 
 /// Bounds of one [`Database`].
 #[derive(Clone, Debug)]
@@ -177,7 +177,7 @@ impl Database {
                         (limit + GRACE).as_secs(),
                         limit.as_secs()
                     );
-                    return Err(PlaceError::new(PlaceErrorKind::TooSlow, &self.place, message));
+                    return Err(self.silent(message));
                 }
             };
             let class = classify::class(self.dsn.engine, &error);
@@ -213,7 +213,7 @@ impl Database {
                 Ok(Err(error)) => error,
                 Err(_) => {
                     let message = "no answer in time; the network or the server hangs";
-                    return Err(PlaceError::new(PlaceErrorKind::TooSlow, &self.place, message));
+                    return Err(self.silent(message.to_owned()));
                 }
             };
             if lease.reused && classify::class(self.dsn.engine, &error).wants_fresh_connection() {
@@ -247,9 +247,15 @@ impl Database {
             Ok(Err(error)) => Err(classify::place_error(self.dsn.engine, &self.place, error)),
             Err(_) => {
                 let message = format!("no connection within {} s; {}", limit.as_secs_f64(), classify::REACH);
-                Err(PlaceError::new(PlaceErrorKind::Unreachable, &self.place, message))
+                let error = PlaceError::new(PlaceErrorKind::Unreachable, &self.place, message);
+                Err(error.of_class(DatabaseClass::Timeout))
             }
         }
+    }
+
+    /// A statement that the server should have ended long ago.
+    fn silent(&self, message: String) -> PlaceError {
+        PlaceError::new(PlaceErrorKind::TooSlow, &self.place, message).of_class(DatabaseClass::Timeout)
     }
 
     fn release(&self, mut lease: Lease<'_>) {

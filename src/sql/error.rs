@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::model::DatabaseClass;
+
 /// What a message says to start with where its task is not known: who shows it puts the name in.
 pub const RESTART_TASK: &str = "--restart TASK";
 
@@ -11,6 +13,8 @@ pub const RESTART_TASK: &str = "--restart TASK";
 pub struct PlaceError {
     /// What to do about it.
     pub kind: PlaceErrorKind,
+    /// What it is, for people and for counting.
+    pub class: DatabaseClass,
     /// Which database, without credentials (`Dsn::place`).
     pub place: String,
     /// What was met, what was expected and what to do next; one line, no secret, no row data.
@@ -21,13 +25,25 @@ pub struct PlaceError {
 }
 
 impl PlaceError {
-    /// An error that no driver reported.
+    /// An error that no driver reported, of the class that is usual for its kind.
     pub fn new(kind: PlaceErrorKind, place: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { kind, place: place.into(), message: message.into(), source: None }
+        Self { kind, class: kind.usual(), place: place.into(), message: message.into(), source: None }
+    }
+
+    /// The same of another class.
+    #[must_use]
+    pub fn of_class(self, class: DatabaseClass) -> Self {
+        Self { class, ..self }
+    }
+
+    /// The same failure for somebody else who waits for it.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self::new(self.kind, self.place.clone(), self.message.clone()).of_class(self.class)
     }
 }
 
-/// The classes of [`PlaceError`], by what a caller does with them.
+/// The kinds of [`PlaceError`], by what a caller does with them. What people are told is the class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlaceErrorKind {
     /// Cannot be reached, restarts, refuses for lack of connections: waited for with growing pauses.
@@ -54,17 +70,17 @@ impl PlaceErrorKind {
         matches!(self, Self::Unreachable | Self::Transient | Self::TooSlow)
     }
 
-    /// The word used in logs and status.
-    pub fn as_str(self) -> &'static str {
+    /// The class of an error of this kind of which nothing else is known.
+    fn usual(self) -> DatabaseClass {
         match self {
-            Self::Unreachable => "unreachable",
-            Self::Transient => "transient",
-            Self::TooSlow => "too_slow",
-            Self::Denied => "denied",
-            Self::Missing => "missing",
-            Self::Anew => "anew",
-            Self::Held => "held",
-            Self::Other => "other",
+            Self::Unreachable => DatabaseClass::Connect,
+            Self::Transient => DatabaseClass::Lost,
+            Self::TooSlow => DatabaseClass::StatementTimeout,
+            Self::Denied => DatabaseClass::Permission,
+            Self::Missing => DatabaseClass::Schema,
+            Self::Anew => DatabaseClass::IdsAnew,
+            Self::Held => DatabaseClass::InDoubt,
+            Self::Other => DatabaseClass::Other,
         }
     }
 }

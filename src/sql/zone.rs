@@ -19,6 +19,7 @@ use tokio_rustls::TlsConnector;
 
 use super::{Database, PlaceError, PlaceErrorKind, classify, connect, tls};
 use crate::config::{Dsn, Engine, Tls};
+use crate::model::DatabaseClass;
 
 /// How long an answer holds; then the server is asked again.
 const HOLDS: Duration = Duration::from_secs(600);
@@ -41,7 +42,10 @@ pub(super) async fn of_server(database: &Database) -> Result<String, PlaceError>
     let zone = match timeout(dsn.connect_timeout, ask(dsn)).await {
         Ok(Ok(zone)) => zone,
         Ok(Err(failure)) => return Err(failure.into_place_error(database)),
-        Err(_) => return Err(failed(database, PlaceErrorKind::Unreachable, "no connection in time")),
+        Err(_) => {
+            let error = failed(database, PlaceErrorKind::Unreachable, "no connection in time");
+            return Err(error.of_class(DatabaseClass::Timeout));
+        }
     };
     *known() = Some((Instant::now(), zone.clone()));
     Ok(zone)
@@ -66,11 +70,13 @@ impl Failure {
             Self::Io(error) => {
                 classify::place_error(Engine::Postgres, database.place(), sqlx::Error::Io(error))
             }
-            Self::Tls(message) => failed(database, PlaceErrorKind::Other, &message),
+            Self::Tls(message) => {
+                failed(database, PlaceErrorKind::Other, &message).of_class(DatabaseClass::Tls)
+            }
             Self::Server(error) => match error.as_db_error() {
                 Some(e) => {
-                    let kind = classify::postgres(e.code().code()).kind;
-                    failed(database, kind, e.message())
+                    let class = classify::postgres(e.code().code());
+                    failed(database, class.kind, e.message()).of_class(class.class)
                 }
                 None => failed(database, PlaceErrorKind::Unreachable, &error.to_string()),
             },

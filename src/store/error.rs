@@ -30,6 +30,19 @@ pub enum StoreErrorKind {
     Other,
 }
 
+impl StoreErrorKind {
+    /// The word of its class in logs; all are of the group `system`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Locked => "state_locked",
+            Self::Corrupt => "state_corrupt",
+            Self::Newer => "state_newer",
+            Self::Unwritable => "state_unwritable",
+            Self::Other => "state_other",
+        }
+    }
+}
+
 impl StoreError {
     /// An error without a driver's error behind it.
     pub fn new(kind: StoreErrorKind, message: impl Into<String>) -> Self {

@@ -17,6 +17,7 @@ mod error;
 mod history;
 pub mod local;
 mod record;
+mod runs;
 
 use std::time::Duration;
 
@@ -34,6 +35,7 @@ pub use history::{
     Act, Acted, Doing, Found, History, Line, Order, Place, Refusal, Select, TakenIn, Tally, Verb,
 };
 pub use record::{Done, Episode, Message, Record, Tried, shown_key, typed_key};
+pub use runs::{Called, Opened, Run, RunError, RunFilter, RunResult, RunStep, Runs};
 
 /// Where one feed of one task has arrived at one destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +59,8 @@ pub struct Cursor {
 pub struct ScanCommit {
     /// The pass that found it.
     pub run: RunId,
+    /// What is kept of that pass, under that id; `None`: nothing.
+    pub step: Option<Box<RunStep>>,
     /// Where the feeds now stand.
     pub cursors: Vec<Cursor>,
     /// What was found on the way.
@@ -252,6 +256,9 @@ pub trait Store: Send + Sync {
 
     /// Makes findings and cursors durable as one.
     async fn commit_scan(&self, commit: ScanCommit) -> Result<Committed, StoreError>;
+
+    /// Keeps runs as they are now.
+    async fn keep_runs(&self, runs: Vec<Run>) -> Result<(), StoreError>;
 
     /// Hands out due deliveries of one lane, oldest due first: no more than hold about 16 MiB of messages and keys, but at
     /// least one.

@@ -28,6 +28,7 @@ mod lifecycle;
 mod matrix;
 mod memory;
 mod rows;
+mod runs;
 mod servers;
 mod sql;
 mod store;

@@ -7,6 +7,7 @@ mod full;
 mod local;
 mod model;
 mod promises;
+mod runs;
 
 use bed::Local;
 

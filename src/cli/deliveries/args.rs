@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 
-use chrono::{Local, NaiveDate, NaiveDateTime, NaiveTime, TimeZone as _};
 use clap::{Args, Subcommand};
 
-use crate::base::clock::{Clock, UnixMs, ms};
-use crate::config;
+use crate::base::clock::UnixMs;
+use crate::cli::when;
 use crate::model::State;
 use crate::store::Place;
 
@@ -119,10 +118,10 @@ pub(in crate::cli) struct Filter {
     #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
     pub(super) key: Option<String>,
     /// Found since: so long ago (2h, 30m, 1d), or a time (2026-11-30 15:30, 15:30)
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    #[arg(long, value_name = "TIME", value_parser = when::moment)]
     pub(super) since: Option<UnixMs>,
     /// Found until, in the same words
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    #[arg(long, value_name = "TIME", value_parser = when::moment)]
     pub(super) until: Option<UnixMs>,
     /// With this text in the note, an error or an answer
     #[arg(long, value_name = "TEXT")]
@@ -244,57 +243,9 @@ pub(super) fn show_place(place: Place) -> String {
     format!("{}-{}", place.found_at, place.number)
 }
 
-/// So long ago, or a time in the zone of whoever types.
-fn moment(text: &str) -> Result<UnixMs, String> {
-    let now = Clock::system().now();
-    if let Ok(ago) = config::parse_duration(text) {
-        return Ok(now.saturating_sub(ms(ago)));
-    }
-    if let Ok(time) = chrono::DateTime::parse_from_rfc3339(text) {
-        return Ok(time.timestamp_millis());
-    }
-    let wall = ["%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S"]
-        .iter()
-        .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
-    let wall =
-        wall.or_else(|| Some(NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_time(NaiveTime::MIN)));
-    let wall = wall.or_else(|| {
-        let time =
-            ["%H:%M:%S", "%H:%M"].iter().find_map(|form| NaiveTime::parse_from_str(text, form).ok())?;
-        let today = Local.timestamp_millis_opt(now).single()?.date_naive().and_time(time);
-        // At night the evening before is meant.
-        let later = Local.from_local_datetime(&today).earliest()?.timestamp_millis() > now;
-        if later { today.checked_sub_days(chrono::Days::new(1)) } else { Some(today) }
-    });
-    let time = wall.and_then(|wall| Local.from_local_datetime(&wall).earliest());
-    time.map(|time| time.timestamp_millis()).ok_or_else(|| {
-        "write how long ago (2h, 30m, 1d) or a time (2026-11-30 15:30, 2026-11-30, 15:30)".to_owned()
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_are_understood_as_people_write_them() {
-        let now = Clock::system().now();
-        let ago = |text: &str| now - moment(text).unwrap();
-        assert!((7_199_000..7_201_000).contains(&ago("2h")), "{}", ago("2h"));
-        assert!((5_399_000..5_401_000).contains(&ago("1h30m")));
-        assert_eq!(moment("2026-11-30T15:30:00Z"), Ok(1_796_052_600_000));
-        let local = Local.with_ymd_and_hms(2026, 3, 4, 5, 6, 0).unwrap().timestamp_millis();
-        assert_eq!(moment("2026-03-04 05:06"), Ok(local));
-        assert_eq!(moment("2026-03-04 05:06:00"), Ok(local));
-        assert!(moment("2026-03-04").unwrap() <= local);
-        assert!(
-            (0..=86_400_000 + 3_600_000).contains(&ago("12:30")),
-            "the last time that it was half past twelve"
-        );
-        for wrong in ["yesterday", "2", "25:00", "2026-13-01", ""] {
-            assert!(moment(wrong).unwrap_err().contains("2h"), "{wrong}");
-        }
-    }
 
     #[test]
     fn states_and_places_are_read() {

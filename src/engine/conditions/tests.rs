@@ -27,13 +27,14 @@ fn events(found: &BTreeMap<Cause, What>) -> Vec<Event> {
 fn trouble_becomes_a_condition_when_it_lasts() {
     let mut conditions = conditions();
     for (class, blocked, after, event) in [
-        ("unreachable", false, UNREACHABLE, Event::Unreachable),
-        ("missing", true, BLOCKED, Event::Blocked),
+        ("db_connect", false, UNREACHABLE, Event::Unreachable),
+        ("db_missing_table", true, BLOCKED, Event::Blocked),
         ("paused", true, 0, Event::Emptied),
         ("gone", true, 0, Event::Failing),
     ] {
         let mut status = status(1_000, true);
-        let trouble = Trouble { since: 1_000, class, reason: "a row: 4711".to_owned(), blocked };
+        let trouble =
+            Trouble { since: 1_000, class, group: "system", reason: "a row: 4711".to_owned(), blocked };
         status.tasks.get_mut("main").unwrap().trouble.insert("deliveries → crm".to_owned(), trouble);
         if after > 0 {
             assert!(conditions.look(&status, 1_000 + after - 1).is_empty(), "{class}");

@@ -1,22 +1,26 @@
 //! What came of a read becomes durable.
 
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use tracing::info;
 
 use super::Manager;
 use crate::base::clock::UnixMs;
 use crate::engine::Ticket;
+use crate::engine::runs::Book;
 use crate::engine::ticket::Scanned;
 use crate::model::DestinationName;
 use crate::outbox::first_look;
-use crate::store::{Agreement, Covered, Cursor, Facts, ScanCommit, Seen};
+use crate::store::{Agreement, Committed, Covered, Cursor, Facts, RunStep, ScanCommit, Seen};
 
 /// What one read gave at one destination.
 pub(super) struct Step<'a> {
     pub(super) name: &'a DestinationName,
     pub(super) cursors: Vec<Cursor>,
     pub(super) scanned: &'a mut Scanned,
+    /// What is to be kept of the pass it belongs to.
+    pub(super) run: &'a RunStep,
     /// `None`: no look was made.
     pub(super) facts: Option<Facts>,
     pub(super) seen: Seen,
@@ -26,9 +30,42 @@ pub(super) struct Step<'a> {
 }
 
 impl Manager {
-    /// Commits cursors together with what was found on the way and what that covers; `false`: nothing moved.
-    pub(super) async fn make_durable(&self, ticket: &Ticket, destination: usize, step: Step<'_>) -> bool {
-        let Step { name, cursors, scanned, facts, seen, passed, now } = step;
+    /// Writes down what is to be kept of runs beside any commit, if it has waited long enough. Returns how long it still
+    /// waits; `None`: there is none.
+    pub(super) async fn keep_runs(&mut self) -> Option<Duration> {
+        let due = self.owed.due()?;
+        if due > Duration::ZERO {
+            return Some(due);
+        }
+        let runs = self.owed.take();
+        if let Err(e) = self.store.keep_runs(runs.clone()).await {
+            self.status.store_failed(&e);
+            self.owed.add(runs);
+        }
+        self.owed.due()
+    }
+
+    /// The end: what runs does so no more, and nothing that was counted is lost.
+    pub(super) async fn close_runs(&mut self) {
+        let quick = self.feeds.iter_mut().flat_map(|feed| &mut feed.lanes).map(|lane| &mut lane.book);
+        let books = quick.chain(self.walks.lanes().map(|lane| &mut lane.book));
+        self.owed.add(books.flat_map(Book::close).collect::<Vec<_>>());
+        let runs = self.owed.take();
+        if !runs.is_empty()
+            && let Err(e) = self.store.keep_runs(runs).await
+        {
+            self.status.store_failed(&e);
+        }
+    }
+
+    /// Commits cursors together with what was found on the way and what that covers; `None`: nothing moved.
+    pub(super) async fn make_durable(
+        &self,
+        ticket: &Ticket,
+        destination: usize,
+        step: Step<'_>,
+    ) -> Option<Committed> {
+        let Step { name, cursors, scanned, run, facts, seen, passed, now } = step;
         let (findings, c) = (std::mem::take(&mut scanned.findings), scanned.counts);
         let keys = std::mem::take(&mut scanned.remembered);
         let task = &self.places.tasks[ticket.task].config.name;
@@ -50,19 +87,20 @@ impl Manager {
             looked_at: now,
             facts,
         });
-        let (run, seen) = (ticket.run, Some(seen));
-        let commit = ScanCommit { run, due, cursors, findings, agreed, covered, seen, now };
+        let (seen, step) = (Some(seen), Some(Box::new(run.clone())));
+        let commit = ScanCommit { run: run.run.id, step, due, cursors, findings, agreed, covered, seen, now };
         let committed = match self.store.commit_scan(commit).await {
             Ok(committed) => committed,
             Err(e) => {
                 self.status.store_failed(&e);
-                return false;
+                return None;
             }
         };
         self.status.store_works();
+        let run = run.id(committed);
         if committed.healed > 0 {
             (0..committed.healed).for_each(|_| self.status.healed());
-            info!(%task, destination = %name, feed = %ticket.feed, healed = committed.healed,
+            info!(%task, destination = %name, feed = %ticket.feed, healed = committed.healed, %run,
                 "healed, what waited for a person was seen to agree");
         }
         if committed.opened + committed.changed > 0 {
@@ -70,8 +108,8 @@ impl Manager {
             suspects.wake.notify_one();
             info!(%task, destination = %name, feed = %ticket.feed, opened = committed.opened,
                 changed = committed.changed, known = committed.known, missing = c.missing, differs = c.differs,
-                extra = c.extra, ambiguous = c.ambiguous, rows = c.rows, run = %ticket.run, "differences found");
+                extra = c.extra, ambiguous = c.ambiguous, rows = c.rows, %run, "differences found");
         }
-        true
+        Some(committed)
     }
 }

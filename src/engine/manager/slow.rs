@@ -10,6 +10,7 @@ use crate::base::clock::ms;
 use crate::engine::Ticket;
 use crate::engine::covered::{base, facts, seen};
 use crate::engine::places::TaskPlaces;
+use crate::engine::runs::failure;
 use crate::engine::ticket::Scanned;
 use crate::engine::walks::{Quick, Turn};
 use crate::model::{Feed, RunId};
@@ -107,6 +108,7 @@ impl Manager {
         let (run, now) = (RunId(uuid::Uuid::now_v7()), self.clock.now());
         let commit = ScanCommit {
             run,
+            step: None,
             cursors,
             findings: Vec::new(),
             agreed: None,
@@ -121,7 +123,7 @@ impl Manager {
         }
         for (destination, feed, walk) in walks {
             let Some(lane) = self.walks.lane(task, destination, feed) else { continue };
-            lane.begin_anew(walk);
+            self.owed.add(lane.begin_anew(walk));
         }
         true
     }
@@ -143,7 +145,9 @@ impl Manager {
         };
         let (walk, name) = (lane.after(&scanned, now), lane.name.clone());
         let (rows, took_us) = (counts.rows, u64::try_from(scanned.took.as_micros()).unwrap_or(u64::MAX));
-        debug!(%task, destination = %name, feed = %ticket.feed, rows, took_us, "walked");
+        let run = lane.book.step(&scanned, now);
+        let id = run.run.id;
+        debug!(%task, destination = %name, feed = %ticket.feed, rows, took_us, run = %id, "walked");
         let cursors = vec![lane.cursor(&task, &walk, &scanned.identity)];
         let passed = walk.last().filter(|last| lane.walk.last() != Some(*last));
         let (from, extra) = (lane.start_id, ticket.feed == Feed::Extra);
@@ -152,13 +156,15 @@ impl Manager {
         let passed = passed.filter(|_| !extra).map(|passed| Pass { began: passed.began, from });
         let seen = seen(&mut scanned, passed);
         let facts = Some(facts(&scanned.coverage, !scanned.more, now));
-        let step = Step { name: &name, cursors, scanned: &mut scanned, facts, seen, passed: gone, now };
+        let step =
+            Step { name: &name, cursors, scanned: &mut scanned, run: &run, facts, seen, passed: gone, now };
         let stored = self.make_durable(ticket, destination, step).await;
         let Some(lane) = self.walks.lane(ticket.task, destination, ticket.feed) else { return };
-        if !stored {
+        let Some(committed) = stored else {
             lane.due = ticks.saturating_add(1000);
             return;
-        }
+        };
+        let run = lane.book.go_on(run, committed, true);
         (lane.share, lane.due) = (share, i64::MIN);
         let complete = lane.advance(walk);
         self.places.tasks[ticket.task].progress_of(&scanned.identity);
@@ -174,11 +180,12 @@ impl Manager {
                 self.status.store_failed(&e);
             }
         }
-        self.status.place_works(&task, ticket.feed.as_str(), &name);
+        self.status.run_works(&task, ticket.feed, &name, run);
         if let Some((passed, c)) = complete {
             let took_ms = passed.ended.saturating_sub(passed.began);
             info!(%task, destination = %name, feed = %ticket.feed, rows = c.rows, same = c.same, missing = c.missing,
-                differs = c.differs, extra = c.extra, ambiguous = c.ambiguous, took_ms, "pass complete");
+                differs = c.differs, extra = c.extra, ambiguous = c.ambiguous, took_ms, %run,
+                "pass complete");
         }
     }
 
@@ -190,7 +197,10 @@ impl Manager {
         }
         places.doubt_destination(destination);
         places.doubt_source();
-        let mut pause = self.status.place_failed(&places.config.name, ticket.feed.as_str(), &lane.name, e);
+        let task = &places.config.name;
+        let run = lane.book.fail(failure(task, e, self.clock.now()));
+        let mut pause = self.status.run_failed(task, ticket.feed, &lane.name, e, run.0.id);
+        self.owed.failed(run);
         if ticket.feed == Feed::Extra && !e.kind.is_passing() {
             // What the sides say stands in the way; they are not to be asked all the time.
             pause = lane.interval.clamp(Duration::from_secs(1), HELD);

@@ -44,14 +44,10 @@ impl Known {
     /// What was answered lately; `None`: it is time to ask.
     fn answer(&self) -> Option<Result<(), PlaceError>> {
         match (&self.anew, self.asked) {
-            (Some(why), Some(asked)) => (asked.elapsed() < ASK).then(|| Err(again(why))),
+            (Some(why), Some(asked)) => (asked.elapsed() < ASK).then(|| Err(why.again())),
             (_, asked) => asked.map(|_| Ok(())),
         }
     }
-}
-
-fn again(e: &PlaceError) -> PlaceError {
-    PlaceError::new(e.kind, e.place.clone(), e.message.clone())
 }
 
 impl TaskPlaces {
@@ -107,7 +103,7 @@ impl TaskPlaces {
             "{}; bring its rows back, or start once with `--restart {}` to begin again with what is there",
             e.message, self.config.name
         );
-        again(known.anew.insert(PlaceError { message, ..e }))
+        known.anew.insert(PlaceError { message, ..e }).again()
     }
 
     /// Whether everything had to wait: what happened meanwhile was not seen. `true` until [`TaskPlaces::looks_for_missed`].

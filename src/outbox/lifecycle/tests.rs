@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{DeliveryId, DestinationName, ErrorClass, Key, RowId, TaskName};
+use crate::model::{DeliveryId, DestinationName, ErrorClass, Key, RowId, RunId, TaskName};
 
 const NOW: UnixMs = 1_000_000;
 const ROW: [u8; 16] = [1; 16];
@@ -14,6 +14,7 @@ fn delivery(state: State) -> Delivery {
         destination: DestinationName::new("d"),
         key: Key::new([1_u8]),
         row: RowId(1),
+        run: RunId(uuid::Uuid::nil()),
         kind: DeliveryKind::Missing,
         state,
         revision: 0,

@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Cursor;
-use crate::model::RowId;
+use crate::model::{DatabaseClass, RowId};
 use crate::source::ground::Ground;
 use crate::sql::next_id::NextId;
 use crate::sql::{PlaceError, PlaceErrorKind};
@@ -129,7 +129,8 @@ pub(super) async fn look(
     match judge(settled, greatest, &next, cursor.newest.as_ref()) {
         Stand::Anew => {
             let message = anew(settled, greatest, &next);
-            Err(PlaceError { kind: PlaceErrorKind::Anew, ..ground.broken(&message) })
+            let error = PlaceError { kind: PlaceErrorKind::Anew, ..ground.broken(&message) };
+            Err(error.of_class(DatabaseClass::IdsAnew))
         }
         stand => Ok(stand),
     }

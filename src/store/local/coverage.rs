@@ -234,7 +234,7 @@ pub(super) fn saturated(id: RowId) -> i64 {
     i64::try_from(id.0).unwrap_or(if id.0 < 0 { i64::MIN } else { i64::MAX })
 }
 
-fn int(count: u64) -> i64 {
+pub(super) fn int(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 

@@ -12,7 +12,7 @@ use crate::store::{
 };
 
 /// The first version of the schema that knows of acts.
-const SINCE: i64 = 6;
+const SINCE: i64 = 7;
 
 impl LocalStore {
     /// Whether a daemon of this version has brought the schema up to date; until then deliveries cannot be looked through.

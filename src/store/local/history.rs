@@ -3,6 +3,7 @@
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
+use super::runs;
 use crate::model::{DestinationName, State, TaskName};
 use crate::store::{LaneCount, Prune, Pruned, Totals};
 
@@ -34,9 +35,6 @@ pub(super) const CROWDED: &str = "SELECT ended_at FROM delivery
 
 /// Most suspects kept that healed without a call: a copy that is late all the time makes hundreds in a second.
 const PASSING: i64 = 100_000;
-
-pub(super) const RUNS_BEFORE: &str = "DELETE FROM run
-    WHERE id IN (SELECT id FROM run WHERE ended_at < ?1 ORDER BY ended_at LIMIT ?2)";
 
 /// What is remembered is its difference and its revision, not its message.
 pub(super) const LIGHTEN: &str = "UPDATE delivery SET body = NULL, watch = NULL, evidence = NULL
@@ -129,7 +127,7 @@ pub(super) async fn remember(
 pub(super) async fn prune(connection: &mut SqliteConnection, what: Prune) -> Result<Pruned, sqlx::Error> {
     let limit = i64::try_from(what.limit).unwrap_or(i64::MAX);
     let mut most = 0;
-    for text in [ATTEMPTS_BEFORE, RUNS_BEFORE, LIGHTEN] {
+    for text in [ATTEMPTS_BEFORE, runs::BEFORE, LIGHTEN] {
         let done = sqlx::query(text).bind(what.ended).bind(limit).execute(&mut *connection).await?;
         most = most.max(done.rows_affected());
     }

@@ -12,6 +12,7 @@ mod memory;
 mod open;
 mod outbox;
 mod rows;
+mod runs;
 mod scan;
 mod schema;
 mod standing;

@@ -12,14 +12,14 @@ use sqlx::{ConnectOptions, Connection, Executor};
 use super::check::{classify, engine, migrate, owner, refuse_foreign, sound};
 use super::memory::{self, Memory};
 use super::writer::{Write, Writer, Wrote};
-use super::{Lock, history, outbox, scan, standing};
+use super::{Lock, history, outbox, runs, scan, standing};
 use crate::base::clock::UnixMs;
 use crate::model::{
     Delivery, DeliveryId, DeliveryKind, DestinationName, Evidence, Feed, Key, RowId, TaskName,
 };
 use crate::store::{
-    ClaimRequest, Committed, Covered, Cursor, LaneCount, Prepared, Prune, Pruned, ScanCommit, Settlement,
-    Standing, Store, StoreError, StoreErrorKind, Totals, Work,
+    ClaimRequest, Committed, Covered, Cursor, LaneCount, Prepared, Prune, Pruned, Run, ScanCommit,
+    Settlement, Standing, Store, StoreError, StoreErrorKind, Totals, Work,
 };
 
 /// The state of one process.
@@ -61,6 +61,7 @@ impl LocalStore {
         connection.execute("PRAGMA journal_mode = WAL").await.map_err(failed)?;
         connection.execute(AFTER_A_BURST).await.map_err(failed)?;
         migrate(&mut connection, path).await?;
+        connection.execute(runs::CUT_OFF).await.map_err(failed)?;
         let readers =
             SqlitePoolOptions::new().max_connections(2).connect_lazy_with(options(path).read_only(true));
         let memory = Memory::default();
@@ -169,6 +170,10 @@ impl Store for LocalStore {
 
     async fn commit_scan(&self, commit: ScanCommit) -> Result<Committed, StoreError> {
         self.write(Write::Scan(Box::new(commit))).await.map(Wrote::committed)
+    }
+
+    async fn keep_runs(&self, runs: Vec<Run>) -> Result<(), StoreError> {
+        self.write(Write::Runs(runs)).await.map(drop)
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Vec<Delivery>, StoreError> {

@@ -10,7 +10,8 @@ use uuid::Uuid;
 use super::rows::ForRows;
 use crate::base::clock::UnixMs;
 use crate::model::{
-    AttemptOutcome, Delivery, DeliveryId, DeliveryKind, DestinationName, Key, RowId, Sent, State, TaskName,
+    AttemptOutcome, Delivery, DeliveryId, DeliveryKind, DestinationName, Key, RowId, RunId, Sent, State,
+    TaskName,
 };
 use crate::store::{ClaimRequest, Prepared, Settlement, Work};
 
@@ -41,7 +42,7 @@ macro_rules! work {
                 $states,
                 " AND due <= ?3 ORDER BY due, seq LIMIT ?4))
                      WHERE coalesce(before, 0) < ?6)
-                 RETURNING seq, CAST(due AS INTEGER) AS due, id, task, destination, key, row_id, kind, state, revision,
+                 RETURNING seq, CAST(due AS INTEGER) AS due, id, task, destination, key, row_id, run, kind, state, revision,
                      tries, attempts, body, sent, edited, fingerprint, looks, unhealed, renew, found_at, acked_at, watch, claims,
                      evidence IS NOT NULL AS shown"
             ),
@@ -241,6 +242,7 @@ fn decode(row: &SqliteRow) -> Result<Delivery, sqlx::Error> {
         destination: DestinationName::new(row.try_get::<String, _>("destination")?),
         key: Key::new(row.try_get::<Vec<u8>, _>("key")?),
         row: RowId(row_id.parse().map_err(|_| unreadable("the row id"))?),
+        run: RunId(uuid(row.try_get("run")?)?),
         kind: DeliveryKind::from_number(row.try_get("kind")?).ok_or_else(|| unreadable("the kind"))?,
         state: State::parse(&state).ok_or_else(|| unreadable("the state"))?,
         revision: row.try_get("revision")?,

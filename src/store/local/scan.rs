@@ -4,7 +4,7 @@ use sqlx::Row;
 use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqlitePool};
 
-use super::{coverage, memory};
+use super::{coverage, memory, runs};
 use crate::base::clock::UnixMs;
 use crate::model::{DestinationName, Feed, Finding, Position, RowId, State, TaskName};
 use crate::store::{Committed, Cursor, ScanCommit};
@@ -58,17 +58,8 @@ pub(super) async fn commit(
     if let Some(agreed) = &commit.agreed {
         counts.healed = memory::agree(connection, agreed, commit.now).await?;
     }
-    if let Some(first) = commit.findings.first() {
-        sqlx::query(
-            "INSERT INTO run (id, task, ended_at, found) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (id) DO UPDATE SET ended_at = ?3, found = found + ?4",
-        )
-        .bind(commit.run.0.as_bytes().as_slice())
-        .bind(first.task.as_str())
-        .bind(commit.now)
-        .bind(i64::try_from(commit.findings.len()).unwrap_or(i64::MAX))
-        .execute(&mut *connection)
-        .await?;
+    if let Some(step) = &commit.step {
+        runs::step(connection, step, counts).await?;
     }
     for cursor in &commit.cursors {
         sqlx::query(

@@ -4,7 +4,7 @@
 pub(super) const APPLICATION_ID: i64 = 0x6375_7064;
 
 /// Each entry lifts the schema by one version, in one transaction.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8];
 
 /// Times are Unix milliseconds. `claimed_until` NULL: nobody works on it; `claims` is the number of the current or last
 /// claim. `found`: digest of the difference found last since the claim began. `calling`: when the open call began, or 0.
@@ -216,4 +216,46 @@ CREATE TABLE act (
     edited BLOB,
     PRIMARY KEY (delivery, number)
 ) WITHOUT ROWID;
+";
+
+/// Runs: one row for a pass that is worth it, one for the others of an hour. `from_at` and `to_at` are for people; the
+/// errors are JSON. Ids ascend with time. Of what was kept before, it is known when it ended and
+/// how much it had found.
+///
+/// `delivery_run` finds what a run has opened.
+const V8: &str = "
+ALTER TABLE run RENAME TO run_before;
+CREATE TABLE run (
+    id BLOB PRIMARY KEY,
+    task TEXT NOT NULL,
+    destination TEXT NOT NULL,
+    feed TEXT NOT NULL,
+    from_at TEXT,
+    to_at TEXT,
+    result TEXT NOT NULL,
+    passes INTEGER NOT NULL,
+    rows INTEGER NOT NULL,
+    same INTEGER NOT NULL,
+    missing INTEGER NOT NULL,
+    differs INTEGER NOT NULL,
+    ambiguous INTEGER NOT NULL,
+    extra INTEGER NOT NULL,
+    not_comparable INTEGER NOT NULL,
+    null_key INTEGER NOT NULL,
+    undecided INTEGER NOT NULL,
+    too_large INTEGER NOT NULL,
+    opened INTEGER NOT NULL,
+    changed INTEGER NOT NULL,
+    healed INTEGER NOT NULL,
+    errors INTEGER NOT NULL,
+    first_error TEXT,
+    last_error TEXT,
+    started_at INTEGER NOT NULL,
+    ended_at INTEGER NOT NULL
+) WITHOUT ROWID;
+INSERT INTO run SELECT id, task, '', '', NULL, NULL, 'ok', 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, found, 0, 0, 0, NULL, NULL,
+    ended_at, ended_at FROM run_before;
+DROP TABLE run_before;
+CREATE INDEX run_ended ON run (ended_at);
+CREATE INDEX delivery_run ON delivery (run);
 ";

@@ -4,10 +4,10 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row};
 
 use super::{
-    LocalStore, act, coverage, find, history, lines, memory, outbox, scan, schema, standing, take, told,
+    LocalStore, act, coverage, find, history, lines, memory, outbox, runs, scan, schema, standing, take, told,
 };
 use crate::model::{DestinationName, TaskName};
-use crate::store::Store;
+use crate::store::{RunFilter, RunResult, Runs, Store};
 
 #[tokio::test]
 async fn statements_use_their_indexes() {
@@ -54,10 +54,12 @@ async fn statements_use_their_indexes() {
         ("leave", coverage::LEAVE, vec!["INDEX delivery_stands (task=? AND destination=?)"]),
         ("open by kind", standing::OPEN, vec!["COVERING INDEX delivery_state (task=? AND destination=?)"]),
         ("counts", history::COUNTS, vec!["SCAN delivery USING COVERING INDEX delivery_state"]),
+        ("prune runs", runs::BEFORE, vec!["INDEX run_ended (ended_at<?)"]),
+        ("opened", runs::OPENED, vec!["INDEX delivery_run (run=? AND rowid>?)"]),
+        ("calls", runs::CALLS, vec!["attempt USING PRIMARY KEY (delivery=?)"]),
         ("prune", history::ENDED_BEFORE, vec!["INDEX delivery_ended (ended_at<?)"]),
         ("prune what passed", history::PASSING_BEFORE, vec!["INDEX delivery_passing (ended_at<?)"]),
         ("crowded", history::CROWDED, vec!["INDEX delivery_passing (ended_at>?)"]),
-        ("prune runs", history::RUNS_BEFORE, vec!["INDEX run_ended (ended_at<?)"]),
         ("older attempts", outbox::OLDER, vec!["attempt USING PRIMARY KEY (delivery=? AND number=?)"]),
         ("prune the unseen", history::UNSEEN_SINCE, vec!["INDEX delivery_told (seen_at<?)"]),
         ("lighten", history::LIGHTEN, vec!["INDEX delivery_heavy (ended_at<?)"]),
@@ -158,10 +160,16 @@ async fn a_state_of_the_second_version_is_lifted() {
         );
         connection.execute(AssertSqlSafe(sql)).await.unwrap();
     }
+    connection
+        .execute("INSERT INTO run VALUES (x'0102030405060708090a0b0c0d0e0f10', 't', 7, 3)")
+        .await
+        .unwrap();
     sqlx::Connection::close(connection).await.unwrap();
 
     let view = LocalStore::view(&path).await.unwrap();
     assert_eq!(view.coverage().await.unwrap(), [], "nothing is known before it is lifted");
+    let every = RunFilter { limit: 9, ..RunFilter::default() };
+    assert_eq!(view.runs(&every).await.unwrap(), [], "nor of runs");
     view.close().await;
     let store = LocalStore::open(&path).await.unwrap();
     assert_eq!(store.cursors().await.unwrap()[0].position.as_str(), r#"{"after":"7"}"#);
@@ -170,6 +178,9 @@ async fn a_state_of_the_second_version_is_lifted() {
         standing.deliveries.iter().map(|s| (s.state.as_str(), s.count, s.oldest)).collect();
     stands.sort_unstable();
     assert_eq!(stands, [("delivered", 1, 2), ("retry", 1, 4)]);
+    let runs = store.runs(&every).await.unwrap();
+    let kept: Vec<_> = runs.iter().map(|run| (run.feed, run.result, run.opened, run.ended)).collect();
+    assert_eq!(kept, [(None, RunResult::Ok, 3, 7)]);
     store.close().await;
     std::fs::remove_dir_all(&folder).unwrap();
 }

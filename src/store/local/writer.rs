@@ -16,12 +16,12 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::check::classify;
-use super::{Lock, act, history, outbox, scan, take};
+use super::{Lock, act, history, outbox, runs, scan, take};
 use crate::base::clock::UnixMs;
 use crate::model::{Delivery, DeliveryId, DestinationName, Feed, State, TaskName};
 use crate::store::{
-    Act, Acted, ClaimRequest, Committed, Prepared, Prune, Pruned, Record, ScanCommit, Settlement, StoreError,
-    StoreErrorKind, TakenIn, Work,
+    Act, Acted, ClaimRequest, Committed, Prepared, Prune, Pruned, Record, Run, ScanCommit, Settlement,
+    StoreError, StoreErrorKind, TakenIn, Work,
 };
 
 /// Calls that may share one transaction.
@@ -33,6 +33,7 @@ const OWED: usize = 1024;
 #[derive(Clone, Debug)]
 pub(super) enum Write {
     Scan(Box<ScanCommit>),
+    Runs(Vec<Run>),
     Forget { task: TaskName, feed: Option<Feed> },
     Claim(ClaimRequest),
     Prepare(Vec<Prepared>),
@@ -61,6 +62,7 @@ impl Write {
             }
             Self::Act(_) | Self::TakeIn(_) | Self::Expire { .. } => true,
             Self::Scan(_)
+            | Self::Runs(_)
             | Self::Claim(_)
             | Self::Forget { .. }
             | Self::Prepare(_)
@@ -269,6 +271,12 @@ async fn apply_all(
                 Wrote::Prepared(mine.map(|m| m.id).collect())
             }
             Write::Scan(commit) => Wrote::Committed(scan::commit(connection, commit).await?),
+            Write::Runs(all) => {
+                for run in all {
+                    runs::keep(connection, run).await?;
+                }
+                Wrote::Done
+            }
             Write::Forget { task, feed } => {
                 scan::forget(connection, task, *feed).await?;
                 Wrote::Done
@@ -320,6 +328,7 @@ mod tests {
             Desk { connection, path: path.clone(), owed: Vec::new(), made: Arc::default(), _lock: lock };
         let commit = ScanCommit {
             run: crate::model::RunId(uuid::Uuid::nil()),
+            step: None,
             cursors: vec![crate::store::Cursor {
                 task: TaskName::new("t"),
                 destination: DestinationName::new("d"),

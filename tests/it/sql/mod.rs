@@ -1,6 +1,7 @@
 //! The database side against real servers: sources, destinations, and what both read.
 
 mod bounds;
+mod classes;
 mod decode;
 mod destination;
 mod errors;

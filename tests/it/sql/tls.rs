@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cupid::config::{Dsn, Engine, Tls};
-use cupid::model::Feed;
+use cupid::model::{DatabaseClass, Feed};
 use cupid::sql::{Database, Limits, PlaceErrorKind};
 
 use super::super::support::servers;
@@ -38,6 +38,10 @@ async fn works(db: &Db, dsn: &Dsn) -> Result<(), PlaceErrorKind> {
     config.update = Some(update_config("u"));
     let kind = |error: cupid::sql::PlaceError| {
         assert!(!error.to_string().contains(servers::PASSWORD));
+        // Here nothing else is refused for any other reason, but where an account wants TLS.
+        let class =
+            if error.kind == PlaceErrorKind::Denied { DatabaseClass::Auth } else { DatabaseClass::Tls };
+        assert_eq!(error.class, class, "{error}");
         error.kind
     };
     let source = cupid::source::open(&config, &[], database.clone()).await.map_err(kind)?;

@@ -14,8 +14,8 @@ use crate::model::{
 };
 use crate::store::local::LocalStore;
 use crate::store::{
-    ClaimRequest, Committed, Covered, Cursor, LaneCount, Prepared, Prune, Pruned, ScanCommit, Settlement,
-    Standing, Store, StoreError, Totals, Work,
+    ClaimRequest, Committed, Covered, Cursor, LaneCount, Prepared, Prune, Pruned, Run, ScanCommit,
+    Settlement, Standing, Store, StoreError, Totals, Work,
 };
 
 /// See the module's documentation.
@@ -119,6 +119,10 @@ impl Store for Durable {
             done
         };
         self.step(work).await
+    }
+
+    async fn keep_runs(&self, runs: Vec<Run>) -> Result<(), StoreError> {
+        self.step(self.store.keep_runs(runs)).await
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Vec<Delivery>, StoreError> {
