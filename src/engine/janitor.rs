@@ -1,20 +1,24 @@
 //! Housekeeping: claims whose lease ran out come back; what ended long ago is deleted in small batches; what is due
 //! only because somebody set the clock back is due in time.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tracing::{debug, info};
 
 use super::{StatusBoard, Stop};
-use crate::base::clock::{Clock, ClockSteps, ms};
-use crate::config::DestinationConfig;
-use crate::store::{Store, StoreError, Work};
+use crate::base::clock::{Clock, ClockSteps, UnixMs, ms};
+use crate::config::{DestinationConfig, TaskConfig};
+use crate::model::{DestinationName, Feed, TaskName};
+use crate::store::{Covered, Cursor, Lane, Store, StoreError, Work};
 
 const EVERY: Duration = Duration::from_secs(30);
 const BATCH: usize = 500;
 /// Between two batches, for those who have something to write.
 const BREATH: Duration = Duration::from_millis(20);
+/// How far a feed reads back after a wall clock was set back, and a little more.
+const SET_BACK: Duration = Duration::from_secs(3 * 3600);
 /// Longest pause before a callback that was acknowledged but did not heal is made again.
 const UNHEALED: Duration = Duration::from_secs(600);
 
@@ -24,6 +28,9 @@ pub struct Janitor {
     store: Arc<dyn Store>,
     clock: Clock,
     keep: Duration,
+    keeps: Vec<Keep>,
+    /// By destination: what ended before this is gone.
+    gone: Arc<Mutex<HashMap<(TaskName, DestinationName), UnixMs>>>,
     longest: Longest,
     status: StatusBoard,
 }
@@ -46,6 +53,48 @@ impl Longest {
     }
 }
 
+/// How long one destination keeps what has ended.
+#[derive(Clone, Debug)]
+pub struct Keep {
+    task: TaskName,
+    destination: DestinationName,
+    keep: Duration,
+    /// Of an event destination: its feeds, and how far they may read back behind what has settled.
+    events: Option<(Vec<Feed>, Duration)>,
+}
+
+impl Keep {
+    /// Of all destinations.
+    pub fn of(tasks: &[TaskConfig]) -> Vec<Self> {
+        let of_task = |task: &TaskConfig| {
+            let update = task.source.update.as_ref();
+            let feeds = [task.source.insert.map(|_| Feed::Insert), update.map(|_| Feed::Update)];
+            let feeds: Vec<Feed> = feeds.into_iter().flatten().collect();
+            let reach = update.map_or(Duration::ZERO, |update| update.window).saturating_add(SET_BACK);
+            let one = |d: &DestinationConfig| Self {
+                task: task.name.clone(),
+                destination: d.name.clone(),
+                keep: d.keep,
+                events: d.is_event().then(|| (feeds.clone(), reach)),
+            };
+            task.destinations.iter().map(one).collect::<Vec<_>>()
+        };
+        tasks.iter().flat_map(of_task).collect()
+    }
+
+    /// What ended before this may go: of an event destination only what its feeds will not read again, so that nothing
+    /// is told twice.
+    fn before(&self, coverage: &[Covered], now: UnixMs) -> UnixMs {
+        let before = now.saturating_sub(ms(self.keep));
+        let Some((feeds, reach)) = &self.events else { return before };
+        let settled = |feed: &Feed| {
+            let mut of = coverage.iter().filter(|c| c.task == self.task && c.destination == self.destination);
+            of.find(|c| c.feed == *feed).and_then(|c| c.facts.settled_at).unwrap_or(UnixMs::MIN)
+        };
+        feeds.iter().map(|feed| settled(feed).saturating_sub(ms(*reach))).fold(before, UnixMs::min)
+    }
+}
+
 impl std::fmt::Debug for Janitor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Janitor").field("keep", &self.keep).finish_non_exhaustive()
@@ -61,7 +110,13 @@ impl Janitor {
         longest: Longest,
         status: StatusBoard,
     ) -> Self {
-        Self { store, clock, keep, longest, status }
+        Self { store, clock, keep, keeps: Vec::new(), gone: Arc::default(), longest, status }
+    }
+
+    /// The same, with what destinations say for themselves.
+    #[must_use]
+    pub fn keeping(self, keeps: Vec<Keep>) -> Self {
+        Self { keeps, ..self }
     }
 
     /// Works until the stop.
@@ -108,17 +163,64 @@ impl Janitor {
         if expired > 0 {
             info!(expired, "claims had run out, their deliveries come again");
         }
-        let before = now.saturating_sub(ms(self.keep));
+        let mut pruned = 0;
+        // What keeps longest goes with everything, the others before.
+        let longest = self.keeps.iter().map(|keep| keep.keep).fold(self.keep, Duration::max);
+        for lane in self.lanes(longest, now).await? {
+            let of = (lane.task.clone(), lane.destination.clone());
+            pruned += self.prune(|| self.store.prune_lane(lane.clone(), BATCH)).await?;
+            self.gone().insert(of, lane.before);
+        }
+        let before = now.saturating_sub(ms(longest));
+        pruned += self.prune(|| self.store.prune(before, BATCH)).await?;
+        debug!(pruned, "looked after the state");
+        Ok(())
+    }
+
+    async fn prune<F>(&self, some: impl Fn() -> F) -> Result<u64, StoreError>
+    where
+        F: Future<Output = Result<u64, StoreError>>,
+    {
         let mut pruned = 0;
         loop {
-            let some = self.store.prune(before, BATCH).await?;
+            let some = some().await?;
             pruned += some;
             if some < BATCH as u64 {
-                break;
+                return Ok(pruned);
             }
             tokio::time::sleep(BREATH).await;
         }
-        debug!(pruned, "looked after the state");
-        Ok(())
+    }
+
+    fn gone(&self) -> MutexGuard<'_, HashMap<(TaskName, DestinationName), UnixMs>> {
+        self.gone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Event destinations, and those that keep less than the longest.
+    async fn lanes(&self, longest: Duration, now: UnixMs) -> Result<Vec<Lane>, StoreError> {
+        let shorter = |keep: &&Keep| keep.events.is_some() || keep.keep < longest;
+        let coverage = if self.keeps.iter().any(|keep| keep.events.is_some()) {
+            self.store.coverage().await?
+        } else {
+            Vec::new()
+        };
+        let mut lanes = Vec::new();
+        for keep in self.keeps.iter().filter(shorter) {
+            let (task, destination) = (keep.task.clone(), keep.destination.clone());
+            let from = self.gone().get(&(task.clone(), destination.clone())).copied();
+            let before = keep.before(&coverage, now);
+            let events = keep.events.is_some();
+            lanes.push(Lane { task, destination, events, from: from.unwrap_or(UnixMs::MIN), before });
+        }
+        // What the configuration no longer names is told nothing any more.
+        let named = |c: &Cursor| {
+            self.keeps.iter().any(|keep| keep.task == c.task && keep.destination == c.destination)
+        };
+        for cursor in self.store.cursors().await?.into_iter().filter(|cursor| !named(cursor)) {
+            let (task, destination) = (cursor.task, cursor.destination);
+            let before = now.saturating_sub(ms(self.keep));
+            lanes.push(Lane { task, destination, events: true, from: UnixMs::MIN, before });
+        }
+        Ok(lanes)
     }
 }

@@ -15,6 +15,7 @@
 mod callback;
 mod conditions;
 mod covered;
+mod feeder;
 mod guard;
 #[cfg(test)]
 #[path = "tests/histories/mod.rs"]
@@ -41,7 +42,8 @@ mod walks;
 mod watcher;
 
 pub use callback::Callback;
-pub use janitor::{Janitor, Longest};
+pub use feeder::{Feeder, Tried};
+pub use janitor::{Janitor, Keep, Longest};
 pub use manager::{Manager, StartId};
 pub use notes::{HotNote, Notes};
 pub use notifier::{Line, Notifier};

@@ -18,7 +18,7 @@ pub use column::{Class, Column};
 pub use counts::{Counts, Unfit};
 pub use delivery::{Attempt, AttemptOutcome, Delivery, DeliveryKind, ErrorClass, ErrorGroup, Sent, State};
 pub use evidence::{Evidence, Listed};
-pub use finding::{Finding, Verdict};
+pub use finding::{Finding, Verdict, Version};
 pub use id::{DeliveryId, DestinationName, Feed, Position, RowId, RunId, TaskName};
 pub use row::{Key, Row, SourceRow, row_size};
 pub use value::{Value, real_text};

@@ -23,7 +23,7 @@ use async_trait::async_trait;
 use crate::base::clock::UnixMs;
 use crate::model::{
     Attempt, Delivery, DeliveryId, DeliveryKind, DestinationName, Evidence, Feed, Finding, Key, Position,
-    RowId, RunId, Sent, State, TaskName,
+    RowId, RunId, Sent, State, TaskName, Version,
 };
 
 pub use coverage::{Counted, Covered, Facts, Pass, Seen, Standing, Stands};
@@ -55,6 +55,8 @@ pub struct ScanCommit {
     pub cursors: Vec<Cursor>,
     /// What was found on the way.
     pub findings: Vec<Finding>,
+    /// What an event destination is to be told.
+    pub versions: Option<Versions>,
     /// What was seen to agree, as far as it matters.
     pub agreed: Option<Agreement>,
     /// What the feeds have covered with it.
@@ -65,6 +67,62 @@ pub struct ScanCommit {
     pub due: UnixMs,
     /// When, Unix ms.
     pub now: UnixMs,
+}
+
+/// Versions of rows for an event destination, in the order in which they were read. Each becomes a delivery of its own,
+/// unless it is the last one known of its row; those of a key go out one after the other.
+#[derive(Clone, Debug)]
+pub struct Versions {
+    /// The task.
+    pub task: TaskName,
+    /// The destination.
+    pub destination: DestinationName,
+    /// The versions.
+    pub list: Vec<Version>,
+}
+
+/// What an event destination was told of some rows.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    /// In the order in which they were asked for.
+    pub rows: Vec<Last>,
+    /// The insert feed has settled up to this row; `None`: it has settled nothing.
+    pub inserted: Option<RowId>,
+}
+
+/// What is known of one row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Last {
+    /// [`Version::digest`] of the last version; `None`: none is known.
+    pub digest: Option<[u8; 16]>,
+    /// Whether anything is known of its key.
+    pub known: bool,
+}
+
+/// What is kept of an event destination.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Versions that are not delivered, dead ones too.
+    pub versions: u64,
+    /// Bytes of their messages.
+    pub bytes: u64,
+    /// Versions delivered since it began.
+    pub delivered: u64,
+}
+
+/// A destination whose ended deliveries are not kept as long as others.
+#[derive(Clone, Debug)]
+pub struct Lane {
+    /// The task.
+    pub task: TaskName,
+    /// The destination.
+    pub destination: DestinationName,
+    /// Whether it is an event destination.
+    pub events: bool,
+    /// What ended before this was deleted earlier, Unix ms.
+    pub from: UnixMs,
+    /// What ended before this goes, Unix ms.
+    pub before: UnixMs,
 }
 
 /// What a look at one destination says of keys that are remembered there ([`Store::remembered`]): a difference that was
@@ -306,6 +364,33 @@ pub trait Store: Send + Sync {
     /// deliveries; at most `limit` deliveries and as many other attempts. Returns how many deliveries. What is remembered
     /// stays without its message until it is seen to agree, or has not been seen for a quarter of a year.
     async fn prune(&self, before: UnixMs, limit: usize) -> Result<u64, StoreError>;
+
+    /// As [`Store::prune`], of the deliveries of one destination; those of event destinations are deleted only so.
+    async fn prune_lane(&self, lane: Lane, limit: usize) -> Result<u64, StoreError>;
+
+    /// Makes a destination one that is told versions. If it never was: it begins without cursors, and what was open while
+    /// it was a copy is closed. Returns how many deliveries that were.
+    async fn begin_events(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+        now: UnixMs,
+    ) -> Result<u64, StoreError>;
+
+    /// What an event destination was told of these rows.
+    async fn told(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+        rows: &[(&Key, RowId)],
+    ) -> Result<Told, StoreError>;
+
+    /// What waits at an event destination; `None`: it never was one.
+    async fn backlog(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+    ) -> Result<Option<Backlog>, StoreError>;
 
     /// Checkpoints and closes. Later calls fail.
     async fn close(&self);

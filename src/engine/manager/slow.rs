@@ -109,6 +109,7 @@ impl Manager {
             run,
             cursors,
             findings: Vec::new(),
+            versions: None,
             agreed: None,
             covered: None,
             seen: None,

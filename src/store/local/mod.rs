@@ -2,6 +2,7 @@
 
 mod check;
 mod coverage;
+mod events;
 mod history;
 mod lock;
 mod memory;

@@ -4,7 +4,7 @@ use sqlx::Row;
 use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqlitePool};
 
-use super::{coverage, memory};
+use super::{coverage, events, memory};
 use crate::base::clock::UnixMs;
 use crate::model::{DestinationName, Feed, Finding, Position, RowId, State, TaskName};
 use crate::store::{Committed, Cursor, ScanCommit};
@@ -40,6 +40,9 @@ pub(super) async fn forget(
         .bind(feed.map(Feed::as_str))
         .execute(&mut *connection)
         .await?;
+    if feed.is_none_or(|feed| feed == Feed::Insert) {
+        events::begin_again(connection, task).await?;
+    }
     coverage::forget(connection, task, feed).await
 }
 
@@ -55,18 +58,24 @@ pub(super) async fn commit(
             Recorded::Changed => counts.changed += 1,
         }
     }
+    if let Some(versions) = commit.versions.as_ref().filter(|versions| !versions.list.is_empty()) {
+        events::record(connection, commit, versions, &mut counts).await?;
+    }
     if let Some(agreed) = &commit.agreed {
         counts.healed = memory::agree(connection, agreed, commit.now).await?;
     }
-    if let Some(first) = commit.findings.first() {
+    let versions = commit.versions.as_ref().map_or(0, |versions| versions.list.len());
+    let found = commit.findings.len() + versions;
+    let task = commit.findings.first().map(|first| &first.task);
+    if let Some(task) = task.or(commit.versions.as_ref().map(|v| &v.task)).filter(|_| found > 0) {
         sqlx::query(
             "INSERT INTO run (id, task, ended_at, found) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (id) DO UPDATE SET ended_at = ?3, found = found + ?4",
         )
         .bind(commit.run.0.as_bytes().as_slice())
-        .bind(first.task.as_str())
+        .bind(task.as_str())
         .bind(commit.now)
-        .bind(i64::try_from(commit.findings.len()).unwrap_or(i64::MAX))
+        .bind(i64::try_from(found).unwrap_or(i64::MAX))
         .execute(&mut *connection)
         .await?;
     }

@@ -16,11 +16,11 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::check::classify;
-use super::{Lock, history, outbox, scan};
+use super::{Lock, events, history, outbox, scan};
 use crate::base::clock::UnixMs;
 use crate::model::{Delivery, DeliveryId, DestinationName, Feed, State, TaskName};
 use crate::store::{
-    ClaimRequest, Committed, Prepared, ScanCommit, Settlement, StoreError, StoreErrorKind, Work,
+    ClaimRequest, Committed, Lane, Prepared, ScanCommit, Settlement, StoreError, StoreErrorKind, Work,
 };
 
 /// Calls that may share one transaction.
@@ -40,6 +40,8 @@ pub(super) enum Write {
     Expire { now: UnixMs },
     BringForward { work: Work, latest: UnixMs },
     Prune { before: UnixMs, limit: usize },
+    PruneLane { lane: Lane, limit: usize },
+    BeginEvents { task: TaskName, destination: DestinationName, now: UnixMs },
     Remember { task: TaskName, destination: DestinationName, name: String, value: Option<String> },
 }
 
@@ -64,6 +66,8 @@ impl Write {
             | Self::Expire { .. }
             | Self::BringForward { .. }
             | Self::Prune { .. }
+            | Self::PruneLane { .. }
+            | Self::BeginEvents { .. }
             | Self::Remember { .. } => false,
         }
     }
@@ -271,6 +275,12 @@ async fn apply_all(
             Write::Prune { before, limit } => {
                 Wrote::Count(history::prune(connection, *before, *limit).await?)
             }
+            Write::PruneLane { lane, limit } => {
+                Wrote::Count(history::prune_lane(connection, lane, *limit).await?)
+            }
+            Write::BeginEvents { task, destination, now } => {
+                Wrote::Count(events::begin(connection, task, destination, *now).await?)
+            }
         });
     }
     sqlx::query("COMMIT").execute(connection).await?;
@@ -311,6 +321,7 @@ mod tests {
                 start_id: None,
             }],
             findings: Vec::new(),
+            versions: None,
             agreed: None,
             covered: None,
             seen: None,
