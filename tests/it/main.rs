@@ -19,6 +19,7 @@ mod deletes;
 mod delivery;
 mod demo;
 mod docs;
+mod events;
 mod fairness;
 mod heavy;
 mod histories;

@@ -19,7 +19,7 @@ pub(super) const ENDED_BEFORE: &str = "DELETE FROM delivery
 
 /// The same of one destination that keeps less than others; what was looked at before is gone.
 pub(super) const ENDED_OF_LANE: &str = "DELETE FROM delivery
-    WHERE seq IN (SELECT seq FROM delivery
+    WHERE seq IN (SELECT seq FROM delivery INDEXED BY delivery_ended
                   WHERE ended_at >= ?3 AND ended_at < ?4 AND event = 0
                       AND (forgotten = 1 OR state NOT IN ('delivered', 'closed')) AND task = ?1 AND destination = ?2
                   ORDER BY ended_at LIMIT ?5) RETURNING revision";

@@ -3,7 +3,7 @@
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row};
 
-use super::{LocalStore, coverage, history, memory, outbox, scan, schema, standing};
+use super::{LocalStore, coverage, events, history, memory, outbox, scan, schema, standing};
 use crate::model::{DestinationName, TaskName};
 use crate::store::Store;
 
@@ -13,7 +13,8 @@ async fn statements_use_their_indexes() {
     for migration in schema::MIGRATIONS {
         connection.execute(*migration).await.unwrap();
     }
-    let by_id = "delivery USING INDEX delivery_id (id=?)";
+    let by_id = "delivery USING INDEX delivery_id (id=? AND claims=?)";
+    let of_key = "INDEX event_of_key (task=? AND destination=? AND key=? AND event>?)";
     let statements = [
         (
             "claim to look",
@@ -35,7 +36,11 @@ async fn statements_use_their_indexes() {
         ("next call", outbox::CALL.0, vec!["INDEX delivery_call (task=? AND destination=?)"]),
         ("prepare", outbox::PREPARE.longest(), vec![by_id]),
         ("settle", outbox::SETTLE.longest(), vec![by_id]),
-        ("log", outbox::LOG.longest(), vec!["d USING INTEGER PRIMARY KEY (rowid=?)", by_id]),
+        (
+            "log",
+            outbox::LOG.longest(),
+            vec!["d USING INTEGER PRIMARY KEY (rowid=?)", "COVERING INDEX delivery_id (id=? AND claims>?)"],
+        ),
         ("release", outbox::RELEASE.longest(), vec![by_id]),
         ("expire", outbox::EXPIRE, vec!["INDEX delivery_claimed (claimed_until>? AND claimed_until<?)"]),
         ("open", scan::OPEN, vec!["INDEX delivery_open (task=? AND destination=? AND key=?)"]),
@@ -52,6 +57,22 @@ async fn statements_use_their_indexes() {
         ("prune", history::ENDED_BEFORE, vec!["INDEX delivery_ended (ended_at<?)"]),
         ("prune the unseen", history::UNSEEN_SINCE, vec!["INDEX delivery_told (seen_at<?)"]),
         ("lighten", history::LIGHTEN, vec!["INDEX delivery_heavy (ended_at<?)"]),
+        ("prune one", history::ENDED_OF_LANE, vec!["INDEX delivery_ended (ended_at>? AND ended_at<?)"]),
+        (
+            "versions",
+            events::NEW.longest(),
+            vec![
+                "w USING INDEX event_waits (task=? AND destination=? AND key=? AND event>?)",
+                "t USING COVERING INDEX delivery_id (id=?)",
+                of_key,
+            ],
+        ),
+        ("told", events::OF_ROWS, vec![of_key]),
+        (
+            "prune versions",
+            events::ENDED,
+            vec!["INDEX event_ended (task=? AND destination=? AND ended_at<?)"],
+        ),
         ("remembers", memory::ANY, vec!["INDEX delivery_stands (task=? AND destination=?)"]),
         ("remembered", memory::OF_KEYS, vec!["INDEX delivery_stands (task=? AND destination=? AND key=?)"]),
         ("heal", memory::HEAL, vec!["(task=? AND destination=? AND key=?)"]),
