@@ -224,3 +224,43 @@ impl Janitor {
         Ok(lanes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Counts;
+    use crate::store::Facts;
+
+    #[test]
+    fn what_a_feed_may_read_again_is_kept() {
+        const HOUR: i64 = 3_600_000;
+        let (task, destination) = (TaskName::new("t"), DestinationName::new("d"));
+        let covered = |feed, settled_at| Covered {
+            task: task.clone(),
+            destination: destination.clone(),
+            feed,
+            looks: Counts::default(),
+            looked_at: 0,
+            facts: Facts { settled_at, ..Facts::default() },
+        };
+        let keep = |events| Keep {
+            task: task.clone(),
+            destination: destination.clone(),
+            keep: Duration::from_secs(3600),
+            events,
+        };
+        let now = 100 * HOUR;
+        assert_eq!(keep(None).before(&[], now), 99 * HOUR);
+        let feeds = vec![Feed::Insert, Feed::Update];
+        let events = keep(Some((feeds, Duration::from_secs(2 * 3600))));
+        assert_eq!(
+            events.before(&[covered(Feed::Insert, Some(now))], now),
+            UnixMs::MIN,
+            "of one nothing is known"
+        );
+        let held = [covered(Feed::Insert, Some(now)), covered(Feed::Update, Some(50 * HOUR))];
+        assert_eq!(events.before(&held, now), 48 * HOUR, "a transaction holds it");
+        let settled = [covered(Feed::Insert, Some(now)), covered(Feed::Update, Some(now))];
+        assert_eq!(events.before(&settled, now), 98 * HOUR);
+    }
+}

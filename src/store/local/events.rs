@@ -21,11 +21,11 @@ pub(super) const OF_ROWS: &str = "
         SELECT j.key AS place, unhex(j.value ->> 0) AS of_key, j.value ->> 1 AS of_row,
             coalesce((SELECT after FROM event_lane WHERE task = ?1 AND destination = ?2), 0) AS after
         FROM json_each(?3) AS j)
-    SELECT (SELECT fingerprint FROM delivery WHERE task = ?1 AND destination = ?2 AND delivery.key = of_key
+    SELECT place, (SELECT fingerprint FROM delivery WHERE task = ?1 AND destination = ?2 AND delivery.key = of_key
                 AND event > 0 AND event > after AND row_id = of_row ORDER BY event DESC LIMIT 1),
         EXISTS (SELECT 1 FROM delivery WHERE task = ?1 AND destination = ?2 AND delivery.key = of_key
                 AND event > 0 AND event > after)
-    FROM asked ORDER BY place";
+    FROM asked";
 
 /// A version that is the last one known of its row is none; one of a key that has another one open waits behind it. A
 /// key keeps its id, and goes on with its claims and revisions. No key may be given twice in one statement, except by
@@ -113,13 +113,14 @@ pub(super) async fn told(
         .bind(list)
         .fetch_all(pool)
         .await?;
-    let mut told = Told { rows: Vec::with_capacity(rows.len()), inserted: None };
+    let mut told = vec![Last::default(); rows.len()];
     for row in found {
-        let digest: Option<Vec<u8>> = row.try_get(0)?;
-        told.rows.push(Last { digest: digest.and_then(|d| d.try_into().ok()), known: row.try_get(1)? });
+        let (place, digest): (i64, Option<Vec<u8>>) = (row.try_get(0)?, row.try_get(1)?);
+        let place = usize::try_from(place).ok().and_then(|place| told.get_mut(place));
+        let Some(last) = place else { continue };
+        *last = Last { digest: digest.and_then(|d| d.try_into().ok()), known: row.try_get(2)? };
     }
-    told.inserted = inserted.and_then(|id| id.parse().ok()).map(RowId);
-    Ok(told)
+    Ok(Told { rows: told, inserted: inserted.and_then(|id| id.parse().ok()).map(RowId) })
 }
 
 /// Takes in what was read, in its order; adds to `counts`.
@@ -277,3 +278,6 @@ pub(super) async fn prune(
     let query = sqlx::query_scalar(ENDED).bind(lane.task.as_str()).bind(lane.destination.as_str());
     query.bind(lane.before).bind(limit).fetch_all(connection).await
 }
+
+#[cfg(test)]
+mod tests;

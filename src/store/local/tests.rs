@@ -71,7 +71,7 @@ async fn statements_use_their_indexes() {
         (
             "prune versions",
             events::ENDED,
-            vec!["INDEX event_ended (task=? AND destination=? AND ended_at<?)"],
+            vec!["INDEX event_ended (task=? AND destination=? AND ended_at>? AND ended_at<?)"],
         ),
         ("remembers", memory::ANY, vec!["INDEX delivery_stands (task=? AND destination=?)"]),
         ("remembered", memory::OF_KEYS, vec!["INDEX delivery_stands (task=? AND destination=? AND key=?)"]),
