@@ -96,7 +96,17 @@ fn commit(keys: &[usize], difference: u8) -> ScanCommit {
     };
     let findings = keys.iter().map(finding).collect();
     let (run, cursors) = (RunId(uuid::Uuid::nil()), Vec::new());
-    ScanCommit { run, cursors, findings, agreed: None, covered: None, seen: None, due: NOW, now: NOW }
+    ScanCommit {
+        run,
+        cursors,
+        findings,
+        versions: None,
+        agreed: None,
+        covered: None,
+        seen: None,
+        due: NOW,
+        now: NOW,
+    }
 }
 
 async fn claim(store: &LocalStore) -> Vec<Delivery> {

@@ -298,7 +298,7 @@ fn a_version_is_sent_as_it_was_read() {
     let quiet = Policy { sending: false, ..events.clone() };
     let Next::Settle { to, due, note: None } = after_claim(&read, &quiet, NOW) else { panic!("it is kept") };
     assert_eq!((to.state, due > NOW), (State::Main, true));
-    let Next::Settle { to, .. } = after_claim(&Delivery { body: None, ..read.clone() }, &events, NOW) else {
+    let Next::Settle { to, .. } = after_claim(&Delivery { body: None, ..read }, &events, NOW) else {
         panic!("there is nothing to send")
     };
     assert_eq!(to.state, State::Dead);

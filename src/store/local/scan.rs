@@ -67,7 +67,7 @@ pub(super) async fn commit(
     let versions = commit.versions.as_ref().map_or(0, |versions| versions.list.len());
     let found = commit.findings.len() + versions;
     let task = commit.findings.first().map(|first| &first.task);
-    if let Some(task) = task.or(commit.versions.as_ref().map(|v| &v.task)).filter(|_| found > 0) {
+    if let Some(task) = task.or_else(|| commit.versions.as_ref().map(|v| &v.task)).filter(|_| found > 0) {
         sqlx::query(
             "INSERT INTO run (id, task, ended_at, found) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (id) DO UPDATE SET ended_at = ?3, found = found + ?4",

@@ -36,18 +36,19 @@ async fn whatever_is_killed_every_version_read_is_told_in_order() {
         .await;
         let site = Site::new(&config(&pair, vec![events(&receiver)]));
         pair.fill_source(1..=20).await;
-        let done = Arc::new(AtomicBool::new(false));
-        let writer = tokio::spawn(write(pair.clone(), done.clone()));
-        let mut dice = Dice::new(11);
-        for _ in 0..KILLS {
-            let mut daemon = site.start();
-            let more = 1 + dice.below(25);
-            let before = receiver.count();
-            daemon.until("some calls are made", LIMIT, || receiver.count() >= before + more).await;
-            daemon.kill();
-        }
-        done.store(true, Ordering::Relaxed);
-        writer.await.unwrap();
+        let done = AtomicBool::new(false);
+        let kill = async {
+            let mut dice = Dice::new(11);
+            for _ in 0..KILLS {
+                let mut daemon = site.start();
+                let more = 1 + dice.below(25);
+                let before = receiver.count();
+                daemon.until("some calls are made", LIMIT, || receiver.count() >= before + more).await;
+                daemon.kill();
+            }
+            done.store(true, Ordering::Relaxed);
+        };
+        tokio::join!(write(&pair, &done), kill);
         let mut daemon = site.start();
         told(&mut daemon, &pair, &receiver).await;
         nothing_waits(&site).await;
@@ -67,7 +68,7 @@ async fn whatever_is_killed_every_version_read_is_told_in_order() {
 }
 
 /// Changes rows, and adds some, until it is done.
-async fn write(pair: Pair, done: Arc<AtomicBool>) {
+async fn write(pair: &Pair, done: &AtomicBool) {
     let mut round = 0;
     while !done.load(Ordering::Relaxed) {
         round += 1;
