@@ -101,6 +101,7 @@ fn commit(keys: &[usize], difference: u8) -> ScanCommit {
         step: None,
         cursors,
         findings,
+        versions: None,
         agreed: None,
         covered: None,
         seen: None,

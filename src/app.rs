@@ -15,8 +15,8 @@ use crate::base::clock::Clock;
 use crate::config::{Config, TaskConfig};
 use crate::deliver::CallerError;
 use crate::engine::{
-    Callback, Clerk, ControlHandle, Janitor, Longest, Manager, Notifier, Places, Scanner, StatusBoard, Stop,
-    Supervisor, TaskKind,
+    Callback, Clerk, ControlHandle, Janitor, Keep, Longest, Manager, Notifier, Places, Scanner, StatusBoard,
+    Stop, Supervisor, TaskKind,
 };
 use crate::model::{Feed, RowId, TaskName};
 use crate::notify::{Alerts, SendError};
@@ -118,6 +118,15 @@ impl App {
             info!(%task, "saved progress is left, the task begins again");
             store.forget_cursors(task, None).await?;
         }
+        for task in &config.tasks {
+            for destination in task.destinations.iter().filter(|destination| destination.is_event()) {
+                let closed = store.begin_events(&task.name, &destination.name, clock.now()).await?;
+                if closed > 0 {
+                    warn!(task = %task.name, destination = %destination.name, closed,
+                        "the destination no longer compares, what was open there is closed");
+                }
+            }
+        }
 
         let status = StatusBoard::new(clock.clone());
         let alerts = Alerts::default();
@@ -175,7 +184,8 @@ impl App {
 
         let longest = Longest::of(self.config.tasks.iter().flat_map(|t| &t.destinations));
         let (clock, status) = (self.clock.clone(), self.status.clone());
-        let janitor = Janitor::new(store.clone(), clock, self.config.keep, longest, status);
+        let keeps = Keep::of(&self.config.tasks);
+        let janitor = Janitor::new(store.clone(), clock, self.config.keep, longest, status).keeping(keeps);
         let token = stop.clone();
         supervisor.start(TaskKind::Janitor, move || janitor.clone().run(token.clone()));
 
@@ -277,7 +287,7 @@ fn begins(
 /// Problems of a place end the start if no task can start and none has saved progress, or with `--strict`.
 async fn first_look(places: &Places, cursors: &[Cursor], strict: bool) -> Result<(), BuildError> {
     let looks = places.tasks.iter().map(|task| async move {
-        let pairs = (0..task.config.destinations.len()).map(|i| tokio::time::timeout(FIRST_LOOK, task.pair(i)));
+        let pairs = (0..task.config.destinations.len()).map(|i| tokio::time::timeout(FIRST_LOOK, task.open(i)));
         let (mut able, mut reached) = (false, true);
         let mut problems = Vec::new();
         for result in join_all(pairs).await {

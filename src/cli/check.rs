@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use super::exit;
 use crate::base::chain::chain;
 use crate::base::folder::{Unwritable, changeable, writable};
-use crate::config::{Config, DestinationConfig, Loaded};
-use crate::engine::{Places, Sample, TaskPlaces};
+use crate::config::{Config, CopyConfig, DestinationConfig, Loaded};
+use crate::engine::{Places, Sample, TaskPlaces, Tried};
 use crate::sql::probe::{Checked, Level};
 
 /// Prints what is found; `path` is the file as typed, `connect` the number of rows to compare per destination.
@@ -83,11 +83,12 @@ async fn check_task(task: &TaskPlaces, samples: usize) -> usize {
     for (index, destination) in task.config.destinations.iter().enumerate() {
         // Places that cannot be opened have said why.
         let unfit = task.unfit(index).await.unwrap_or_default();
+        let (what, subject) = if destination.is_event() { ("rules", "rule") } else { ("columns", "policy") };
         if !unfit.is_empty() {
-            println!("  columns of {}", destination.name);
+            println!("  {what} of {}", destination.name);
         }
         for message in &unfit {
-            println!("    {}", line(&Checked::problem("policy", message)));
+            println!("    {}", line(&Checked::problem(subject, message)));
         }
         problems += unfit.len();
     }
@@ -95,8 +96,12 @@ async fn check_task(task: &TaskPlaces, samples: usize) -> usize {
         return problems;
     }
     for (index, destination) in task.config.destinations.iter().enumerate() {
-        match task.sample(index, samples).await {
-            Ok(sample) => print!("{}", table(destination, &sample)),
+        let tried = match &destination.copy {
+            Some(copy) => task.sample(index, samples).await.map(|sample| table(destination, copy, &sample)),
+            None => task.try_events(index, samples).await.map(|tried| events(destination, &tried)),
+        };
+        match tried {
+            Ok(lines) => print!("{lines}"),
             Err(e) => {
                 println!("  sample of {}: problem: {}", destination.name, chain(&e));
                 problems += 1;
@@ -115,8 +120,46 @@ fn line(checked: &Checked) -> String {
     format!("{word:<8} {}: {}", checked.subject, checked.message)
 }
 
+/// What would be told of the rows of a sample.
+fn events(destination: &DestinationConfig, tried: &Tried) -> String {
+    let mut lines = vec![format!(
+        "  sample of {}: {} rows read: {} would be told{}",
+        destination.name,
+        tried.rows,
+        tried.told,
+        match tried.deleted {
+            0 => String::new(),
+            deleted => format!(", {deleted} of them as deleted (type 3)"),
+        }
+    )];
+    if let Some(filter) = &destination.filter {
+        lines.push(format!(
+            "    where {:?}: holds for {}, does not for {}",
+            filter.as_str(),
+            tried.told,
+            tried.left
+        ));
+        if tried.rows > 0 && tried.left == tried.rows {
+            lines.push("    it holds for no row of the sample: is it what was meant?".to_owned());
+        }
+    }
+    if tried.undecided > 0 {
+        lines.push(format!(
+            "    {} rows for which `where` or `deletedWhen` cannot be worked out: they are counted, not told",
+            tried.undecided
+        ));
+    }
+    if tried.unfit > 0 {
+        lines.push(format!(
+            "    {} rows have no key (NULL) or are too large (64 MiB): they are counted, not told",
+            tried.unfit
+        ));
+    }
+    lines.join("\n") + "\n"
+}
+
 /// Agree, missing and differs for the rows, then for each compared column.
-fn table(destination: &DestinationConfig, sample: &Sample) -> String {
+fn table(destination: &DestinationConfig, copy: &CopyConfig, sample: &Sample) -> String {
     let c = sample.counts;
     let mut lines = vec![format!(
         "  sample of {}: {} rows compared: {} agree, {} missing, {} differ",
@@ -131,15 +174,14 @@ fn table(destination: &DestinationConfig, sample: &Sample) -> String {
     if c.not_comparable > 0 {
         lines.push(format!("    {} rows have no key (NULL) and cannot be compared", c.not_comparable));
     }
-    let names: Vec<String> =
-        destination.columns.iter().map(|c| format!("{} → {}", c.source, c.copy)).collect();
+    let names: Vec<String> = copy.columns.iter().map(|c| format!("{} → {}", c.source, c.copy)).collect();
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max("column".len());
     lines.push(format!("    {:<width$}  {:>8}  {:>8}  {:>8}", "column", "agree", "missing", "differs"));
     for (name, differs) in names.iter().zip(&sample.by_column) {
         let agree = c.same + c.differs - differs;
         lines.push(format!("    {name:<width$}  {agree:>8}  {:>8}  {differs:>8}", c.missing));
     }
-    let loose = destination.columns.iter().filter(|column| column.policy.is_loose());
+    let loose = copy.columns.iter().filter(|column| column.policy.is_loose());
     let loose: Vec<String> =
         loose.map(|column| format!("    {}: {}", column.source, column.policy)).collect();
     if !loose.is_empty() {
@@ -171,7 +213,8 @@ mod tests {
         let loaded = config::parse(file, std::path::Path::new("/etc/c.json"), &|_| None).unwrap();
         let counts = Counts { rows: 20, same: 17, missing: 1, differs: 2, ..Counts::default() };
         let sample = Sample { counts, by_column: vec![0, 2] };
-        let shown = table(&loaded.config.tasks[0].destinations[0], &sample);
+        let destination = &loaded.config.tasks[0].destinations[0];
+        let shown = table(destination, destination.copy.as_ref().unwrap(), &sample);
         let expected = "  sample of crm: 20 rows compared: 17 agree, 1 missing, 2 differ
     column               agree   missing   differs
     k → k                   19         1         0

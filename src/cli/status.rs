@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::exit;
 use crate::admin;
 use crate::base::clock::Clock;
-use crate::config::{self, Config, TaskConfig};
+use crate::config::{self, Config, DestinationConfig, TaskConfig};
 use crate::engine::Notes;
 use crate::model::{DestinationName, Feed};
 use crate::scan::Walk;
@@ -115,7 +115,7 @@ async fn one(
             Feed::Insert => task.source.insert.is_some(),
             Feed::Update => task.source.update.is_some(),
             Feed::Sweep => d.sweep.is_some(),
-            Feed::Extra => d.delete,
+            Feed::Extra => d.delete && !d.is_event(),
         })
     };
     let of_lane = |c: &&Cursor| c.task == task.name && c.destination == *destination;
@@ -135,7 +135,11 @@ async fn one(
     };
     let notes = Notes::read(store, &task.name, destination).await?;
     let hot = Group { count: notes.hot.count, oldest: notes.hot.oldest };
-    Ok(report::report(&rows, &covered, &slow, &among, &standing, Some(hot), notes.paused))
+    let mut report = report::report(&rows, &covered, &slow, &among, &standing, Some(hot), notes.paused);
+    if config.is_some_and(DestinationConfig::is_event) {
+        report.events = Some(store.backlog(&task.name, destination).await?.unwrap_or_default().into());
+    }
+    Ok(report)
 }
 
 /// The destinations of a task as the file names them. One that is called after a database in a variable that is not

@@ -51,7 +51,8 @@ pub use rule::Rule;
 pub use runtime::{Config, LogConfig, LogFormat, LogLevel, StateConfig};
 pub use schema::schema;
 pub use task::{
-    Confirm, DestinationConfig, Dsn, Engine, SourceConfig, Start, TaskConfig, TimeLayout, Tls, UpdateConfig,
+    Confirm, CopyConfig, DestinationConfig, Dsn, Engine, SourceConfig, Start, TaskConfig, TimeLayout, Tls,
+    UpdateConfig,
 };
 pub use template::Template;
 

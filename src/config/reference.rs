@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::keys::{self, Key, Kind, REQUIRED, Scope};
+use super::keys::{self, Key, Kind, REQUIRED, Scope, TO_COMPARE};
 
 /// Language of the reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ JSON Schema for editors.
 
 - **One task or many.** `src` and `des` at the top level are one task, called `main`. `tasks` holds several. A task has
   one source and one or more destinations.
-- **The nearest setting wins**: `retry`, `verify`, `callbacks` and `zone` may stand on a destination (or source), on the
+- **The nearest setting wins**: `retry`, `verify`, `callbacks`, `keep` and `zone` may stand on a destination (or source), on the
   task, on its entry of `connections`, or at the top level, and count in this order. Objects replace each other; they
   are not merged.
 - **Durations** carry a unit: `\"500ms\"`, `\"1.5s\"`, `\"10m\"`, `\"2h\"`, `\"30d\"`. The older `…Second` and `…Millisecond` keys
@@ -50,7 +50,7 @@ const INTRO_ZH: &str = "\
 打印最终生效的配置以及每个值的来源；`cupid schema` 打印供编辑器使用的 JSON Schema。
 
 - **单个或多个任务**：顶层的 `src` 和 `des` 是一个名为 `main` 的任务；`tasks` 中可以写多个。每个任务有一个源和一个或多个目标。
-- **最近者优先**：`retry`、`verify`、`callbacks`、`zone` 可以写在目标（或源）、任务、所引用的 `connections` 项或顶层，按此顺序生效。对象整体替换，不会合并。
+- **最近者优先**：`retry`、`verify`、`callbacks`、`keep`、`zone` 可以写在目标（或源）、任务、所引用的 `connections` 项或顶层，按此顺序生效。对象整体替换，不会合并。
 - **时长**带单位：`\"500ms\"`、`\"1.5s\"`、`\"10m\"`、`\"2h\"`、`\"30d\"`。旧的 `…Second`、`…Millisecond` 键写数字。
 - **外部值**：文本中的 `${NAME}`、`${NAME:-默认值}` 取环境变量，`${file:/path}` 取文件内容；`$${` 表示字符 `${`。
 - **数据库**（`dsn`）：Go 写法 `user:password@tcp(host:3306)/database?tls=true`、`user:password@unix(/path)/database`；
@@ -131,6 +131,7 @@ fn default(key: &Key, lang: Lang) -> String {
     match (key.default, lang) {
         (REQUIRED, Lang::En) => "required".to_owned(),
         (REQUIRED, Lang::Zh) => "必填".to_owned(),
+        (TO_COMPARE, Lang::Zh) => "比较时必填".to_owned(),
         ("", _) => String::new(),
         (json, _) if serde_json::from_str::<serde_json::Value>(json).is_ok() => format!("`{json}`"),
         (words, Lang::En) => words.to_owned(),

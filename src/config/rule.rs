@@ -22,6 +22,8 @@ pub struct Rule {
     text: Arc<str>,
     program: Arc<Program>,
     columns: Arc<[String]>,
+    /// The key it stands under.
+    key: &'static str,
     /// Line and character of the file at which the text begins, if it stands there as it is.
     place: Option<(usize, usize)>,
 }
@@ -49,8 +51,9 @@ impl Rule {
         let mut columns: Vec<String> =
             program.references().variables().into_iter().map(str::to_owned).collect();
         columns.sort();
+        let (text_of, columns) = (text.into(), columns.into());
         let rule =
-            Self { text: text.into(), program: Arc::new(program), columns: columns.into(), place: None };
+            Self { text: text_of, program: Arc::new(program), columns, key: "deletedWhen", place: None };
         match rule.work_out(rule.columns.iter().map(|_| cel::Value::Null)) {
             Err(ExecutionError::UndeclaredReference(name)) => {
                 let at = text.find(name.as_str()).unwrap_or(0);
@@ -69,6 +72,17 @@ impl Rule {
         &self.text
     }
 
+    /// The same rule under this key.
+    #[must_use]
+    pub(crate) fn of_key(self, key: &'static str) -> Self {
+        Self { key, ..self }
+    }
+
+    /// The key it stands under, for people.
+    pub fn key(&self) -> &'static str {
+        self.key
+    }
+
     /// The same rule, which begins at this line and character (both from 1) of the file.
     #[must_use]
     pub(crate) fn placed(self, line: usize, character: usize) -> Self {
@@ -78,15 +92,25 @@ impl Rule {
     /// All that can never hold with columns of these types, each as one line with its place; `find` knows columns by
     /// the names that the rule uses.
     pub fn unfit_for<'c>(&self, find: &dyn Fn(&str) -> Option<&'c Column>) -> Vec<String> {
-        let shown = |problem: RuleProblem| {
-            let before = self.text[..problem.at].chars().count();
-            let place = match self.place {
-                Some((line, character)) => format!("line {line}, character {}", character + before),
-                None => format!("character {} of the rule", before + 1),
-            };
-            format!("\"deletedWhen\": {:?} cannot be used: {} ({place})", &*self.text, problem.message)
+        self.unfit(find).into_iter().map(|problem| self.shown(&problem)).collect()
+    }
+
+    /// Says that a column it names is not there, with its place; `why` is what was found instead.
+    pub fn unknown(&self, column: &str, why: &str) -> String {
+        let word = |c: char| c.is_alphanumeric() || c == '_';
+        let at = self.text.match_indices(column).map(|(at, _)| at).find(|at| {
+            !self.text[..*at].ends_with(word) && !self.text[at + column.len()..].starts_with(word)
+        });
+        self.shown(&RuleProblem { at: at.unwrap_or(0), message: why.to_owned() })
+    }
+
+    fn shown(&self, problem: &RuleProblem) -> String {
+        let before = self.text[..problem.at].chars().count();
+        let place = match self.place {
+            Some((line, character)) => format!("line {line}, character {}", character + before),
+            None => format!("character {} of the rule", before + 1),
         };
-        self.unfit(find).into_iter().map(shown).collect()
+        format!("\"{}\": {:?} cannot be used: {} ({place})", self.key, &*self.text, problem.message)
     }
 
     /// The columns it names, as written.
@@ -118,6 +142,15 @@ impl Rule {
             Ok(cel::Value::Bool(_) | cel::Value::Null) | Err(_) => None,
             Ok(other) => Some(other.type_of().to_string()),
         }
+    }
+
+    /// Says that the rule is none, as it gives this.
+    pub fn is_none(&self, gives: &str) -> String {
+        let column = self.columns.first().map_or("IsDelete", String::as_str);
+        format!(
+            "\"{}\": {:?} gives {gives} and not true or false; write a comparison, such as {column} == 1",
+            self.key, &*self.text
+        )
     }
 
     fn work_out(&self, values: impl Iterator<Item = cel::Value>) -> Result<cel::Value, ExecutionError> {

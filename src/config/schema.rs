@@ -78,8 +78,16 @@ fn object(scope: Scope) -> Value {
             let forms = json!([{ "required": ["src", "des"] }, { "required": ["tasks"] }]);
             members.insert("oneOf".to_owned(), forms);
         }
-        Scope::Source | Scope::Destination => {
+        Scope::Source => {
             let forms = json!([{ "required": ["dsn"] }, { "required": ["use"] }]);
+            members.insert("oneOf".to_owned(), forms);
+        }
+        Scope::Destination => {
+            let of_a_copy = ["dsn", "use", "user", "password", "table", "byColumn", "columns"];
+            let any: Vec<Value> = of_a_copy.iter().map(|key| json!({ "required": [key] })).collect();
+            let copy = |place: &str| json!({ "required": [place, "table", "byColumn", "columns"] });
+            // The last one is an event destination.
+            let forms = json!([copy("dsn"), copy("use"), { "not": { "anyOf": any } }]);
             members.insert("oneOf".to_owned(), forms);
         }
         _ => {}
@@ -89,7 +97,7 @@ fn object(scope: Scope) -> Value {
 
 /// Keys that are required only where another form is not used.
 fn is_alternative(scope: Scope, name: &str) -> bool {
-    scope == Scope::Top || (matches!(scope, Scope::Source | Scope::Destination) && name == "dsn")
+    scope == Scope::Top || (scope == Scope::Source && name == "dsn")
 }
 
 fn property(key: &Key) -> Value {

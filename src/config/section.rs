@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use jsonc_parser::ast::{Object, ObjectProp, ObjectPropName, Value};
 
-use super::keys::{self, Kind, REQUIRED, Scope, Status};
+use super::keys::{self, Kind, REQUIRED, Scope, Status, TO_COMPARE};
 use super::nearest::nearest;
 use super::problem::{Problem, Span};
 use super::read::{Found, Reader};
@@ -110,7 +110,7 @@ impl Reader<'_> {
         }
         let message = format!("`{name}` is missing in {}", section.scope.place());
         let help = match keys::find(section.scope, name).map(|key| key.default) {
-            Some(REQUIRED) => format!("add `\"{name}\": …`, {}", kind.expected()),
+            Some(REQUIRED | TO_COMPARE) => format!("add `\"{name}\": …`, {}", kind.expected()),
             _ => format!("add `\"{name}\"`"),
         };
         self.report(Problem::error(section.at, message).help(help));
@@ -294,7 +294,8 @@ fn unknown_help(scope: Scope, name: &str) -> String {
         return format!("did you mean `{known}`?");
     }
     if let Some(key) = keys::all().find(|key| key.name == name) {
-        let places: Vec<&str> = key.scopes.iter().map(|scope| scope.place()).collect();
+        let alike = keys::all().filter(|other| other.name == name && other.en == key.en);
+        let places: Vec<&str> = alike.flat_map(|key| key.scopes).map(|scope| scope.place()).collect();
         return format!("`{name}` belongs under {}", places.join(" or "));
     }
     let known: Vec<&str> = keys::usable(scope).map(|key| key.name).collect();

@@ -45,6 +45,8 @@ pub struct SourceConfig {
     pub deleted_when: Option<Rule>,
     /// Zone of wall-clock columns; `None`: the server's own default zone.
     pub zone: Option<chrono_tz::Tz>,
+    /// Feeds read whole rows, for event destinations.
+    pub whole: bool,
 }
 
 /// The update feed of a source.
@@ -82,19 +84,16 @@ pub enum Start {
     At(chrono::NaiveDateTime),
 }
 
-/// One copy, and who is told when it disagrees.
+/// One copy, and who is told when it disagrees; or whom every version is told that a scan reads.
 #[derive(Clone, Debug)]
 pub struct DestinationConfig {
-    /// Unique within the task: `name`, else made of the database and table (`db2.user`, then `db2.user-2` …).
+    /// Unique within the task: `name`, else made of the database and table (`db2.user`, then `db2.user-2` …), or of the
+    /// source's table (`user.events`).
     pub name: DestinationName,
-    /// Database to look at.
-    pub dsn: Dsn,
-    /// Table as written.
-    pub table: String,
-    /// Column that holds the source's `byColumn` value.
-    pub by_column: String,
-    /// The columns that must agree, in the order of the file.
-    pub columns: Vec<ColumnConfig>,
+    /// The table that must agree; `None`: an event destination, there is nothing to compare.
+    pub copy: Option<CopyConfig>,
+    /// Of an event destination: only versions for which it holds are told (`where`).
+    pub filter: Option<Rule>,
     /// The receiver.
     pub callback: CallbackConfig,
     /// When failed attempts are made again.
@@ -109,6 +108,28 @@ pub struct DestinationConfig {
     pub delete: bool,
     /// `"callbacks"`: `false`: findings are kept, nothing is sent to this receiver.
     pub callbacks: bool,
+    /// How long its ended deliveries and their attempts are kept.
+    pub keep: Duration,
+}
+
+impl DestinationConfig {
+    /// Whether there is nothing to compare: every version of a row that a scan reads is told.
+    pub fn is_event(&self) -> bool {
+        self.copy.is_none()
+    }
+}
+
+/// A table that must agree with the source.
+#[derive(Clone, Debug)]
+pub struct CopyConfig {
+    /// Database to look at.
+    pub dsn: Dsn,
+    /// Table as written.
+    pub table: String,
+    /// Column that holds the source's `byColumn` value.
+    pub by_column: String,
+    /// The columns that must agree, in the order of the file.
+    pub columns: Vec<ColumnConfig>,
 }
 
 /// When a difference is believed (DESIGN section 4).

@@ -113,7 +113,8 @@ fn an_explanation_is_a_configuration_that_means_the_same() {
 
 fn secrets(config: &Config) -> Vec<String> {
     let passwords = config.tasks.iter().flat_map(|task| {
-        std::iter::once(&task.source.dsn).chain(task.destinations.iter().map(|destination| &destination.dsn))
+        std::iter::once(&task.source.dsn)
+            .chain(task.destinations.iter().filter_map(|d| Some(&d.copy.as_ref()?.dsn)))
     });
     passwords
         .map(|dsn| format!("{:?}", dsn.password.as_ref().map(crate::base::secret::Secret::expose)))
@@ -148,7 +149,7 @@ fn the_example_is_the_legacy_file() {
         copy: name.to_owned(),
         policy: ColumnPolicy::default(),
     });
-    assert_eq!(destination.columns, columns);
+    assert_eq!(destination.copy.as_ref().unwrap().columns, columns);
     assert_eq!(destination.callback.url.as_str(), "http://127.0.0.1:20000/test/callback");
     assert_eq!(
         (destination.callback.concurrency, destination.callback.timeout),
@@ -275,7 +276,7 @@ fn the_nearest_policy_wins() {
     assert_eq!(search.retry, RetryPolicy::fixed(Duration::from_secs(60), 3, hourly));
     assert_eq!(orders.destinations[0].retry.delay, Duration::from_secs(5));
     assert_eq!((users.source.zone, orders.source.zone), (Some(chrono_tz::UTC), Some(chrono_tz::UTC)));
-    assert_eq!(crm.dsn.password.as_ref().unwrap().expose(), "can ary");
+    assert_eq!(crm.copy.as_ref().unwrap().dsn.password.as_ref().unwrap().expose(), "can ary");
     assert_eq!(crm.callback.secrets[0].expose().len(), 24);
     let names: Vec<&str> = orders.destinations.iter().map(|destination| destination.name.as_str()).collect();
     assert_eq!(names, ["crm.order", "crm.order-2"]);

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::config::DestinationConfig;
+use crate::config::CopyConfig;
 use crate::sql::Database;
 use crate::sql::probe::{self, Checked};
 
 /// Looks at everything a task needs of a destination and tells all that was found, good and bad. `source_folds`:
 /// whether the source takes keys for one that differ in case only, if that is known.
 pub async fn probe(
-    config: &DestinationConfig,
+    config: &CopyConfig,
     database: &Arc<Database>,
     source_folds: Option<bool>,
 ) -> Vec<Checked> {

@@ -6,14 +6,14 @@ use async_trait::async_trait;
 
 use super::walk::KeyWalk;
 use super::{Destination, Found, Keys};
-use crate::config::DestinationConfig;
+use crate::config::CopyConfig;
 use crate::diff::KeyForm;
 use crate::model::{Column, DatabaseClass, Position, Row, Value};
 use crate::sql::catalog::Table;
 use crate::sql::{Database, Lookup, PlaceError, PlaceErrorKind};
 
 pub(super) struct SqlDestination {
-    config: DestinationConfig,
+    config: CopyConfig,
     database: Arc<Database>,
     table: Table,
     identity: String,
@@ -26,10 +26,7 @@ pub(super) struct SqlDestination {
 }
 
 impl SqlDestination {
-    pub(super) async fn open(
-        config: &DestinationConfig,
-        database: Arc<Database>,
-    ) -> Result<Self, PlaceError> {
+    pub(super) async fn open(config: &CopyConfig, database: Arc<Database>) -> Result<Self, PlaceError> {
         let table = Table::resolve(&database, &config.table).await?;
         let missing = |message: String| no_column(&database, message);
         let key = table.require(&config.by_column).map_err(missing)?;

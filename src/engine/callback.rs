@@ -85,7 +85,9 @@ impl Callback {
                 let waits = Arc::new(Mutex::new(Learner::new(config.confirm, None, clock.now())));
                 let names = (task.config.name.clone(), config.name.clone());
                 let guard = Arc::new(Guard::new(store.clone(), names.0, names.1));
-                of_task.push(Suspects { wake: looks.clone(), waits: waits.clone(), guard: guard.clone() });
+                // Versions are not looked at.
+                let wake = if config.is_event() { calls.clone() } else { looks.clone() };
+                of_task.push(Suspects { wake, waits: waits.clone(), guard: guard.clone() });
                 let (receiver, names) =
                     (config.callback.place(), (task.config.name.clone(), config.name.clone()));
                 let voice = Arc::new(Voice::new(names.0, names.1, receiver, status.clone()));

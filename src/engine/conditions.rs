@@ -77,6 +77,8 @@ impl Conditions {
                 let what = match (trouble.class, trouble.blocked) {
                     ("paused", _) => What::Emptied { looked: 0, missing: 0 },
                     ("gone", _) => What::Failing { class: ErrorClass::Http4xx, status: Some(410) },
+                    // That its receiver fails is said of the receiver.
+                    ("backlog", _) => continue,
                     (class, true) if lasted >= BLOCKED => What::Blocked { class },
                     (class, false) if lasted >= UNREACHABLE => What::Unreachable { class },
                     _ => continue,

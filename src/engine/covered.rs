@@ -32,7 +32,7 @@ fn unreadable(coverage: &Coverage) -> Option<String> {
 pub(super) fn seen(scanned: &mut Scanned, passed: Option<Pass>) -> Seen {
     Seen {
         at: scanned.looked,
-        agreed: scanned.agreed.iter().map(|(_, row)| *row).collect(),
+        agreed: scanned.agreed.iter().map(|(_, row)| *row).chain(scanned.fit.drain(..)).collect(),
         unfit: std::mem::take(&mut scanned.unfit),
         passed,
     }

@@ -16,6 +16,7 @@ mod pace;
 mod people;
 
 use super::Stop;
+use super::feeder;
 use super::guard::Guard;
 use super::look::{Ready, Sorted, look};
 use super::places::TaskPlaces;
@@ -208,6 +209,9 @@ impl Lane {
 
     async fn look(&self, claimed: Vec<Delivery>) -> Result<Sorted, (String, Duration)> {
         let config = &self.places.config;
+        if self.places.is_event(self.destination) {
+            return Ok(feeder::ready(claimed, &self.policy, self.clock.now()));
+        }
         let looked = async {
             let pair = self.places.pair(self.destination).await?;
             let receiver = &config.destinations[self.destination].callback;

@@ -288,7 +288,7 @@ fn write(
 }
 
 /// A value as a callback shows it, where the database's own text form is another than the value's.
-fn shown<'v>(column: &Column, value: &'v Value, form: ValueForm) -> Cow<'v, Value> {
+pub(super) fn shown<'v>(column: &Column, value: &'v Value, form: ValueForm) -> Cow<'v, Value> {
     match value {
         Value::F64(x) if column.class == Class::Dynamic && form == ValueForm::Text => {
             Cow::Owned(Value::text(real_text(*x)))

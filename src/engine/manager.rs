@@ -9,6 +9,7 @@ use tokio::sync::{Mutex, mpsc};
 use tracing::info;
 
 mod durable;
+mod room;
 mod slow;
 
 use super::callback::{Callback, Wakes};
@@ -24,6 +25,7 @@ use crate::scan::{self, Begin, Pace, plan};
 use crate::sql::{PlaceError, PlaceErrorKind};
 use crate::store::{Covered, Cursor, Pass, Store, StoreError};
 use durable::Step;
+use room::Room;
 
 /// Longest sleep; the plan is looked at again then.
 const IDLE: Duration = Duration::from_secs(5);
@@ -44,6 +46,7 @@ pub struct Manager {
     generation: u64,
     feeds: Vec<FeedState>,
     walks: Walks,
+    room: Room,
     /// Runs to be written down.
     owed: Owed,
 }
@@ -87,6 +90,7 @@ impl Manager {
             generation: GENERATION.fetch_add(1, Ordering::Relaxed),
             feeds: Vec::new(),
             walks: Walks::default(),
+            room: Room::default(),
             owed: Owed::default(),
         }
     }
@@ -109,6 +113,7 @@ impl Manager {
             }
             self.status.round();
             self.sweep_anew().await;
+            self.make_room().await;
             let Planned { pause, full } = self.step();
             let pause = self.keep_runs().await.map_or(pause, |due| pause.min(due));
             let tickets = self.tickets.clone();
@@ -156,7 +161,11 @@ impl Manager {
                     };
                     let facts = covered.iter().find(of_lane).map(|c| c.facts.clone());
                     let book = Book::new(task.config.name.clone(), destination.name.clone(), feed);
-                    LaneState::new(destination.name.clone(), book, cursor, facts, start_id, self.ticks())
+                    let ticks = self.ticks();
+                    let mut lane =
+                        LaneState::new(destination.name.clone(), book, cursor, facts, start_id, ticks);
+                    lane.plan.alone = destination.is_event();
+                    lane
                 });
                 let lanes = lanes.collect();
                 feeds.push(FeedState { task: index, feed, interval, pace: Pace::default(), lanes });
@@ -164,6 +173,7 @@ impl Manager {
         }
         self.walks = Walks::load(&self.places, &saved, &begins, self.clock.now());
         self.feeds = feeds;
+        self.room.ask_all(&self.places);
         Ok(())
     }
 
@@ -177,10 +187,12 @@ impl Manager {
         let mut order: Vec<usize> = (0..self.feeds.len()).collect();
         order.sort_by_key(|at| self.feeds[*at].waits_since());
         'feeds: for at in order {
+            let held = self.held(at);
             let feed = &mut self.feeds[at];
             let source = self.places.tasks[feed.task].open_source();
             feed.forget_behind();
-            let lanes: Vec<scan::Lane> = feed.lanes.iter().map(|l| l.plan.clone()).collect();
+            let mut lanes: Vec<scan::Lane> = feed.lanes.iter().map(|l| l.plan.clone()).collect();
+            held.into_iter().for_each(|lane| lanes[lane].busy = true);
             if let Some(source) = &source {
                 source.divide(feed.feed, scan::apart(&lanes));
             }
@@ -216,6 +228,7 @@ impl Manager {
         }
         let lanes = self.feeds.iter().flat_map(|feed| &feed.lanes);
         next = lanes.filter(|l| !l.plan.busy && l.plan.due > now).map(|l| l.plan.due).fold(next, i64::min);
+        next = next.min(self.room.next(now));
         if !full {
             let (slow, no_room) = self.step_slow(now);
             next = next.min(slow);
@@ -262,7 +275,8 @@ impl Manager {
         let walk = (kind == Feed::Insert)
             .then(|| self.walks.inserted(ticket.task, destination, scanned.more, now))
             .flatten();
-        let nothing = scanned.findings.is_empty() && scanned.remembered.is_empty();
+        let versions = scanned.versions.as_ref().is_some_and(|versions| !versions.is_empty());
+        let nothing = scanned.findings.is_empty() && scanned.remembered.is_empty() && !versions;
         let mut committed = None;
         if !stands || !nothing || walk.is_some() || news {
             let mut cursors = vec![Cursor {
@@ -291,6 +305,9 @@ impl Manager {
             };
             if let Some(facts) = facts {
                 self.feeds[at].lanes[destination].keep(&task, facts, run.id(committed));
+            }
+            if versions {
+                self.room.ask((ticket.task, destination));
             }
         }
         if let (Some(walk), Some(sweep)) = (walk, self.walks.lane(ticket.task, destination, Feed::Sweep)) {

@@ -16,6 +16,7 @@ mod callback;
 mod clerk;
 mod conditions;
 mod covered;
+mod feeder;
 mod guard;
 #[cfg(test)]
 #[path = "tests/histories/mod.rs"]
@@ -44,7 +45,8 @@ mod watcher;
 
 pub use callback::Callback;
 pub use clerk::{Clerk, Job};
-pub use janitor::{Janitor, Longest};
+pub use feeder::{Feeder, Tried};
+pub use janitor::{Janitor, Keep, Longest};
 pub use manager::{Manager, StartId};
 pub use notes::{HotNote, Notes};
 pub use notifier::{Line, Notifier};

@@ -14,7 +14,7 @@ pub(super) use fit::PairError;
 use several::several;
 
 use crate::base::clock::UnixMs;
-use crate::config::{DestinationConfig, Rule, SourceConfig};
+use crate::config::{CopyConfig, Rule, SourceConfig};
 use crate::destination::Destination;
 use crate::diff::{ColumnRule, KeyForm, compare, digest, is_too_large};
 use crate::model::{
@@ -28,7 +28,7 @@ pub use counting::Sample;
 
 /// Bytes of a key that is still looked up: no index holds longer ones, and servers refuse statements that weigh more
 /// than their packets may.
-const LONGEST_KEY: usize = 1 << 16;
+pub(super) const LONGEST_KEY: usize = 1 << 16;
 
 /// See the module's documentation.
 pub struct Pair {
@@ -52,7 +52,7 @@ struct Shape {
     key: usize,
     columns: Vec<usize>,
     rules: Vec<ColumnRule>,
-    /// Where the values stand that a feed reads: a version of the row, as far as comparing goes.
+    /// Where the values stand that make a version of the row, as far as comparing goes.
     version: Vec<usize>,
     /// Where the values stand that `deletedWhen` names.
     rule: Vec<usize>,
@@ -106,12 +106,14 @@ impl Pair {
     ///
     /// # Errors
     /// If a column is not there (the catalogue changed between two looks), or some have policies that their types do not
-    /// allow.
+    /// allow. `compared` names the columns that any destination of the source compares.
     pub(super) fn new(
         source: Arc<dyn Source>,
         destination: Arc<dyn Destination>,
         from: &SourceConfig,
-        config: &DestinationConfig,
+        compared: &[String],
+        copy: &CopyConfig,
+        delete: bool,
     ) -> Result<Self, PairError> {
         let all = source.columns();
         let read = source.read_columns();
@@ -127,7 +129,7 @@ impl Pair {
             Ok::<_, PlaceError>((whole, read))
         };
         let (whole_key, read_key) = find(&from.by_column)?;
-        let columns = &config.columns;
+        let columns = &copy.columns;
         let pairs = columns.iter().map(|column| find(&column.source)).collect::<Result<Vec<_>, _>>()?;
         // A copy's row is its key followed by the compared columns.
         let rule = |at: usize, i: usize| {
@@ -142,6 +144,15 @@ impl Pair {
         let named = from.deleted_when.iter().flat_map(Rule::columns);
         let named = named.map(|name| find(name)).collect::<Result<Vec<_>, _>>()?;
         let classes = named.iter().map(|(whole, _)| all[*whole].class).collect();
+        // What is read for event destinations alone makes no other version here.
+        let update = from.update.as_ref().map(|update| &update.column);
+        let mut version: Vec<(usize, usize)> = Vec::new();
+        for name in [&from.by_column].into_iter().chain(compared).chain(update) {
+            let column = find(name)?;
+            if !version.contains(&column) {
+                version.push(column);
+            }
+        }
         let shape = |key: usize, columns: Vec<usize>, version: Vec<usize>, named: Vec<usize>| {
             let rules = columns.iter().enumerate().map(|(i, at)| rule(*at, i));
             let rules = rules.collect::<Result<_, _>>().map_err(PairError::Unfit)?;
@@ -151,17 +162,16 @@ impl Pair {
         let of_read = shape(
             read_key,
             pairs.iter().map(|p| p.1).collect(),
-            (0..read.len()).collect(),
+            version.iter().map(|p| p.1).collect(),
             named.iter().map(|p| p.1).collect(),
         )?;
         let of_whole = shape(
             whole_key,
             pairs.iter().map(|p| p.0).collect(),
-            read.to_vec(),
+            version.iter().map(|p| p.0).collect(),
             named.iter().map(|p| p.0).collect(),
         )?;
         let deleted_when = from.deleted_when.clone().map(|rule| (rule, classes));
-        let delete = config.delete;
         Ok(Self { key_form, delete, deleted_when, read: of_read, whole: of_whole, source, destination })
     }
 

@@ -4,22 +4,22 @@
 //! the catalogue again: a task resumes by itself when the cause is gone.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Mutex;
-
 mod anew;
+mod slot;
+mod trial;
 
 use anew::Standing;
+use slot::Slot;
 
-use super::pair::{Pair, PairError, Sample};
-use crate::config::{Config, Dsn, TaskConfig};
+use super::feeder::Feeder;
+use super::pair::Pair;
+use crate::config::{Config, CopyConfig, Dsn, TaskConfig};
 use crate::destination::{self, Destination};
 use crate::model::{Column, Feed};
 use crate::source::{self, Source};
-use crate::sql::probe::Checked;
 use crate::sql::{Database, Limits, PlaceError, PlaceErrorKind};
 use crate::store::Cursor;
 
@@ -47,7 +47,8 @@ impl Places {
             .iter()
             .map(|task| {
                 let source = shared(&task.source.dsn);
-                let destinations = task.destinations.iter().map(|des| shared(&des.dsn)).collect();
+                let copies = task.destinations.iter().map(|des| des.copy.as_ref());
+                let destinations = copies.map(|copy| copy.map(|copy| shared(&copy.dsn))).collect();
                 let places = TaskPlaces::new(task.clone(), source, destinations);
                 for cursor in cursors.iter().filter(|cursor| cursor.task == task.name) {
                     places.progress_of(&cursor.identity);
@@ -85,9 +86,11 @@ pub struct TaskPlaces {
     /// The task.
     pub config: TaskConfig,
     source_database: Arc<Database>,
-    destination_databases: Vec<Arc<Database>>,
+    /// By destination; `None`: there is nothing to look at.
+    destination_databases: Vec<Option<Arc<Database>>>,
     source: Slot<dyn Source>,
     pairs: Vec<Slot<Pair>>,
+    feeders: Vec<Slot<Feeder>>,
     /// `Source::identity` that saved progress was made on.
     progress: std::sync::Mutex<Option<String>>,
     /// Whether the source's ids go on where saved progress stands.
@@ -106,38 +109,6 @@ pub(super) struct Stage {
     pub(super) destinations: Vec<Arc<dyn Destination>>,
 }
 
-/// What is opened when it is first needed, and anew when it is doubted. Nobody who doubts it waits for somebody who
-/// opens it.
-struct Slot<T: ?Sized> {
-    opened: std::sync::Mutex<Option<Arc<T>>>,
-    doubted: AtomicBool,
-    opening: Mutex<()>,
-}
-
-impl<T: ?Sized> Slot<T> {
-    fn new() -> Self {
-        Self { opened: std::sync::Mutex::new(None), doubted: AtomicBool::new(false), opening: Mutex::new(()) }
-    }
-
-    /// What was opened last, doubted or not.
-    fn last(&self) -> Option<Arc<T>> {
-        self.opened.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn get(&self) -> Option<Arc<T>> {
-        self.last().filter(|_| !self.doubted.load(Ordering::Acquire))
-    }
-
-    fn set(&self, to: Arc<T>) {
-        *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = Some(to);
-        self.doubted.store(false, Ordering::Release);
-    }
-
-    fn doubt(&self) {
-        self.doubted.store(true, Ordering::Release);
-    }
-}
-
 impl std::fmt::Debug for TaskPlaces {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("TaskPlaces").field("task", &self.config.name).finish_non_exhaustive()
@@ -148,9 +119,10 @@ impl TaskPlaces {
     fn new(
         config: TaskConfig,
         source_database: Arc<Database>,
-        destination_databases: Vec<Arc<Database>>,
+        destination_databases: Vec<Option<Arc<Database>>>,
     ) -> Self {
         let pairs = config.destinations.iter().map(|_| Slot::new()).collect();
+        let feeders = config.destinations.iter().map(|_| Slot::new()).collect();
         let (source, progress) = (Slot::new(), std::sync::Mutex::new(None));
         let standing = Standing::new(config.destinations.len());
         let checked = config.destinations.iter().map(|_| std::sync::Mutex::default()).collect();
@@ -160,6 +132,7 @@ impl TaskPlaces {
             destination_databases,
             source,
             pairs,
+            feeders,
             progress,
             standing,
             checked,
@@ -181,8 +154,22 @@ impl TaskPlaces {
         if let Some(stage) = &self.stage {
             return Ok(stage.destinations[destination].clone());
         }
-        let database = self.destination_databases[destination].clone();
-        Ok(destination::open(&self.config.destinations[destination], database).await?.into())
+        let (copy, database) = self.copy(destination)?;
+        Ok(destination::open(copy, database.clone()).await?.into())
+    }
+
+    /// Whether there is nothing to compare at a destination.
+    pub fn is_event(&self, destination: usize) -> bool {
+        self.config.destinations[destination].is_event()
+    }
+
+    fn copy(&self, destination: usize) -> Result<(&CopyConfig, &Arc<Database>), PlaceError> {
+        let config = &self.config.destinations[destination];
+        let copy = config.copy.as_ref().zip(self.destination_databases[destination].as_ref());
+        copy.ok_or_else(|| {
+            let message = "an event destination has no copy; this is a fault in cupid";
+            PlaceError::new(PlaceErrorKind::Other, format!("destination {}", config.name), message)
+        })
     }
 
     /// The source, opened if it is not yet.
@@ -254,64 +241,60 @@ impl TaskPlaces {
         if let Some(pair) = known() {
             return Ok(pair);
         }
-        let config = &self.config.destinations[destination];
+        let (config, (copy, database)) = (&self.config.destinations[destination], self.copy(destination)?);
         let opened = self.open_destination_anew(destination).await?;
         if let Some(before) = slot.last() {
             let all = |des: &Arc<dyn Destination>| {
                 [des.key_column()].into_iter().chain(des.columns()).cloned().collect()
             };
             let (was, is): (Vec<Column>, Vec<Column>) = (all(&before.destination), all(&opened));
-            let place = self.destination_databases[destination].place();
-            unchanged(place, &config.table, was.into_iter().zip(is))?;
+            unchanged(database.place(), &copy.table, was.into_iter().zip(is))?;
         }
         let place = opened.identity().to_owned();
-        let pair = Pair::new(source.clone(), opened, &self.config.source, config).map_err(|e| match e {
-            PairError::Place(e) => e,
-            PairError::Unfit(all) => PlaceError::new(PlaceErrorKind::Missing, place, all.join("; ")),
-        })?;
-        let pair = Arc::new(pair);
+        let compared = self.compared_columns();
+        let pair = Pair::new(source.clone(), opened, &self.config.source, &compared, copy, config.delete);
+        let pair = Arc::new(pair.map_err(|e| e.at(place))?);
         slot.set(pair.clone());
         Ok(pair)
     }
 
-    /// Policies of one destination's columns that do not fit what the two sides hold, all of them.
+    /// An event destination together with its source, opened if that is not yet.
     ///
     /// # Errors
-    /// Either side cannot be opened.
-    pub async fn unfit(&self, destination: usize) -> Result<Vec<String>, PlaceError> {
+    /// As for the source; and if a rule does not fit its columns.
+    pub async fn feeder(&self, destination: usize) -> Result<Arc<Feeder>, PlaceError> {
+        let source = self.source().await?;
+        let slot = &self.feeders[destination];
+        if let Some(feeder) = slot.get().filter(|feeder| Arc::ptr_eq(&feeder.source, &source)) {
+            return Ok(feeder);
+        }
         let config = &self.config.destinations[destination];
-        let (source, database) = (self.source().await?, self.destination_databases[destination].clone());
-        let opened: Arc<dyn Destination> = destination::open(config, database).await?.into();
-        match Pair::new(source, opened, &self.config.source, config) {
-            Err(PairError::Unfit(all)) => Ok(all),
-            Err(PairError::Place(e)) => Err(e),
-            Ok(_) => Ok(Vec::new()),
+        let feeder = Feeder::new(source, &self.config.source, config);
+        let feeder = Arc::new(feeder.map_err(|e| e.at(self.source_database.place()))?);
+        slot.set(feeder.clone());
+        Ok(feeder)
+    }
+
+    /// Opens what a destination needs.
+    ///
+    /// # Errors
+    /// Either side cannot be opened, or they do not fit.
+    pub async fn open(&self, destination: usize) -> Result<(), PlaceError> {
+        if self.is_event(destination) {
+            self.feeder(destination).await.map(drop)
+        } else {
+            self.pair(destination).await.map(drop)
         }
     }
 
-    /// Looks at everything the task needs of its places and tells all that was found, by place.
-    pub async fn probe(&self) -> Vec<(String, Vec<Checked>)> {
-        let source = &self.config.source;
-        let name = format!("source {} {}", source.dsn.place(), source.table);
-        let found = source::probe(source, &self.compared_columns(), &self.source_database).await;
-        let mut places = vec![(name, found)];
-        let folds = source::key_folds(source, &self.source_database).await;
-        for (config, database) in self.config.destinations.iter().zip(&self.destination_databases) {
-            let name = format!("destination {}: {} {}", config.name, config.dsn.place(), config.table);
-            places.push((name, destination::probe(config, database, folds).await));
-        }
-        places
-    }
-
-    /// Compares up to `rows` rows spread over the source with one destination.
-    pub async fn sample(&self, destination: usize, rows: usize) -> Result<Sample, PlaceError> {
-        self.pair(destination).await?.sample(rows).await
+    fn copies(&self) -> impl Iterator<Item = &CopyConfig> {
+        self.config.destinations.iter().filter_map(|config| config.copy.as_ref())
     }
 
     /// The source columns that any destination compares, and those that `deletedWhen` names.
     fn compared_columns(&self) -> Vec<String> {
         let mut columns: Vec<String> = Vec::new();
-        for column in self.config.destinations.iter().flat_map(|d| &d.columns) {
+        for column in self.copies().flat_map(|copy| &copy.columns) {
             if !columns.contains(&column.source) {
                 columns.push(column.source.clone());
             }
@@ -329,14 +312,28 @@ impl TaskPlaces {
     /// # Errors
     /// What has changed; both sides are opened anew when they are needed next, and stay refused while that does not go.
     pub async fn recheck(&self, destination: usize, fresh: Duration) -> Result<(), PlaceError> {
-        let pair = self.pair(destination).await?;
         let checked = &self.checked[destination];
-        if checked.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at.elapsed() < fresh) {
-            return Ok(());
-        }
-        let began = Instant::now();
-        let both = async { tokio::try_join!(pair.source.recheck(), pair.destination.recheck()) };
-        if let Err(e) = both.await {
+        let is_fresh = || {
+            let checked = checked.lock().unwrap_or_else(PoisonError::into_inner);
+            checked.is_some_and(|at| at.elapsed() < fresh)
+        };
+        let result = if self.is_event(destination) {
+            let source = self.source().await?;
+            if is_fresh() {
+                return Ok(());
+            }
+            (Instant::now(), source.recheck().await)
+        } else {
+            let pair = self.pair(destination).await?;
+            if is_fresh() {
+                return Ok(());
+            }
+            let began = Instant::now();
+            let both = async { tokio::try_join!(pair.source.recheck(), pair.destination.recheck()) };
+            (began, both.await.map(drop))
+        };
+        let (began, result) = result;
+        if let Err(e) = result {
             if !e.kind.is_passing() {
                 self.doubt_source();
                 self.doubt_destination(destination);

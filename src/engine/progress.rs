@@ -93,6 +93,7 @@ impl LaneState {
                 at_tip: false,
                 due: now,
                 busy: false,
+                alone: false,
             },
             name,
             // A saved cursor keeps the `-s` it was made under; see `scan::begin`.

@@ -11,6 +11,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::{Instant, sleep};
 
+use super::feeder::Fed;
 use super::pair::{Compared, Pair};
 use super::standing::seen_to_agree;
 use super::ticket::Scanned;
@@ -178,6 +179,9 @@ impl Scanner {
         read: &Read,
     ) -> Result<Scanned, PlaceError> {
         let task = &self.places.tasks[ticket.task];
+        if task.is_event(destination) {
+            return self.feed(ticket, destination, read).await;
+        }
         // Even an empty batch needs the destination: "agrees" is never said of a place that was not reached.
         let pair = task.pair(destination).await?;
         let name = &task.config.destinations[destination].name;
@@ -200,6 +204,8 @@ impl Scanner {
                 next,
                 more,
                 findings,
+                versions: None,
+                fit: Vec::new(),
                 agreed,
                 unfit,
                 remembered,
@@ -221,12 +227,41 @@ impl Scanner {
             next: read.batch.next.clone(),
             more: read.batch.more,
             findings,
+            versions: None,
+            fit: Vec::new(),
             agreed,
             unfit,
             remembered,
             looked: read.looked,
             counts,
             met,
+            coverage: read.batch.coverage.clone(),
+            read: read.cost,
+            took: read.cost.took + began.elapsed(),
+        })
+    }
+
+    /// What a batch means to a destination that has nothing to compare.
+    async fn feed(&self, ticket: &Ticket, destination: usize, read: &Read) -> Result<Scanned, PlaceError> {
+        let task = &self.places.tasks[ticket.task];
+        let feeder = task.feeder(destination).await?;
+        let names = (&task.config.name, &task.config.destinations[destination].name);
+        let began = Instant::now();
+        let fed = feeder.feed(&*self.store, names, ticket.feed, &read.batch.rows).await?;
+        let Fed { versions, counts, fit, unfit } = fed;
+        Ok(Scanned {
+            identity: read.identity.clone(),
+            next: read.batch.next.clone(),
+            more: read.batch.more,
+            findings: Vec::new(),
+            versions: Some(versions),
+            fit,
+            agreed: Vec::new(),
+            unfit,
+            remembered: Vec::new(),
+            looked: read.looked,
+            counts,
+            met: Vec::new(),
             coverage: read.batch.coverage.clone(),
             read: read.cost,
             took: read.cost.took + began.elapsed(),

@@ -298,6 +298,28 @@ impl StatusBoard {
         troubles.insert(key, trouble);
     }
 
+    /// Nothing is read for an event destination because too much waits for its receiver; `None`: again it is.
+    pub(super) fn backlog(&self, task: &TaskName, destination: &DestinationName, why: Option<&str>) {
+        let now = self.clock.now();
+        let mut inner = self.lock();
+        let troubles = &mut inner.status.tasks.entry(task.to_string()).or_default().trouble;
+        let key = format!("scan → {destination}");
+        let Some(why) = why else {
+            if let Some(trouble) = troubles.remove(&key) {
+                let waited_s = now.saturating_sub(trouble.since) / 1000;
+                info!(%task, %destination, waited_s, "the receiver has taken some, scanning goes on");
+            }
+            return;
+        };
+        if !troubles.contains_key(&key) {
+            warn!(%task, %destination, why, "scanning waits for the receiver");
+        }
+        let since = troubles.get(&key).map_or(now, |t| t.since);
+        let group = ErrorGroup::System.as_str();
+        let trouble = Trouble { since, class: "backlog", group, reason: why.to_owned(), blocked: false };
+        troubles.insert(key, trouble);
+    }
+
     pub(super) fn called(&self, accepted: bool) {
         let mut inner = self.lock();
         if accepted {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::base::clock::UnixMs;
 pub use crate::model::Counts;
-use crate::model::{Feed, Finding, Key, Position, RowId, Unfit};
+use crate::model::{Feed, Finding, Key, Position, RowId, Unfit, Version};
 use crate::scan::ReadCost;
 use crate::source::Coverage;
 use crate::sql::PlaceError;
@@ -53,6 +53,10 @@ pub struct Scanned {
     pub more: bool,
     /// What must be acted on.
     pub findings: Vec<Finding>,
+    /// What an event destination is to be told; `None`: it is a copy.
+    pub versions: Option<Vec<Version>>,
+    /// Rows of it that are told, or are not to be.
+    pub fit: Vec<RowId>,
     /// Rows that agree, by key.
     pub agreed: Vec<(Key, RowId)>,
     /// Rows that no delivery can stand for.

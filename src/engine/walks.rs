@@ -96,7 +96,7 @@ impl Walks {
             let lanes = task.destinations.iter().enumerate().flat_map(|(at, config)| {
                 let feeds = [
                     (Feed::Sweep, config.sweep),
-                    (Feed::Extra, config.delete.then(|| config.sweep.unwrap_or(DAY))),
+                    (Feed::Extra, (config.delete && !config.is_event()).then(|| config.sweep.unwrap_or(DAY))),
                 ];
                 feeds.into_iter().filter_map(move |(feed, interval)| Some((at, config, feed, interval?)))
             });
@@ -308,11 +308,12 @@ impl WalkLane {
 
 /// Digest of what a destination's rows are compared by: with another one, all of them are to be looked at again.
 fn made_for(task: &TaskConfig, des: &DestinationConfig) -> String {
+    let Some(copy) = &des.copy else { return String::new() };
     let mut columns: Vec<_> =
-        des.columns.iter().map(|c| (&*c.source, &*c.copy, format!("{:?}", c.policy))).collect();
+        copy.columns.iter().map(|c| (&*c.source, &*c.copy, format!("{:?}", c.policy))).collect();
     columns.sort();
-    let place = des.dsn.place();
-    let mut words = vec![&*place, &des.table, &des.by_column, &task.source.by_column];
+    let place = copy.dsn.place();
+    let mut words = vec![&*place, &copy.table, &copy.by_column, &task.source.by_column];
     words.extend(columns.iter().flat_map(|(source, copy, policy)| [*source, *copy, policy]));
     let mut words: Vec<Value> = words.into_iter().map(Value::text).collect();
     words.push(Value::Bool(des.delete));

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tracing::warn;
 
 use super::Stop;
+use super::feeder;
 use super::guard::Guard;
 use super::hot;
 use super::look::{Watched, watch};
@@ -189,6 +190,9 @@ impl Watcher {
     async fn look(&self, claimed: &[Delivery], since: UnixMs) -> Result<Watched, (String, Duration)> {
         let config = &self.places.config;
         let destination = &config.destinations[self.destination].name;
+        if self.places.is_event(self.destination) {
+            return Ok(feeder::unlooked(claimed, self.clock.now()));
+        }
         let looked = async {
             let pair = self.places.pair(self.destination).await?;
             let watched =

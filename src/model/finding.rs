@@ -39,3 +39,18 @@ pub struct Finding {
     /// What confirming starts from if this opens a delivery; opaque to the store.
     pub watch: Box<[u8]>,
 }
+
+/// A version of a row that a scan has read for an event destination: durable once committed, and sent as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// The row, by the canonical value of `byColumn`: versions of one key are told in order.
+    pub key: Key,
+    /// The row, by the source's integer key.
+    pub row: RowId,
+    /// The type of the message.
+    pub kind: super::DeliveryKind,
+    /// Digest of the whole row, its update time included: the same version, read again, has the same one.
+    pub digest: [u8; 16],
+    /// The message.
+    pub body: Box<[u8]>,
+}

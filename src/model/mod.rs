@@ -20,7 +20,7 @@ pub use counts::{Counts, Unfit};
 pub use delivery::{Attempt, AttemptOutcome, Delivery, DeliveryKind, ErrorClass, Sent, State};
 pub use evidence::{Difference, Evidence, Listed};
 pub use failure::{DatabaseClass, ErrorGroup};
-pub use finding::{Finding, Verdict};
+pub use finding::{Finding, Verdict, Version};
 pub use id::{DeliveryId, DestinationName, Feed, Position, RowId, RunId, TaskName};
 pub use row::{Key, Row, SourceRow, row_size};
 pub use value::{Value, real_text};

@@ -19,6 +19,7 @@ const GONE: &str = "gone at the source";
 const NOT_COMPARABLE: &str = "`deletedWhen` cannot be worked out for this row; it is not compared";
 const TOO_LARGE: &str = "the row is too large to be compared and sent; it is never called back";
 const AMBIGUOUS: &str = "several rows carry this key; it is never called back";
+const NO_MESSAGE: &str = "its message is not kept any more; nothing can be sent";
 /// How often a difference is looked at again while nothing may be sent (`--dry-run`).
 const IDLE_LOOK: Duration = Duration::from_secs(10);
 
@@ -154,6 +155,18 @@ pub fn after_look(d: &Delivery, seen: Seen, policy: &Policy, now: UnixMs) -> Nex
     }
     let same_message = d.sent == Some(now_to_say) && !d.renew && d.body.is_some();
     Next::Send { revision: if same_message { d.revision } else { d.revision + 1 } }
+}
+
+/// Decides what to do with a version that is due at an event destination: it is sent as it was read.
+pub fn after_claim(d: &Delivery, policy: &Policy, now: UnixMs) -> Next {
+    if !policy.sending {
+        return Next::Settle { to: keep(d), due: now.saturating_add(ms(IDLE_LOOK)), note: None };
+    }
+    if d.body.is_none() {
+        let to = Transition { state: State::Dead, ..keep(d) };
+        return Next::Settle { to, due: now, note: Some(NO_MESSAGE) };
+    }
+    Next::Send { revision: if d.renew { d.revision + 1 } else { d.revision } }
 }
 
 /// Acknowledged, the source stands still, and the copy still differs: only the last look counts as a failure.

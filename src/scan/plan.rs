@@ -14,6 +14,9 @@ pub struct Lane {
     pub due: UnixMs,
     /// A ticket for it is out.
     pub busy: bool,
+    /// Rows behind its position must not be read again for it (event destinations): it shares a read only with those
+    /// that stand where it does.
+    pub alone: bool,
 }
 
 /// One read of a feed, for one or more lanes.
@@ -41,7 +44,8 @@ pub fn plan(
     let due = |lane: &Lane| at(lane, now) || (lane.at_tip && together && at(lane, soon));
     let mut looks: Vec<Look> = Vec::new();
     let mut tip: Option<usize> = None;
-    for (index, lane) in lanes.iter().enumerate().filter(|(_, lane)| due(lane)) {
+    let due_now = || lanes.iter().enumerate().filter(|(_, lane)| due(lane));
+    for (index, lane) in due_now().filter(|(_, lane)| !lane.alone) {
         let together = if lane.at_tip {
             tip
         } else {
@@ -60,6 +64,13 @@ pub fn plan(
                 }
                 looks.push(Look { from: lane.position.clone(), lanes: vec![index] });
             }
+        }
+    }
+    // By now it is known from where the others are read.
+    for (index, lane) in due_now().filter(|(_, lane)| lane.alone) {
+        match looks.iter_mut().find(|look| look.from == lane.position) {
+            Some(look) => look.lanes.push(index),
+            None => looks.push(Look { from: lane.position.clone(), lanes: vec![index] }),
         }
     }
     looks
@@ -82,7 +93,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn lane(position: Option<u32>, at_tip: bool, due: UnixMs, busy: bool) -> Lane {
-        Lane { position: position.map(|p| Position::new(format!("{p:05}"))), at_tip, due, busy }
+        let position = position.map(|p| Position::new(format!("{p:05}")));
+        Lane { position, at_tip, due, busy, alone: false }
     }
 
     fn looks(lanes: &[Lane], now: UnixMs) -> Vec<(Option<String>, Vec<usize>)> {
@@ -99,6 +111,18 @@ mod tests {
         let lanes =
             [lane(Some(9), true, 0, false), lane(Some(7), true, 0, false), lane(Some(8), true, 0, false)];
         assert_eq!(looks(&lanes, 0), [(Some("7".to_owned()), vec![0, 1, 2])]);
+    }
+
+    #[test]
+    fn one_that_must_not_go_back_shares_only_the_read_it_would_make_itself() {
+        let alone = |position, due| Lane { alone: true, ..lane(Some(position), true, due, false) };
+        let lanes = [alone(9, 0), lane(Some(9), true, 0, false), alone(9, 0)];
+        assert_eq!(looks(&lanes, 0), [(Some("9".to_owned()), vec![1, 0, 2])]);
+        // The others are read from where the earliest of them stands.
+        let lanes = [alone(9, 0), lane(Some(9), true, 0, false), lane(Some(7), true, 0, false)];
+        let apart = [(Some("7".to_owned()), vec![1, 2]), (Some("9".to_owned()), vec![0])];
+        assert_eq!(looks(&lanes, 0), apart);
+        assert_eq!(looks(&[alone(9, 0), alone(7, 0)], 0).len(), 2);
     }
 
     #[test]

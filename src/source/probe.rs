@@ -243,6 +243,7 @@ mod tests {
             settle: std::time::Duration::from_secs(60),
             deleted_when: None,
             zone: Some(chrono_tz::Asia::Shanghai),
+            whole: false,
         };
         let level = |minutes| clock(Some(TimeDelta::minutes(minutes)), "u", &config).level;
         for (minutes, wanted) in [

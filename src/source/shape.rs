@@ -13,7 +13,8 @@ pub(super) struct Shape {
     pub(super) by: usize,
     /// The update column, if there is one.
     pub(super) update: Option<usize>,
-    /// What a feed returns, each column once: `byColumn`, the compared columns, the update column.
+    /// What a feed returns, each column once: `byColumn`, the compared columns, the update column, and all others if whole
+    /// rows are wanted.
     pub(super) read: Vec<usize>,
     /// What a feed selects: the id, then the others.
     pub(super) selected: Vec<usize>,
@@ -34,6 +35,9 @@ impl Shape {
         }
         let update = config.update.as_ref().and_then(|update| note(table.require(&update.column)));
         read.extend(update);
+        if config.whole {
+            read.extend(0..table.columns.len());
+        }
         if let Some(rule) = &config.deleted_when {
             let find = |name: &str| table.require(name).ok().map(|column| &table.columns[column]);
             problems.extend(rule.unfit_for(&find));

@@ -14,6 +14,7 @@
 
 mod coverage;
 mod error;
+mod events;
 mod history;
 pub mod local;
 mod record;
@@ -31,6 +32,7 @@ use crate::model::{
 
 pub use coverage::{Counted, Covered, Facts, Pass, Seen, Standing, Stands};
 pub use error::{StoreError, StoreErrorKind};
+pub use events::{Backlog, Lane, Last, Told, Versions};
 pub use history::{
     Act, Acted, Doing, Found, History, Line, Order, Place, Refusal, Select, TakenIn, Tally, Verb,
 };
@@ -65,6 +67,8 @@ pub struct ScanCommit {
     pub cursors: Vec<Cursor>,
     /// What was found on the way.
     pub findings: Vec<Finding>,
+    /// What an event destination is to be told.
+    pub versions: Option<Versions>,
     /// What was seen to agree, as far as it matters.
     pub agreed: Option<Agreement>,
     /// What the feeds have covered with it.
@@ -347,6 +351,33 @@ pub trait Store: Send + Sync {
 
     /// Deletes what need not be kept any more, no more than a limit of each kind at a time.
     async fn prune(&self, what: Prune) -> Result<Pruned, StoreError>;
+
+    /// As [`Store::prune`], of the deliveries of one destination; those of event destinations are deleted only so.
+    async fn prune_lane(&self, lane: Lane, limit: usize) -> Result<Pruned, StoreError>;
+
+    /// Makes a destination one that is told versions. If it never was: it begins without cursors, and what was open while
+    /// it was a copy is closed. Returns how many deliveries that were.
+    async fn begin_events(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+        now: UnixMs,
+    ) -> Result<u64, StoreError>;
+
+    /// What an event destination was told of these rows.
+    async fn told(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+        rows: &[(&Key, RowId)],
+    ) -> Result<Told, StoreError>;
+
+    /// What waits at an event destination; `None`: it never was one.
+    async fn backlog(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+    ) -> Result<Option<Backlog>, StoreError>;
 
     /// Checkpoints and closes. Later calls fail.
     async fn close(&self);

@@ -20,6 +20,7 @@ mod delivery;
 mod demo;
 mod desk;
 mod docs;
+mod events;
 mod fairness;
 mod heavy;
 mod histories;

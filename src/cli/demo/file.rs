@@ -85,6 +85,10 @@ mod tests {
         assert_eq!((config.name.as_str(), config.tasks.len()), ("demo", TABLES.len()));
         assert_eq!(config.state.database(&config.name), Path::new("/srv/demo/cupid-demo.db"));
         assert!(config.tasks.iter().all(|t| t.source.insert.is_some() && t.source.update.is_some()));
-        assert!(config.tasks.iter().all(|t| t.destinations[0].columns.len() == 4), "{:?}", config.tasks);
+        assert!(
+            config.tasks.iter().all(|t| t.destinations[0].copy.as_ref().unwrap().columns.len() == 4),
+            "{:?}",
+            config.tasks
+        );
     }
 }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::base::clock::UnixMs;
 use crate::model::{Counts, DeliveryKind, Feed, RowId, State, Unfit};
 use crate::scan::Walk;
-use crate::store::{Counted, Covered, Standing, Stands};
+use crate::store::{Backlog, Counted, Covered, Standing, Stands};
 
 /// One destination of a task.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -45,6 +45,25 @@ pub(super) struct Report {
     pub(super) hot: Option<Group>,
     /// Why nothing is sent until the copy is back or a person says so.
     pub(super) paused: Option<String>,
+    /// Of an event destination: there are no rows that agree.
+    pub(super) events: Option<Events>,
+}
+
+/// Versions of rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Events {
+    /// Handed over since the destination began.
+    pub(super) delivered: u64,
+    /// Not yet, those that wait for a person too.
+    pub(super) open: u64,
+    /// Bytes of their messages.
+    pub(super) bytes: u64,
+}
+
+impl From<Backlog> for Events {
+    fn from(backlog: Backlog) -> Self {
+        Self { delivered: backlog.delivered, open: backlog.versions, bytes: backlog.bytes }
+    }
 }
 
 /// What the numbers of a destination stand on.
@@ -209,6 +228,7 @@ pub(super) fn report(
         feeds,
         hot: hot.filter(|hot| hot.count > 0),
         paused,
+        events: None,
     }
 }
 

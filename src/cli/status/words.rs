@@ -10,6 +10,11 @@ pub(super) fn sentence(r: &Report, blocked: bool, now: UnixMs) -> String {
     let (agree, rows) = (number(r.agree), number(r.rows));
     let at_most = if r.at_most { "at most " } else { "" };
     let mut parts = vec![match r.basis {
+        Basis::Nothing if r.events.is_some() => "nothing has been read yet".to_owned(),
+        _ if r.events.is_some_and(|events| events.delivered == 1) => "1 event delivered".to_owned(),
+        _ if r.events.is_some() => {
+            format!("{} events delivered", number(r.events.unwrap_or_default().delivered))
+        }
         Basis::Nothing => "nothing has been looked at yet".to_owned(),
         Basis::Changes => "only changed rows are looked at, not all".to_owned(),
         Basis::SoFar if r.rows == 0 => "no row has been looked at yet".to_owned(),
@@ -55,9 +60,15 @@ fn settled(f: &FeedReport, what: &str, now: UnixMs) -> Option<String> {
 pub(super) fn lines(r: &Report, now: UnixMs) -> Vec<String> {
     let mut lines = Vec::new();
     let old = |group: &Group| format!("oldest {}", age(group.oldest, now));
+    let missed = if r.events.is_some() { "never told" } else { "left to the sweep" };
     for (why, count) in &r.unfit {
         let at_least = if r.at_most { "at least " } else { "" };
         let what = match *why {
+            "null_key" if r.events.is_some() => "without a key (NULL), not told",
+            "undecided" if r.events.is_some() => {
+                "for which `where` or `deletedWhen` cannot be worked out, not told"
+            }
+            "too_large" if r.events.is_some() => "too large to be told (64 MiB)",
             "null_key" => "without a key (NULL), not comparable",
             "undecided" => "for which `deletedWhen` cannot be worked out, not comparable",
             "inexpressible" => "whose key the copy's column cannot hold, not comparable",
@@ -66,18 +77,24 @@ pub(super) fn lines(r: &Report, now: UnixMs) -> Vec<String> {
         };
         lines.push(format!("{at_least}{} {what}", of_rows(*count)));
     }
+    let dead = if r.events.is_some() {
+        "left to a person (dead); later versions of their rows go on"
+    } else {
+        "left to a person (dead), not seen to agree since"
+    };
     let states = [
         ("slow", "refused in all quick tries (slow), tried again every now and then"),
-        ("dead", "left to a person (dead), not seen to agree since"),
+        ("dead", dead),
         ("delivered", "handed over, not seen to agree since"),
         ("closed", "closed by a person, not seen to agree since"),
     ];
     for (state, words) in states {
         if let Some(group) = r.deliveries.get(state) {
-            lines.push(format!("{} {words}, {}", of_rows(group.count), old(group)));
+            let what = if r.events.is_some() { of_events(group.count) } else { of_rows(group.count) };
+            lines.push(format!("{what} {words}, {}", old(group)));
         }
     }
-    if r.extra > 0 {
+    if r.extra > 0 && r.events.is_none() {
         lines.push(format!("{} that only the copy has", of_rows(r.extra)));
     }
     if let Some(hot) = &r.hot {
@@ -87,10 +104,9 @@ pub(super) fn lines(r: &Report, now: UnixMs) -> Vec<String> {
     }
     let quick = || ["insert", "update"].iter().filter_map(|feed| r.feeds.get(feed));
     if quick().any(|feed| !feed.told) {
-        lines.push(
-            "the source does not show its open transactions: what commits later than `settle` is left to the sweep"
-                .to_owned(),
-        );
+        lines.push(format!(
+            "the source does not show its open transactions: what commits later than `settle` is {missed}"
+        ));
     }
     if let Some(update) = r.feeds.get("update") {
         let more = if update.uncovered_more { "more than " } else { "" };
@@ -102,7 +118,7 @@ pub(super) fn lines(r: &Report, now: UnixMs) -> Vec<String> {
                     .as_deref()
                     .map_or_else(String::new, |ids| format!(", or with one that cannot be read (id {ids})"));
                 let rows = of_rows(count);
-                lines.push(format!("{more}{rows} without an update time{unreadable}, left to the sweep"));
+                lines.push(format!("{more}{rows} without an update time{unreadable}, {missed}"));
             }
             _ => {}
         }
@@ -124,6 +140,10 @@ pub(super) fn lines(r: &Report, now: UnixMs) -> Vec<String> {
 
 fn of_rows(count: u64) -> String {
     if count == 1 { "1 row".to_owned() } else { format!("{} rows", number(count)) }
+}
+
+fn of_events(count: u64) -> String {
+    if count == 1 { "1 event".to_owned() } else { format!("{} events", number(count)) }
 }
 
 #[cfg(test)]
@@ -168,6 +188,31 @@ mod tests {
         let report = Report { feeds: [("sweep", sweep)].into(), ..so_far };
         assert!(sentence(&report, false, 0).ends_with(" · first pass under way"));
         assert!(!sentence(&report, true, 0).contains("pass"), "a pass that is blocked is not under way");
+    }
+
+    #[test]
+    fn an_event_destination_has_a_sentence_of_its_own() {
+        let insert = FeedReport { settled: Some("id 70".to_owned()), told: true, ..FeedReport::default() };
+        let report = Report {
+            basis: Basis::Whole,
+            rows: 70,
+            agree: 67,
+            waiting: 3,
+            oldest: Some(86_000),
+            feeds: [("insert", insert)].into(),
+            deliveries: [("dead", Group { count: 1, oldest: 40_000 })].into(),
+            unfit: [("undecided", 2)].into(),
+            extra: 1,
+            events: Some(super::super::report::Events { delivered: 1234, open: 4, bytes: 0 }),
+            ..Report::default()
+        };
+        let expected = "1 234 events delivered · 3 waiting, oldest 14 s · settled to id 70";
+        assert_eq!(sentence(&report, false, 100_000), expected);
+        let expected = [
+            "2 rows for which `where` or `deletedWhen` cannot be worked out, not told",
+            "1 event left to a person (dead); later versions of their rows go on, oldest 1 min",
+        ];
+        assert_eq!(lines(&report, 100_000), expected);
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub(super) fn columns(r: &mut Reader<'_>, section: &Section<'_>) -> Option<Vec<C
     let Some(at) = section.key_span("columns") else {
         let problem =
             Problem::error(section.at, format!("`columns` is missing in {}", section.scope.place()));
-        r.report(problem.help("add the columns that must agree, source onto destination: \"columns\": { \"name\": \"name\" }; a destination that is told of every change without comparing is not available in this version"));
+        r.report(problem.help("add the columns that must agree, source onto destination: \"columns\": { \"name\": \"name\" }; a receiver that is told every version, without comparing, has an entry with `callbackNotification` and without `dsn` and `table`"));
         return None;
     };
     let entries = r.columns(section, "columns");

@@ -1,9 +1,11 @@
 //! Entries of `des`.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use super::callback;
 use super::column::columns;
+use super::event;
 use super::line;
 use super::place::Connections;
 use super::policy::{self, Layers};
@@ -12,7 +14,7 @@ use super::source::text;
 use crate::config::problem::{Problem, Span};
 use crate::config::read::{Reader, json};
 use crate::config::section::Section;
-use crate::config::{BodyForm, DestinationConfig, Dsn, Engine};
+use crate::config::{BodyForm, Confirm, CopyConfig, DestinationConfig, Dsn, Engine};
 use crate::model::DestinationName;
 
 /// Longest name of a destination.
@@ -55,7 +57,15 @@ impl Names {
                 .map_or_else(|| "sqlite".to_owned(), |stem| stem.to_string_lossy().into_owned()),
             _ => dsn.database.clone(),
         };
-        let base = format!("{database}.{table}");
+        self.free(format!("{database}.{table}"))
+    }
+
+    /// The name of an event destination: there is only the source to call it after.
+    fn make_event(&mut self, source: Option<&str>) -> String {
+        self.free(source.map_or_else(|| "events".to_owned(), |table| format!("{table}.events")))
+    }
+
+    fn free(&mut self, base: String) -> String {
         let mut name = base.clone();
         let mut number = 2;
         while !self.taken.insert(name.clone()) {
@@ -66,42 +76,68 @@ impl Names {
     }
 }
 
+/// What a destination is checked against.
+pub(super) struct Around<'l, 'a> {
+    pub(super) layers: &'l Layers<'a>,
+    pub(super) top: &'l Section<'a>,
+    pub(super) workers: usize,
+    /// The source's table, if it is known.
+    pub(super) table: Option<&'l str>,
+    /// The source says which rows count as deleted.
+    pub(super) deleted_when: bool,
+}
+
 pub(super) fn check<'a>(
     r: &mut Reader<'_>,
     section: &Section<'a>,
-    layers: &Layers<'a>,
-    top: &Section<'a>,
+    around: &Around<'_, 'a>,
     connections: &mut Connections<'a>,
     names: &mut Names,
-    workers: usize,
 ) -> Option<DestinationConfig> {
     let written = r.text(section, "name");
     if let Some(name) = &written {
         let origin = line(r, name.span);
         r.out.leaf("name", name.json.as_str(), origin);
     }
-    let (place, connection) = connections.resolve(r, section);
-    let table = text(r, section, "table");
-    let name = match (written, &place, &table) {
-        (Some(name), ..) => Some(name.value),
-        (None, Some(place), Some(table)) => {
-            let name = names.make(&place.dsn, table);
-            r.out.leaf("name", json(&name), "default");
-            Some(name)
-        }
-        _ => None,
+    let Around { layers, top, workers, .. } = around;
+    let is_event = event::is_event(section);
+    let (copy, connection, made) = if is_event {
+        (None, None, written.is_none().then(|| names.make_event(around.table)))
+    } else {
+        let (place, connection) = connections.resolve(r, section);
+        let table = text(r, section, "table");
+        let made = match (&written, &place, &table) {
+            (None, Some(place), Some(table)) => Some(names.make(&place.dsn, table)),
+            _ => None,
+        };
+        (Some((place, table)), connection, made)
     };
-    let by_column = text(r, section, "byColumn");
-    let columns = columns(r, section);
-    let callback = callback::check(r, section, workers);
+    if let Some(name) = &made {
+        r.out.leaf("name", json(name), "default");
+    }
+    let name = written.map(|name| name.value).or(made);
+    let copy = copy.map(|(place, table)| {
+        let (by_column, columns) = (text(r, section, "byColumn"), columns(r, section));
+        Some(CopyConfig { dsn: place?.dsn, table: table?, by_column: by_column?, columns: columns? })
+    });
+    let callback = callback::check(r, section, *workers);
     policy::check_all(r, section);
     let layers = layers.around(*section, connection, top);
+    let filter = event::filter(r, section, is_event);
     let retry = retry::retry(r, &layers, top);
-    let confirm = policy::confirm(r, &layers);
-    let verify = policy::verify(r, &layers);
-    let sweep = policy::sweep(r, &layers);
-    let delete = policy::delete(r, &layers);
+    let looks = if is_event {
+        event::refuse(r, section, around.deleted_when);
+        event::LOOKS
+    } else {
+        Looks {
+            confirm: policy::confirm(r, &layers),
+            verify: policy::verify(r, &layers),
+            sweep: policy::sweep(r, &layers),
+        }
+    };
+    let delete = if is_event && !around.deleted_when { false } else { policy::delete(r, &layers) };
     let callbacks = policy::callbacks(r, &layers);
+    let keep = policy::keep(r, &layers);
     if let (true, Some(callback)) = (delete, &callback)
         && callback.body == BodyForm::Row
     {
@@ -110,12 +146,15 @@ pub(super) fn check<'a>(
             Problem::error(at, "a bare row (`\"body\": \"row\"`) cannot say that a row is to be deleted");
         r.report(problem.help("set `body` to \"full\" or \"diff\", or `delete` to false"));
     }
+    let copy = match copy {
+        Some(copy) => Some(copy?),
+        None => None,
+    };
+    let Looks { confirm, verify, sweep } = looks;
     Some(DestinationConfig {
         name: DestinationName::new(name?),
-        dsn: place?.dsn,
-        table: table?,
-        by_column: by_column?,
-        columns: columns?,
+        copy,
+        filter: filter.ok()?,
         callback: callback?,
         retry,
         confirm,
@@ -123,5 +162,13 @@ pub(super) fn check<'a>(
         sweep,
         delete,
         callbacks,
+        keep,
     })
+}
+
+/// The policies of looking at a copy.
+pub(super) struct Looks {
+    pub(super) confirm: Confirm,
+    pub(super) verify: Option<Duration>,
+    pub(super) sweep: Option<Duration>,
 }

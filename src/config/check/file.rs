@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jsonc_parser::ast::Object;
 
+use super::destination::Around;
 use super::place::Connections;
 use super::policy::Layers;
 use super::{destination, notify, policy, process, source};
@@ -12,7 +13,7 @@ use crate::config::keys::Scope;
 use crate::config::problem::{Problem, Span};
 use crate::config::read::{Found, Reader, json};
 use crate::config::section::Section;
-use crate::config::{Config, Lang, TaskConfig, duration};
+use crate::config::{Config, DestinationConfig, Lang, TaskConfig, duration};
 use crate::model::TaskName;
 
 /// The task of a file that has `src` and `des` at its top level.
@@ -48,7 +49,7 @@ pub(crate) fn check(r: &mut Reader<'_>, root: &Object<'_>, file: &File<'_>) -> O
     let state = process::state(r, &top, &sources, file);
     let log = process::log(r, &top, file);
     let stop = fixed(r, &top, "stop", Duration::from_millis(1500));
-    let keep = fixed(r, &top, "keep", Duration::from_secs(30 * 86_400));
+    let keep = fixed(r, &top, "keep", policy::KEEP);
     let (notify, language) = notify::check(r, &top, &sources);
     policy::check_all(r, &top);
 
@@ -172,13 +173,20 @@ fn task<'a>(
         policy::check_all(r, &shape.holder);
     }
     let notify = notify::of_task(r, &shape.holder, language);
-    let source = shape.src.and_then(|section| source::check(r, &section, &layers, top, connections));
+    let mut source = shape.src.and_then(|section| source::check(r, &section, &layers, top, connections));
     r.out.open_list("des");
     let mut names = destination::Names::reserve(r, &shape.des);
     let mut destinations = Vec::new();
+    let around = Around {
+        layers: &layers,
+        top,
+        workers,
+        table: source.as_ref().map(|source| source.table.as_str()),
+        deleted_when: shape.src.is_some_and(|src| src.has("deletedWhen")),
+    };
     for section in &shape.des {
         r.out.open(None);
-        destinations.push(destination::check(r, section, &layers, top, connections, &mut names, workers));
+        destinations.push(destination::check(r, section, &around, connections, &mut names));
         r.out.close();
     }
     r.out.close_list();
@@ -193,6 +201,9 @@ fn task<'a>(
         r.report(problem.help(
             "set `\"delete\": true`, so that copies of deleted rows are called back as type 3, or remove it",
         ));
+    }
+    if let Some(source) = &mut source {
+        source.whole = destinations.iter().any(DestinationConfig::is_event);
     }
     let name = TaskName::new(shape.name.as_str());
     Some(TaskConfig { name, source: source?, destinations, callbacks, notify })

@@ -4,6 +4,7 @@ mod callback;
 mod channel;
 mod column;
 mod destination;
+mod event;
 mod file;
 mod mail;
 mod notify;

@@ -15,6 +15,8 @@ const VERIFY: Duration = Duration::from_secs(30);
 const CONFIRM: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
+/// How long ended deliveries are kept.
+pub(super) const KEEP: Duration = Duration::from_secs(30 * 86_400);
 
 /// Sections in which a policy may stand, nearest first, each with its name in an explanation.
 #[derive(Clone, Default)]
@@ -68,7 +70,7 @@ pub(super) fn check_all(r: &mut Reader<'_>, section: &Section<'_>) {
     if can("retry") {
         retry::read(r, section, retry::DELAY);
     }
-    for key in ["confirm", "lag", "hot", "settle"] {
+    for key in ["confirm", "lag", "hot", "settle", "keep"] {
         if can(key) {
             r.duration(section, key);
         }
@@ -115,6 +117,10 @@ pub(super) fn verify(r: &mut Reader<'_>, layers: &Layers<'_>) -> Option<Duration
 
 pub(super) fn sweep(r: &mut Reader<'_>, layers: &Layers<'_>) -> Option<Duration> {
     span_or_false(r, layers, "sweep", DAY)
+}
+
+pub(super) fn keep(r: &mut Reader<'_>, layers: &Layers<'_>) -> Duration {
+    span(r, layers, "keep", KEEP)
 }
 
 pub(super) fn delete(r: &mut Reader<'_>, layers: &Layers<'_>) -> bool {

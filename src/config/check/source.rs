@@ -5,10 +5,10 @@ use std::time::Duration;
 use super::place::Connections;
 use super::policy::{self, Layers};
 use super::{line, rule, shown};
-use crate::config::problem::{Problem, line_and_column};
+use crate::config::problem::Problem;
 use crate::config::read::{Reader, json};
 use crate::config::section::Section;
-use crate::config::{Rule, SourceConfig, Start, TimeLayout, UpdateConfig, layout, zone};
+use crate::config::{SourceConfig, Start, TimeLayout, UpdateConfig, layout, zone};
 
 const INTERVAL_MS: u64 = 2000;
 const WINDOW_S: u64 = 5;
@@ -38,7 +38,8 @@ pub(super) fn check<'a>(
         r.report(problem.help("set `insert` to true, or name an `updateColumn`"));
     }
     let layers = layers.around(*section, connection, top);
-    let deleted_when = deleted_when(r, section);
+    let help = "write a CEL rule over columns of the source, for example \"IsDelete == 1\"";
+    let deleted_when = rule::read(r, section, "deletedWhen", help);
     let settle = policy::settle(r, &layers);
     let zone = policy::zone(r, &layers);
     r.out.close();
@@ -52,6 +53,7 @@ pub(super) fn check<'a>(
         settle,
         deleted_when: deleted_when.ok()?,
         zone,
+        whole: false,
     })
 }
 
@@ -128,25 +130,6 @@ fn time_layout(r: &mut Reader<'_>, section: &Section<'_>) -> Result<Option<TimeL
         Err(reason) => {
             let problem = Problem::error(found.span, format!("`updateTimeFormate` cannot be used: {reason}"));
             r.report(problem.help("write \"Y-m-d H:i:s\" or \"2006-01-02 15:04:05\""));
-            Err(())
-        }
-    }
-}
-
-fn deleted_when(r: &mut Reader<'_>, section: &Section<'_>) -> Result<Option<Rule>, ()> {
-    let Some(found) = r.text(section, "deletedWhen") else { return Ok(None) };
-    // Only a text that stands in the file as it is has its characters where the file has them.
-    let as_written = !found.outside && found.value.len() + 2 == found.span.end - found.span.start;
-    match Rule::parse(&found.value) {
-        Ok(rule) => {
-            let origin = line(r, found.span);
-            r.out.leaf("deletedWhen", found.json, origin);
-            let (line, character) = line_and_column(r.text, found.span.start + 1);
-            Ok(Some(if as_written { rule.placed(line, character) } else { rule }))
-        }
-        Err(problem) => {
-            let help = "write a CEL rule over columns of the source, for example \"IsDelete == 1\"";
-            rule::report(r, "deletedWhen", &found, &problem, help);
             Err(())
         }
     }

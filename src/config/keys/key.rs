@@ -298,6 +298,9 @@ pub(crate) struct Key {
 /// The default of a key that must be given.
 pub(crate) const REQUIRED: &str = "required";
 
+/// The default of a key that a copy must have, and an event destination must not.
+pub(crate) const TO_COMPARE: &str = "required to compare";
+
 impl Key {
     /// A key of the legacy file.
     pub(super) const fn legacy(

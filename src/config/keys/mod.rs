@@ -10,5 +10,5 @@ mod policy;
 mod process;
 mod table;
 
-pub(crate) use key::{Key, Kind, REQUIRED, Scope, Status};
+pub(crate) use key::{Key, Kind, REQUIRED, Scope, Status, TO_COMPARE};
 pub(crate) use table::{all, find, find_anywhere, usable};

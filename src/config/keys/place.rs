@@ -1,14 +1,22 @@
 //! Keys of places: `src`, `des` and `connections`.
 
 use super::Scope::{Callback, Column, Connection, Destination, Source};
-use super::{Key, Kind, REQUIRED};
+use super::{Key, Kind, REQUIRED, TO_COMPARE};
 
 pub(super) const KEYS: &[Key] = &[
     Key::legacy(
         "dsn",
-        &[Source, Destination, Connection],
+        &[Source, Connection],
         Kind::Dsn,
         REQUIRED,
+        "The database: user:password@tcp(host:3306)/database, mysql://…, postgres://…, sqlite:file.db or PHP's mysql:host=…;dbname=….",
+        "数据库：user:password@tcp(host:3306)/database、mysql://…、postgres://…、sqlite:file.db，或 PHP 写法 mysql:host=…;dbname=…。",
+    ),
+    Key::legacy(
+        "dsn",
+        &[Destination],
+        Kind::Dsn,
+        TO_COMPARE,
         "The database: user:password@tcp(host:3306)/database, mysql://…, postgres://…, sqlite:file.db or PHP's mysql:host=…;dbname=….",
         "数据库：user:password@tcp(host:3306)/database、mysql://…、postgres://…、sqlite:file.db，或 PHP 写法 mysql:host=…;dbname=…。",
     ),
@@ -38,9 +46,17 @@ pub(super) const KEYS: &[Key] = &[
     ),
     Key::legacy(
         "table",
-        &[Source, Destination],
+        &[Source],
         Kind::Text,
         REQUIRED,
+        "The table; with a schema or database in front if need be (`sales.order`).",
+        "表名；需要时可带模式或库名（`sales.order`）。",
+    ),
+    Key::legacy(
+        "table",
+        &[Destination],
+        Kind::Text,
+        TO_COMPARE,
         "The table; with a schema or database in front if need be (`sales.order`).",
         "表名；需要时可带模式或库名（`sales.order`）。",
     ),
@@ -54,9 +70,17 @@ pub(super) const KEYS: &[Key] = &[
     ),
     Key::legacy(
         "byColumn",
-        &[Source, Destination],
+        &[Source],
         Kind::Text,
         REQUIRED,
+        "The column whose value finds the same row on both sides.",
+        "在两边定位同一行所用的列。",
+    ),
+    Key::legacy(
+        "byColumn",
+        &[Destination],
+        Kind::Text,
+        TO_COMPARE,
         "The column whose value finds the same row on both sides.",
         "在两边定位同一行所用的列。",
     ),
@@ -129,22 +153,22 @@ pub(super) const KEYS: &[Key] = &[
         &[Source],
         Kind::Text,
         "",
-        "A CEL rule over the columns of the source, such as `IsDelete == 1`: a row for which it holds counts as deleted; needs `delete`. NULL is `null` and equals nothing else; a row for which the rule cannot be worked out (`IsDelete > 0` and NULL) is not compared. What can never hold for the types of its columns (`IsDelete == true` and an integer) is refused.",
-        "针对源表各列的 CEL 规则，例如 `IsDelete == 1`：满足规则的行视为已删除；需要 `delete`。NULL 即 `null`，只等于它自己；无法求值的行（如 NULL 与 `IsDelete > 0`）不参与比较。按列的类型永远不可能成立的规则（如整数列写成 `IsDelete == true`）会被拒绝。",
+        "A CEL rule over the columns of the source, such as `IsDelete == 1`: a row for which it holds counts as deleted; needs `delete`, and event destinations are then told of it as type 3. NULL is `null` and equals nothing else; a row for which the rule cannot be worked out (`IsDelete > 0` and NULL) is not compared. What can never hold for the types of its columns (`IsDelete == true` and an integer) is refused.",
+        "针对源表各列的 CEL 规则，例如 `IsDelete == 1`：满足规则的行视为已删除；需要 `delete`，事件目标此时收到类型 3。NULL 即 `null`，只等于它自己；无法求值的行（如 NULL 与 `IsDelete > 0`）不参与比较。按列的类型永远不可能成立的规则（如整数列写成 `IsDelete == true`）会被拒绝。",
     ),
     Key::new(
         "name",
         &[Destination],
         Kind::Text,
         "",
-        "Name of the destination in logs and headers, unique in its task. Without it: database and table (`db2.user`).",
-        "目标在日志和请求头中的名字，在任务内唯一。不写时取库名和表名（`db2.user`）。",
+        "Name of the destination in logs and headers, unique in its task. Without it: database and table (`db2.user`), or the source's table (`user.events`).",
+        "目标在日志和请求头中的名字，在任务内唯一。不写时取库名和表名（`db2.user`），或源表名（`user.events`）。",
     ),
     Key::legacy(
         "columns",
         &[Destination],
         Kind::Columns,
-        REQUIRED,
+        TO_COMPARE,
         "The columns that must agree: source column onto destination column, or onto an object that says what is let pass (`\"name\": { \"trim\": true }`). Without one, values agree exactly or differ.",
         "必须一致的列：源列到目标列的映射；也可以写一个对象，说明哪些差异可以放过（`\"name\": { \"trim\": true }`）。不写对象时按精确值比较。",
     ),
@@ -209,7 +233,15 @@ pub(super) const KEYS: &[Key] = &[
         &[Destination],
         Kind::Object(Callback),
         REQUIRED,
-        "Who is told when a row is missing or differs.",
-        "行缺失或不一致时通知谁。",
+        "Who is told when a row is missing or differs. Alone, without `dsn`, `table`, `byColumn` and `columns`, it makes an event destination: every version of a row that a scan reads is told, in order; see [events.md](events.md).",
+        "行缺失或不一致时通知谁。只写它而不写 `dsn`、`table`、`byColumn`、`columns` 时，即为事件目标：扫描读到的每个版本都按顺序通知，见 [events.zh-CN.md](events.zh-CN.md)。",
+    ),
+    Key::new(
+        "where",
+        &[Destination],
+        Kind::Text,
+        "",
+        "Only for event destinations: a CEL rule over the columns of the source, such as `status == 'paid'`; only versions for which it holds are told. A row for which it cannot be worked out is counted and shown by `cupid status`, not told.",
+        "仅用于事件目标：针对源表各列的 CEL 规则，例如 `status == 'paid'`；只通知满足规则的版本。无法求值的行会被计数并由 `cupid status` 显示，不会通知。",
     ),
 ];

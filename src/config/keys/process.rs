@@ -1,6 +1,6 @@
 //! Keys of the process: the top level and `log`.
 
-use super::Scope::{Log, Source, Top};
+use super::Scope::{Connection, Destination, Log, Source, Task, Top};
 use super::{Key, Kind};
 
 pub(super) const KEYS: &[Key] = &[
@@ -54,11 +54,11 @@ pub(super) const KEYS: &[Key] = &[
     ),
     Key::new(
         "keep",
-        &[Top],
+        &[Destination, Task, Connection, Top],
         Kind::Duration,
         "\"30d\"",
-        "How long finished deliveries and their attempts are kept.",
-        "已完成的投递及其尝试记录的保留时间。",
+        "How long finished deliveries and their attempts are kept; the nearest counts.",
+        "已完成的投递及其尝试记录的保留时间；以最近一层为准。",
     ),
     Key::new("log", &[Top], Kind::Object(Log), "", "Details of the log.", "日志的细节设置。"),
     Key::new(

@@ -12,7 +12,7 @@ use crate::engine::runs::Book;
 use crate::engine::ticket::Scanned;
 use crate::model::DestinationName;
 use crate::outbox::first_look;
-use crate::store::{Agreement, Committed, Covered, Cursor, Facts, RunStep, ScanCommit, Seen};
+use crate::store::{Agreement, Committed, Covered, Cursor, Facts, RunStep, ScanCommit, Seen, Versions};
 
 /// What one read gave at one destination.
 pub(super) struct Step<'a> {
@@ -76,6 +76,9 @@ impl Manager {
             keys,
             passed,
         });
+        let list = scanned.versions.take();
+        let is_event = list.is_some();
+        let versions = list.map(|list| Versions { task: task.clone(), destination: name.clone(), list });
         let suspects = &self.wakes[ticket.task][destination];
         let waits = || suspects.waits.lock().unwrap_or_else(PoisonError::into_inner);
         let due = first_look(findings.len(), waits().usual(now), now);
@@ -88,7 +91,18 @@ impl Manager {
             facts,
         });
         let (seen, step) = (Some(seen), Some(Box::new(run.clone())));
-        let commit = ScanCommit { run: run.run.id, step, due, cursors, findings, agreed, covered, seen, now };
+        let commit = ScanCommit {
+            run: run.run.id,
+            step,
+            due,
+            cursors,
+            findings,
+            versions,
+            agreed,
+            covered,
+            seen,
+            now,
+        };
         let committed = match self.store.commit_scan(commit).await {
             Ok(committed) => committed,
             Err(e) => {
@@ -103,7 +117,13 @@ impl Manager {
             info!(%task, destination = %name, feed = %ticket.feed, healed = committed.healed, %run,
                 "healed, what waited for a person was seen to agree");
         }
-        if committed.opened + committed.changed > 0 {
+        if is_event {
+            if committed.opened > 0 {
+                suspects.wake.notify_one();
+                info!(%task, destination = %name, feed = %ticket.feed, opened = committed.opened, rows = c.rows,
+                    %run, "versions to tell");
+            }
+        } else if committed.opened + committed.changed > 0 {
             waits().found(usize::try_from(committed.opened).unwrap_or(usize::MAX), now);
             suspects.wake.notify_one();
             info!(%task, destination = %name, feed = %ticket.feed, opened = committed.opened,

@@ -111,6 +111,7 @@ impl Manager {
             step: None,
             cursors,
             findings: Vec::new(),
+            versions: None,
             agreed: None,
             covered: None,
             seen: None,

@@ -13,6 +13,16 @@ pub(in crate::engine) enum PairError {
     Unfit(Vec<String>),
 }
 
+impl PairError {
+    /// For whoever needs the two sides.
+    pub(in crate::engine) fn at(self, place: impl Into<String>) -> PlaceError {
+        match self {
+            Self::Place(e) => e,
+            Self::Unfit(all) => PlaceError::new(PlaceErrorKind::Missing, place, all.join("; ")),
+        }
+    }
+}
+
 impl From<PlaceError> for PairError {
     fn from(e: PlaceError) -> Self {
         Self::Place(e)
@@ -32,11 +42,7 @@ impl Pair {
         let (rule, classes) = self.deleted_when.as_ref()?;
         let gives =
             rule.gives_else(self.read.rule.iter().zip(classes).map(|(at, class)| (&row[*at], *class)))?;
-        let message = format!(
-            "\"deletedWhen\": {:?} gives {gives} and not true or false; write a comparison, such as {} == 1",
-            rule.as_str(),
-            rule.columns().first().map_or("IsDelete", String::as_str)
-        );
+        let message = rule.is_none(&gives);
         Some(PlaceError::new(PlaceErrorKind::Missing, self.source.identity(), message))
     }
 }

@@ -25,6 +25,8 @@ fn read(rows: u64, more: bool, at: UnixMs) -> Scanned {
         next: Position::new(""),
         more,
         findings: Vec::new(),
+        versions: None,
+        fit: Vec::new(),
         agreed: Vec::new(),
         unfit: Vec::new(),
         remembered: Vec::new(),

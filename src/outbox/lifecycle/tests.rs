@@ -302,3 +302,23 @@ fn what_a_person_wrote_is_verified_to_the_end() {
     let again = Delivery { state: State::Retry, renew: true, ..d };
     assert_eq!(after_look(&again, DIFFERS, &policy(), NOW), Next::Send { revision: 2 });
 }
+
+#[test]
+fn a_version_is_sent_as_it_was_read() {
+    let read = Delivery { body: Some(Box::new([7])), revision: 4, ..delivery(State::Main) };
+    let sent = Delivery { revision: 5, renew: false, tries: 1, ..read.clone() };
+    let events = Policy { verify: None, ..policy() };
+    assert_eq!(after_claim(&read, &events, NOW), Next::Send { revision: 5 });
+    assert_eq!(after_claim(&sent, &events, NOW), Next::Send { revision: 5 }, "the same again");
+    let again = Delivery { renew: true, ..sent.clone() };
+    assert_eq!(after_claim(&again, &events, NOW), Next::Send { revision: 6 }, "replayed");
+    let quiet = Policy { sending: false, ..events.clone() };
+    let Next::Settle { to, due, note: None } = after_claim(&read, &quiet, NOW) else { panic!("it is kept") };
+    assert_eq!((to.state, due > NOW), (State::Main, true));
+    let Next::Settle { to, .. } = after_claim(&Delivery { body: None, ..read }, &events, NOW) else {
+        panic!("there is nothing to send")
+    };
+    assert_eq!(to.state, State::Dead);
+    let accepted = AttemptOutcome::Accepted { status: 200, answer: None };
+    assert_eq!(after_attempt(&sent, &accepted, &events, NOW).to.state, State::Delivered);
+}

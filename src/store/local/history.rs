@@ -3,9 +3,9 @@
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
-use super::runs;
+use super::{events, runs};
 use crate::model::{DestinationName, State, TaskName};
-use crate::store::{LaneCount, Prune, Pruned, Totals};
+use crate::store::{Lane, LaneCount, Prune, Pruned, Totals};
 
 pub(super) const COUNTS: &str = "SELECT task, destination, state, count(*), min(found_at) FROM delivery
     WHERE ended_at IS NULL GROUP BY task, destination, state ORDER BY task, destination, state";
@@ -13,9 +13,16 @@ pub(super) const COUNTS: &str = "SELECT task, destination, state, count(*), min(
 /// What is remembered is not deleted while its difference may still stand: it would be told again.
 pub(super) const ENDED_BEFORE: &str = "DELETE FROM delivery
     WHERE seq IN (SELECT seq FROM delivery
-                  WHERE ended_at < ?1 AND (forgotten = 1 OR state NOT IN ('delivered', 'closed'))
+                  WHERE ended_at < ?1 AND event = 0 AND (forgotten = 1 OR state NOT IN ('delivered', 'closed'))
                       AND ?3 IS NOT NULL
                   ORDER BY ended_at LIMIT ?2) RETURNING revision";
+
+/// The same of one destination that keeps less than others; what was looked at before is gone.
+pub(super) const ENDED_OF_LANE: &str = "DELETE FROM delivery
+    WHERE seq IN (SELECT seq FROM delivery INDEXED BY delivery_ended
+                  WHERE ended_at >= ?3 AND ended_at < ?4 AND event = 0
+                      AND (forgotten = 1 OR state NOT IN ('delivered', 'closed')) AND task = ?1 AND destination = ?2
+                  ORDER BY ended_at LIMIT ?5) RETURNING revision";
 
 /// Unless nobody has seen its row for so long that there is none.
 pub(super) const UNSEEN_SINCE: &str = "DELETE FROM delivery
@@ -144,18 +151,44 @@ pub(super) async fn prune(connection: &mut SqliteConnection, what: Prune) -> Res
         most = most.max(rows.len() as u64);
         deleted.extend(rows);
     }
-    let mut greatest = 0;
-    for row in &deleted {
-        greatest = row.try_get(0).unwrap_or(0).max(greatest);
-    }
-    if greatest > 0 {
-        sqlx::query(
-            "INSERT INTO mark (name, value) VALUES ('revision', ?1)
-             ON CONFLICT DO UPDATE SET value = max(value, ?1)",
-        )
-        .bind(greatest)
-        .execute(connection)
-        .await?;
-    }
+    let revisions = deleted.iter().map(|row| row.try_get(0)).collect::<Result<Vec<i64>, _>>()?;
+    mark(connection, &revisions).await?;
     Ok(Pruned { deliveries: deleted.len() as u64, more: most >= limit.unsigned_abs() })
+}
+
+/// The same of one destination.
+pub(super) async fn prune_lane(
+    connection: &mut SqliteConnection,
+    lane: &Lane,
+    limit: usize,
+) -> Result<Pruned, sqlx::Error> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let revisions: Vec<i64> = if lane.events {
+        events::prune(connection, lane, limit).await?
+    } else {
+        sqlx::query_scalar(ENDED_OF_LANE)
+            .bind(lane.task.as_str())
+            .bind(lane.destination.as_str())
+            .bind(lane.from)
+            .bind(lane.before)
+            .bind(limit)
+            .fetch_all(&mut *connection)
+            .await?
+    };
+    mark(connection, &revisions).await?;
+    let deliveries = revisions.len() as u64;
+    Ok(Pruned { deliveries, more: deliveries >= limit.unsigned_abs() })
+}
+
+/// Revisions never begin below those of what is gone.
+async fn mark(connection: &mut SqliteConnection, revisions: &[i64]) -> Result<(), sqlx::Error> {
+    let Some(greatest) = revisions.iter().max().filter(|greatest| **greatest > 0) else { return Ok(()) };
+    sqlx::query(
+        "INSERT INTO mark (name, value) VALUES ('revision', ?1)
+         ON CONFLICT DO UPDATE SET value = max(value, ?1)",
+    )
+    .bind(greatest)
+    .execute(connection)
+    .await?;
+    Ok(())
 }

@@ -77,9 +77,7 @@ pub(super) async fn of_keys(
     destination: &DestinationName,
     keys: &[&Key],
 ) -> Result<Vec<(Key, DeliveryKind)>, sqlx::Error> {
-    let digits =
-        |key: &&Key| key.as_bytes().iter().flat_map(|byte| [byte >> 4, byte & 15]).map(digit).collect();
-    let list: Vec<String> = keys.iter().map(digits).collect();
+    let list: Vec<String> = keys.iter().map(|key| hex(key)).collect();
     let list = serde_json::to_string(&list).map_err(|e| sqlx::Error::Encode(e.into()))?;
     let rows = sqlx::query(OF_KEYS)
         .bind(task.as_str())
@@ -93,6 +91,11 @@ pub(super) async fn of_keys(
         found.extend(DeliveryKind::from_number(kind).map(|kind| (Key::new(key), kind)));
     }
     Ok(found)
+}
+
+/// The bytes of a key as digits.
+pub(super) fn hex(key: &Key) -> String {
+    key.as_bytes().iter().flat_map(|byte| [byte >> 4, byte & 15]).map(digit).collect()
 }
 
 fn digit(half: u8) -> char {

@@ -4,6 +4,7 @@ mod act;
 mod check;
 mod coverage;
 mod desk;
+mod events;
 mod find;
 mod history;
 mod lines;

@@ -12,14 +12,14 @@ use sqlx::{ConnectOptions, Connection, Executor};
 use super::check::{classify, engine, migrate, owner, refuse_foreign, sound};
 use super::memory::{self, Memory};
 use super::writer::{Write, Writer, Wrote};
-use super::{Lock, history, outbox, runs, scan, standing};
+use super::{Lock, events, history, outbox, runs, scan, standing};
 use crate::base::clock::UnixMs;
 use crate::model::{
     Delivery, DeliveryId, DeliveryKind, DestinationName, Evidence, Feed, Key, RowId, TaskName,
 };
 use crate::store::{
-    ClaimRequest, Committed, Covered, Cursor, LaneCount, Prepared, Prune, Pruned, Run, ScanCommit,
-    Settlement, Standing, Store, StoreError, StoreErrorKind, Totals, Work,
+    Backlog, ClaimRequest, Committed, Covered, Cursor, Lane, LaneCount, Prepared, Prune, Pruned, Run,
+    ScanCommit, Settlement, Standing, Store, StoreError, StoreErrorKind, Told, Totals, Work,
 };
 
 /// The state of one process.
@@ -274,6 +274,37 @@ impl Store for LocalStore {
 
     async fn prune(&self, what: Prune) -> Result<Pruned, StoreError> {
         self.write(Write::Prune(what)).await.map(Wrote::pruned)
+    }
+
+    async fn prune_lane(&self, lane: Lane, limit: usize) -> Result<Pruned, StoreError> {
+        self.write(Write::PruneLane { lane, limit }).await.map(Wrote::pruned)
+    }
+
+    async fn begin_events(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+        now: UnixMs,
+    ) -> Result<u64, StoreError> {
+        let (task, destination) = (task.clone(), destination.clone());
+        self.write(Write::BeginEvents { task, destination, now }).await.map(Wrote::count)
+    }
+
+    async fn told(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+        rows: &[(&Key, RowId)],
+    ) -> Result<Told, StoreError> {
+        events::told(&self.readers, task, destination, rows).await.map_err(|e| self.read_error(e))
+    }
+
+    async fn backlog(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+    ) -> Result<Option<Backlog>, StoreError> {
+        events::backlog(&self.readers, task, destination).await.map_err(|e| self.read_error(e))
     }
 
     async fn close(&self) {

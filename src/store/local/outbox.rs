@@ -7,6 +7,7 @@ use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 use uuid::Uuid;
 
+use super::events::HELD;
 use super::rows::ForRows;
 use crate::base::clock::UnixMs;
 use crate::model::{
@@ -138,7 +139,8 @@ pub(super) static LOG: LazyLock<ForRows> = LazyLock::new(|| {
              (delivery, number, revision, began, took_ms, outcome, status, detail, answer)
          SELECT seq, v.number, v.revision, v.began, v.took_ms, v.outcome, v.status, v.detail, v.answer
          FROM v CROSS JOIN delivery AS d ON seq = (
-             SELECT min(seq) FROM delivery INDEXED BY delivery_id WHERE id = v.of AND claims >= v.claim)",
+             SELECT seq FROM delivery INDEXED BY delivery_id WHERE id = v.of AND claims >= v.claim
+             ORDER BY claims, seq LIMIT 1)",
     )
 });
 
@@ -397,11 +399,13 @@ pub(super) async fn bring_forward(
 ) -> Result<u64, sqlx::Error> {
     let late = match work {
         Work::Look => {
-            "UPDATE delivery SET due = ?1 WHERE ended_at IS NULL AND due > ?1 AND state IN ('suspect', 'verify')"
+            "UPDATE delivery SET due = ?1 WHERE ended_at IS NULL AND due > ?1 AND state IN ('suspect', 'verify')
+                 AND due <> ?2"
         }
         Work::Call => {
-            "UPDATE delivery SET due = ?1 WHERE ended_at IS NULL AND due > ?1 AND state NOT IN ('suspect', 'verify')"
+            "UPDATE delivery SET due = ?1 WHERE ended_at IS NULL AND due > ?1 AND state NOT IN ('suspect', 'verify')
+                 AND due <> ?2"
         }
     };
-    Ok(sqlx::query(late).bind(latest).execute(connection).await?.rows_affected())
+    Ok(sqlx::query(late).bind(latest).bind(HELD).execute(connection).await?.rows_affected())
 }

@@ -4,7 +4,7 @@ use sqlx::Row;
 use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqlitePool};
 
-use super::{coverage, memory, runs};
+use super::{coverage, events, memory, runs};
 use crate::base::clock::UnixMs;
 use crate::model::{DestinationName, Feed, Finding, Position, RowId, State, TaskName};
 use crate::store::{Committed, Cursor, ScanCommit};
@@ -40,6 +40,9 @@ pub(super) async fn forget(
         .bind(feed.map(Feed::as_str))
         .execute(&mut *connection)
         .await?;
+    if feed.is_none_or(|feed| feed == Feed::Insert) {
+        events::begin_again(connection, task).await?;
+    }
     coverage::forget(connection, task, feed).await
 }
 
@@ -54,6 +57,9 @@ pub(super) async fn commit(
             Recorded::Known => counts.known += 1,
             Recorded::Changed => counts.changed += 1,
         }
+    }
+    if let Some(versions) = commit.versions.as_ref().filter(|versions| !versions.list.is_empty()) {
+        events::record(connection, commit, versions, &mut counts).await?;
     }
     if let Some(agreed) = &commit.agreed {
         counts.healed = memory::agree(connection, agreed, commit.now).await?;

@@ -4,7 +4,8 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row};
 
 use super::{
-    LocalStore, act, coverage, find, history, lines, memory, outbox, runs, scan, schema, standing, take, told,
+    LocalStore, act, coverage, events, find, history, lines, memory, outbox, runs, scan, schema, standing,
+    take, told,
 };
 use crate::model::{DestinationName, TaskName};
 use crate::store::{RunFilter, RunResult, Runs, Store};
@@ -15,10 +16,11 @@ async fn statements_use_their_indexes() {
     for migration in schema::MIGRATIONS {
         connection.execute(*migration).await.unwrap();
     }
-    let by_id = "delivery USING INDEX delivery_id (id=?)";
     let by_number = "d USING INTEGER PRIMARY KEY (rowid=?)";
     let open_page = "COVERING INDEX delivery_state (task=? AND destination=? AND state=? AND kind=? AND found_at>? AND found_at<?)";
     let past_page = "COVERING INDEX delivery_past (task=? AND destination=? AND state=? AND kind=? AND found_at>? AND found_at<?)";
+    let by_id = "delivery USING INDEX delivery_id (id=? AND claims=?)";
+    let of_key = "INDEX event_of_key (task=? AND destination=? AND key=? AND event>?)";
     let statements = [
         (
             "claim to look",
@@ -40,7 +42,11 @@ async fn statements_use_their_indexes() {
         ("next call", outbox::CALL.0, vec!["INDEX delivery_call (task=? AND destination=?)"]),
         ("prepare", outbox::PREPARE.longest(), vec![by_id]),
         ("settle", outbox::SETTLE.longest(), vec![by_id]),
-        ("log", outbox::LOG.longest(), vec!["d USING INTEGER PRIMARY KEY (rowid=?)", by_id]),
+        (
+            "log",
+            outbox::LOG.longest(),
+            vec!["d USING INTEGER PRIMARY KEY (rowid=?)", "COVERING INDEX delivery_id (id=? AND claims>?)"],
+        ),
         ("release", outbox::RELEASE.longest(), vec![by_id]),
         ("expire", outbox::EXPIRE, vec!["INDEX delivery_claimed (claimed_until>? AND claimed_until<?)"]),
         ("open", scan::OPEN, vec!["INDEX delivery_open (task=? AND destination=? AND key=?)"]),
@@ -63,6 +69,22 @@ async fn statements_use_their_indexes() {
         ("older attempts", outbox::OLDER, vec!["attempt USING PRIMARY KEY (delivery=? AND number=?)"]),
         ("prune the unseen", history::UNSEEN_SINCE, vec!["INDEX delivery_told (seen_at<?)"]),
         ("lighten", history::LIGHTEN, vec!["INDEX delivery_heavy (ended_at<?)"]),
+        ("prune one", history::ENDED_OF_LANE, vec!["INDEX delivery_ended (ended_at>? AND ended_at<?)"]),
+        (
+            "versions",
+            events::NEW.longest(),
+            vec![
+                "w USING INDEX event_waits (task=? AND destination=? AND key=? AND event>?)",
+                "t USING COVERING INDEX delivery_id (id=?)",
+                of_key,
+            ],
+        ),
+        ("told", events::OF_ROWS, vec![of_key]),
+        (
+            "prune versions",
+            events::ENDED,
+            vec!["INDEX event_ended (task=? AND destination=? AND ended_at>? AND ended_at<?)"],
+        ),
         ("remembers", memory::ANY, vec!["INDEX delivery_stands (task=? AND destination=?)"]),
         ("remembered", memory::OF_KEYS, vec!["INDEX delivery_stands (task=? AND destination=? AND key=?)"]),
         ("heal", memory::HEAL, vec!["(task=? AND destination=? AND key=?)"]),

@@ -16,11 +16,11 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::check::classify;
-use super::{Lock, act, history, outbox, runs, scan, take};
+use super::{Lock, act, events, history, outbox, runs, scan, take};
 use crate::base::clock::UnixMs;
 use crate::model::{Delivery, DeliveryId, DestinationName, Feed, State, TaskName};
 use crate::store::{
-    Act, Acted, ClaimRequest, Committed, Prepared, Prune, Pruned, Record, Run, ScanCommit, Settlement,
+    Act, Acted, ClaimRequest, Committed, Lane, Prepared, Prune, Pruned, Record, Run, ScanCommit, Settlement,
     StoreError, StoreErrorKind, TakenIn, Work,
 };
 
@@ -42,6 +42,8 @@ pub(super) enum Write {
     Expire { now: UnixMs },
     BringForward { work: Work, latest: UnixMs },
     Prune(Prune),
+    PruneLane { lane: Lane, limit: usize },
+    BeginEvents { task: TaskName, destination: DestinationName, now: UnixMs },
     Remember { task: TaskName, destination: DestinationName, name: String, value: Option<String> },
     Act(Act),
     TakeIn(Vec<Record>),
@@ -69,6 +71,8 @@ impl Write {
             | Self::Release { .. }
             | Self::BringForward { .. }
             | Self::Prune(_)
+            | Self::PruneLane { .. }
+            | Self::BeginEvents { .. }
             | Self::Remember { .. } => false,
         }
     }
@@ -295,6 +299,12 @@ async fn apply_all(
                 Wrote::Count(outbox::bring_forward(connection, *work, *latest).await?)
             }
             Write::Prune(what) => Wrote::Pruned(history::prune(connection, *what).await?),
+            Write::PruneLane { lane, limit } => {
+                Wrote::Pruned(history::prune_lane(connection, lane, *limit).await?)
+            }
+            Write::BeginEvents { task, destination, now } => {
+                Wrote::Count(events::begin(connection, task, destination, *now).await?)
+            }
             Write::Act(one) => Wrote::Acted(act::act(connection, one).await?),
             Write::TakeIn(records) => Wrote::TakenIn(take::take_in(connection, records).await?),
         });
@@ -338,6 +348,7 @@ mod tests {
                 start_id: None,
             }],
             findings: Vec::new(),
+            versions: None,
             agreed: None,
             covered: None,
             seen: None,

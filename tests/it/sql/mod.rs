@@ -21,11 +21,10 @@ use std::time::Duration;
 
 use cupid::base::secret::Secret;
 use cupid::config::{
-    BodyForm, CallbackConfig, CallbackTls, ColumnConfig, ColumnPolicy, DestinationConfig, Dsn, Engine,
-    RetryPolicy, SourceConfig, Start, Then, Tls, UpdateConfig, ValueForm,
+    ColumnConfig, ColumnPolicy, CopyConfig, Dsn, Engine, SourceConfig, Start, Tls, UpdateConfig,
 };
 use cupid::destination::Destination;
-use cupid::model::{DestinationName, Feed, Position, Row, RowId, SourceRow, Value};
+use cupid::model::{Feed, Position, Row, RowId, SourceRow, Value};
 use cupid::source::Source;
 use cupid::sql::{Database, Limits, PlaceError};
 
@@ -63,6 +62,7 @@ pub fn source_config(db: &Db, table: &str, by: &str) -> SourceConfig {
         settle: Duration::from_secs(60),
         deleted_when: None,
         zone: None,
+        whole: false,
     }
 }
 
@@ -81,9 +81,8 @@ pub async fn open(config: &SourceConfig, mapped: &[&str], db: &Db) -> Result<Box
     cupid::source::open(config, &mapped, database(db)).await
 }
 
-pub fn destination_config(db: &Db, table: &str, by: &str, columns: &[&str]) -> DestinationConfig {
-    DestinationConfig {
-        name: DestinationName::new("copy"),
+pub fn destination_config(db: &Db, table: &str, by: &str, columns: &[&str]) -> CopyConfig {
+    CopyConfig {
         dsn: dsn(db),
         table: table.to_owned(),
         by_column: by.to_owned(),
@@ -95,31 +94,6 @@ pub fn destination_config(db: &Db, table: &str, by: &str, columns: &[&str]) -> D
                 policy: ColumnPolicy::default(),
             })
             .collect(),
-        callback: CallbackConfig {
-            url: "http://127.0.0.1:1/".parse().unwrap(),
-            secrets: Vec::new(),
-            headers: Vec::new(),
-            auth: None,
-            tls: CallbackTls::default(),
-            proxy: None,
-            gzip: false,
-            success: None,
-            allow: Vec::new(),
-            timeout: Duration::from_secs(1),
-            body: BodyForm::Full,
-            values: ValueForm::Text,
-            concurrency: 1,
-        },
-        retry: RetryPolicy::fixed(Duration::from_secs(1), 3, Then::Every(Duration::from_secs(600))),
-        confirm: cupid::config::Confirm {
-            floor: Duration::ZERO,
-            lag: Duration::from_secs(60),
-            hot: Duration::from_secs(60),
-        },
-        verify: None,
-        sweep: None,
-        delete: false,
-        callbacks: true,
     }
 }
 

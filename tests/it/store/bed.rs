@@ -92,7 +92,18 @@ pub fn cursor(position: &str) -> Cursor {
 pub fn found(now: i64, findings: impl IntoIterator<Item = Finding>) -> ScanCommit {
     let findings = findings.into_iter().collect();
     let (run, cursors) = (run_id(), Vec::new());
-    ScanCommit { run, step: None, cursors, findings, agreed: None, covered: None, seen: None, due: now, now }
+    ScanCommit {
+        run,
+        step: None,
+        cursors,
+        findings,
+        versions: None,
+        agreed: None,
+        covered: None,
+        seen: None,
+        due: now,
+        now,
+    }
 }
 
 /// Keys that a look at destination `d`, begun at `looked`, saw to agree.

@@ -14,8 +14,8 @@ use crate::model::{
 };
 use crate::store::local::LocalStore;
 use crate::store::{
-    ClaimRequest, Committed, Covered, Cursor, LaneCount, Prepared, Prune, Pruned, Run, ScanCommit,
-    Settlement, Standing, Store, StoreError, Totals, Work,
+    Backlog, ClaimRequest, Committed, Covered, Cursor, Lane, LaneCount, Prepared, Prune, Pruned, Run,
+    ScanCommit, Settlement, Standing, Store, StoreError, Told, Totals, Work,
 };
 
 /// See the module's documentation.
@@ -230,6 +230,36 @@ impl Store for Durable {
 
     async fn prune(&self, what: Prune) -> Result<Pruned, StoreError> {
         self.step(self.store.prune(what)).await
+    }
+
+    async fn prune_lane(&self, lane: Lane, limit: usize) -> Result<Pruned, StoreError> {
+        self.step(self.store.prune_lane(lane, limit)).await
+    }
+
+    async fn begin_events(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+        now: UnixMs,
+    ) -> Result<u64, StoreError> {
+        self.step(self.store.begin_events(task, destination, now)).await
+    }
+
+    async fn told(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+        rows: &[(&Key, RowId)],
+    ) -> Result<Told, StoreError> {
+        self.read(self.store.told(task, destination, rows))
+    }
+
+    async fn backlog(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+    ) -> Result<Option<Backlog>, StoreError> {
+        self.read(self.store.backlog(task, destination))
     }
 
     async fn close(&self) {
