@@ -96,8 +96,10 @@ impl ControlSocket {
                 Some(length) => {
                     let _one = self.payload.lock().await;
                     let work = async {
-                        let payload = payload(&mut read, length).await?;
-                        Ok(verbs::answer_with(&self.control, &request, payload).await)
+                        Ok(match payload(&mut read, length).await {
+                            Ok(payload) => verbs::answer_with(&self.control, &request, payload).await,
+                            Err(e) => json!({ "error": e.to_string() }),
+                        })
                     };
                     within(LONG_PATIENCE, work).await?
                 }

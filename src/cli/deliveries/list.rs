@@ -26,7 +26,11 @@ pub(super) fn open_states() -> Vec<State> {
 /// Prints a page.
 pub(super) async fn list(config: &Config, given: &str, list: List) -> Result<u8, Ends> {
     let Some(store) = desk::view(config).await? else {
-        println!("{}", if list.json { "{\"deliveries\": []}" } else { "nothing was found yet" });
+        if list.json {
+            print_json(&[], None, true);
+        } else {
+            println!("nothing was found yet");
+        }
         return Ok(0);
     };
     let order = if list.oldest { Order::Oldest } else { Order::Newest };
@@ -53,11 +57,7 @@ pub(super) async fn list(config: &Config, given: &str, list: List) -> Result<u8,
         after = None;
     }
     if list.json {
-        let lines: Vec<Value> = lines.iter().map(document).collect();
-        println!(
-            "{:#}",
-            json!({ "deliveries": lines, "next": after.map(args::show_place), "complete": !gave_up })
-        );
+        print_json(&lines, after, !gave_up);
         return Ok(0);
     }
     let now = Clock::system().now();
@@ -66,6 +66,14 @@ pub(super) async fn list(config: &Config, given: &str, list: List) -> Result<u8,
     out.extend(after.map(|place| more(given, place, gave_up.then_some(searched))));
     println!("{}", out.join("\n"));
     Ok(0)
+}
+
+fn print_json(lines: &[Line], next: Option<Place>, complete: bool) {
+    let lines: Vec<Value> = lines.iter().map(document).collect();
+    println!(
+        "{:#}",
+        json!({ "deliveries": lines, "next": next.map(args::show_place), "complete": complete })
+    );
 }
 
 fn more(given: &str, place: Place, searched: Option<u64>) -> String {

@@ -95,8 +95,16 @@ fn is_enough(version: &str) -> bool {
     (next(), next(), next()) >= LEAST_SQLITE
 }
 
-/// Whether the file is new, ours, or to be left alone.
+/// Whether the file is new, ours, or to be left alone: as it is at one moment, for a daemon may be making it just now.
 pub(super) async fn owner(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+    connection.execute("BEGIN").await.map_err(|e| classify(path, e))?;
+    let verdict = whose(connection, path).await;
+    // Nothing was written; whoever is refused closes the connection.
+    let _ = connection.execute("ROLLBACK").await;
+    verdict
+}
+
+async fn whose(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
     let failed = |e| classify(path, e);
     let version = pragma(connection, "user_version").await.map_err(failed)?;
     let application = pragma(connection, "application_id").await.map_err(failed)?;

@@ -8,7 +8,7 @@ use super::{
     take, told,
 };
 use crate::model::{DestinationName, TaskName};
-use crate::store::{RunFilter, RunResult, Runs, Store};
+use crate::store::{History, Order, RunFilter, RunResult, Runs, Select, Store};
 
 #[tokio::test]
 async fn statements_use_their_indexes() {
@@ -192,9 +192,14 @@ async fn a_state_of_the_second_version_is_lifted() {
     assert_eq!(view.coverage().await.unwrap(), [], "nothing is known before it is lifted");
     let every = RunFilter { limit: 9, ..RunFilter::default() };
     assert_eq!(view.runs(&every).await.unwrap(), [], "nor of runs");
+    let all = Select::default();
+    let refused = view.find(&all, Order::Oldest, None, 9).await.unwrap_err();
+    assert!(refused.to_string().contains("start the daemon of this version"), "{refused}");
     view.close().await;
     let store = LocalStore::open(&path).await.unwrap();
     assert_eq!(store.cursors().await.unwrap()[0].position.as_str(), r#"{"after":"7"}"#);
+    let found = store.find(&all, Order::Oldest, None, 9).await.unwrap();
+    assert_eq!(found.places.iter().map(|place| place.number).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
     let standing = store.standing(&TaskName::new("t"), &DestinationName::new("d"), None).await.unwrap();
     let mut stands: Vec<_> =
         standing.deliveries.iter().map(|s| (s.state.as_str(), s.count, s.oldest)).collect();

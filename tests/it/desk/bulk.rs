@@ -28,9 +28,7 @@ async fn very_many_are_replayed_once_however_often_it_is_asked() {
     // Nothing is sent: what is replayed stays where that put it.
     let site = Site::new(&with(named(&pair, &receiver.url(), json!({})), json!({ "callbacks": "off" })));
     let mut daemon = site.start();
-    daemon
-        .until("it runs", LIMIT, || site.run(&["queue", "-c", "{c}"]).stdout.contains("a daemon runs"))
-        .await;
+    daemon.wait_output(" started").await;
     daemon.stop().await;
     plant(&site, MANY, "dead").await;
     // Pages of a long list are quick, also from its middle.
@@ -45,9 +43,7 @@ async fn very_many_are_replayed_once_however_often_it_is_asked() {
     ok(&dry, "20 000 deliveries would be meant");
 
     let mut daemon = site.start();
-    daemon
-        .until("it runs", LIMIT, || site.run(&["queue", "-c", "{c}"]).stdout.contains("a daemon runs"))
-        .await;
+    daemon.wait_output(" started").await;
     let began = std::time::Instant::now();
     let click = || site.run(&["deliveries", "replay", "-c", "{c}", "--state", "dead", "--yes"]);
     let (first, second) = std::thread::scope(|scope| {
@@ -71,9 +67,7 @@ async fn a_bulk_act_works_without_a_daemon_and_within_its_limits() {
     let receiver = Receiver::answering(200).await;
     let site = Site::new(&named(&pair, &receiver.url(), json!({})));
     let mut daemon = site.start();
-    daemon
-        .until("it runs", LIMIT, || site.run(&["queue", "-c", "{c}"]).stdout.contains("a daemon runs"))
-        .await;
+    daemon.wait_output(" started").await;
     daemon.stop().await;
     plant(&site, 1200, "dead").await;
     let run = |words: &[&str]| site.run(&[&["deliveries"], words, &["-c", "{c}", "--yes"]].concat());

@@ -97,3 +97,22 @@ async fn an_edited_message_that_fails_comes_again_as_it_was() {
     daemon.until("it is called back", LIMIT, || receiver.count() == 5).await;
     assert_eq!(receiver.calls()[4].src("number").as_deref(), Some("n1"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_body_goes_through_and_one_that_is_too_large_is_refused() {
+    let pair = pair().await;
+    let receiver = Receiver::scripted([400, 400, 200].map(Answer::Status).to_vec()).await;
+    let site = Site::new(&named(&pair, &receiver.url(), json!({})));
+    pair.fill_source(1..=1).await;
+    let mut daemon = site.start();
+    let letter = dead(&site, 1).await.remove(0);
+    let file = site.path("body").display().to_string();
+    let words = ["deliveries", "edit", "-c", "{c}", &number(&letter), "--body", &file];
+    std::fs::write(&file, format!("\"{}\"", "x".repeat(16 << 20))).unwrap();
+    refused(&site.run(&words), 2, "more than 16777216 bytes");
+    // Far beyond a line of the control socket.
+    std::fs::write(&file, format!("\"{}\"", "x".repeat(2 << 20))).unwrap();
+    ok(&site.run(&words), "2097154 bytes are sent next");
+    daemon.until("it is sent", LIMIT, || receiver.count() == 3).await;
+    assert_eq!(receiver.calls()[2].body.len(), 2_097_154);
+}

@@ -36,9 +36,7 @@ async fn dead_letters_move_to_a_fresh_state() {
     ok(&import(&[]), "taken in: 5");
     ok(&import(&[]), "were there already: 5");
     let mut daemon = fresh.start();
-    daemon
-        .until("it runs", LIMIT, || fresh.run(&["queue", "-c", "{c}"]).stdout.contains("a daemon runs"))
-        .await;
+    daemon.wait_output(" started").await;
     ok(&import(&[]), "were there already: 5");
     assert_eq!(queued(&fresh, "dead"), 5);
     works.store(true, std::sync::atomic::Ordering::SeqCst);
