@@ -33,6 +33,7 @@ const OWED: usize = 1024;
 pub(super) enum Write {
     Scan(Box<ScanCommit>),
     Runs(Vec<Run>),
+    CutOff,
     Forget { task: TaskName, feed: Option<Feed> },
     Claim(ClaimRequest),
     Prepare(Vec<Prepared>),
@@ -59,6 +60,7 @@ impl Write {
             }
             Self::Scan(_)
             | Self::Runs(_)
+            | Self::CutOff
             | Self::Claim(_)
             | Self::Forget { .. }
             | Self::Prepare(_)
@@ -257,6 +259,10 @@ async fn apply_all(
                 for run in all {
                     runs::keep(connection, run).await?;
                 }
+                Wrote::Done
+            }
+            Write::CutOff => {
+                connection.execute(runs::CUT_OFF).await?;
                 Wrote::Done
             }
             Write::Forget { task, feed } => {
