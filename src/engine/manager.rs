@@ -106,7 +106,7 @@ impl Manager {
         let mut outcomes = outcomes.lock().await;
         loop {
             if self.feeds.is_empty() {
-                match self.load().await {
+                match self.begin().await {
                     Ok(()) => self.status.store_works(),
                     Err(e) => self.status.store_failed(&e),
                 }
@@ -125,6 +125,12 @@ impl Manager {
                 () = tokio::time::sleep(pause) => {}
             }
         }
+    }
+
+    /// What an earlier life of the manager had begun, it does not end.
+    async fn begin(&mut self) -> Result<(), StoreError> {
+        self.store.cut_off_runs().await?;
+        self.load().await
     }
 
     /// Reads the cursors, and leaves those behind that another `-s` makes void.

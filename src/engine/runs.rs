@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use super::status::StatusBoard;
 use super::ticket::Scanned;
 use crate::base::chain::chain;
 use crate::base::clock::UnixMs;
@@ -168,6 +169,25 @@ pub(super) fn reason(task: &TaskName, e: &PlaceError) -> String {
 pub(super) fn failure(task: &TaskName, e: &PlaceError, at: UnixMs) -> RunError {
     let (class, group) = (e.class.as_str().to_owned(), e.class.group().as_str().to_owned());
     RunError { at, class, group, message: reason(task, e) }
+}
+
+impl StatusBoard {
+    /// As [`StatusBoard::place_failed`], in a run of a feed.
+    pub(super) fn run_failed(
+        &self,
+        task: &TaskName,
+        feed: Feed,
+        destination: &DestinationName,
+        error: &PlaceError,
+        run: RunId,
+    ) -> Duration {
+        self.failed(task, feed.as_str(), destination, error, Some(run))
+    }
+
+    /// As [`StatusBoard::place_works`], in a run of a feed.
+    pub(super) fn run_works(&self, task: &TaskName, feed: Feed, destination: &DestinationName, run: RunId) {
+        self.works(task, feed.as_str(), destination, Some(run));
+    }
 }
 
 /// Runs that are to be written down beside any commit, the newest of each: many that fail at once are one write.

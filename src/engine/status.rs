@@ -125,19 +125,8 @@ impl StatusBoard {
         self.failed(task, what, destination, error, None)
     }
 
-    /// As [`StatusBoard::place_failed`], in a run of a feed.
-    pub(super) fn run_failed(
-        &self,
-        task: &TaskName,
-        feed: Feed,
-        destination: &DestinationName,
-        error: &PlaceError,
-        run: RunId,
-    ) -> Duration {
-        self.failed(task, feed.as_str(), destination, error, Some(run))
-    }
-
-    fn failed(
+    /// The same in a run, if it was in one.
+    pub(super) fn failed(
         &self,
         task: &TaskName,
         what: &str,
@@ -190,12 +179,13 @@ impl StatusBoard {
         self.works(task, what, destination, None);
     }
 
-    /// As [`StatusBoard::place_works`], in a run of a feed.
-    pub(super) fn run_works(&self, task: &TaskName, feed: Feed, destination: &DestinationName, run: RunId) {
-        self.works(task, feed.as_str(), destination, Some(run));
-    }
-
-    fn works(&self, task: &TaskName, what: &str, destination: &DestinationName, run: Option<RunId>) {
+    pub(super) fn works(
+        &self,
+        task: &TaskName,
+        what: &str,
+        destination: &DestinationName,
+        run: Option<RunId>,
+    ) {
         let mut inner = self.lock();
         let key = (task.to_string(), format!("{what} → {destination}"));
         if inner.failures.remove(&key).is_none() {

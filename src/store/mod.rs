@@ -264,6 +264,9 @@ pub trait Store: Send + Sync {
     /// Keeps runs as they are now.
     async fn keep_runs(&self, runs: Vec<Run>) -> Result<(), StoreError>;
 
+    /// Nobody works any more on what is kept as running.
+    async fn cut_off_runs(&self) -> Result<(), StoreError>;
+
     /// Hands out due deliveries of one lane, oldest due first: no more than hold about 16 MiB of messages and keys, but at
     /// least one.
     async fn claim(&self, request: ClaimRequest) -> Result<Vec<Delivery>, StoreError>;

@@ -225,6 +225,8 @@ async fn a_blocked_task_is_told_and_so_is_its_end() {
         told(&hook).iter().map(|(event, over, _)| (event.as_str(), *over)).collect::<Vec<_>>(),
         [("blocked", false), ("blocked", true)]
     );
+    let first = hook.calls()[0].json();
+    assert_eq!(first["error"], "db_missing_table", "{first:#}");
     let bodies: Vec<Value> = zh.calls().iter().map(|call| call.json()).collect();
     assert!(bodies[0]["text"]["content"].as_str().unwrap().contains("任务受阻"), "{}", bodies[0]);
     assert!(bodies[0]["text"]["content"].as_str().unwrap().contains("cupid check -c"), "{}", bodies[0]);

@@ -61,13 +61,13 @@ impl LocalStore {
         connection.execute("PRAGMA journal_mode = WAL").await.map_err(failed)?;
         connection.execute(AFTER_A_BURST).await.map_err(failed)?;
         migrate(&mut connection, path).await?;
-        connection.execute(runs::CUT_OFF).await.map_err(failed)?;
         let readers =
             SqlitePoolOptions::new().max_connections(2).connect_lazy_with(options(path).read_only(true));
         let memory = Memory::default();
         let writer = Writer::start(connection, path, lock, memory.made());
         let store = Self { writer, readers, memory, path: path.to_owned() };
         store.expire_claims(UnixMs::MAX).await?;
+        store.cut_off_runs().await?;
         Ok(store)
     }
 
@@ -174,6 +174,10 @@ impl Store for LocalStore {
 
     async fn keep_runs(&self, runs: Vec<Run>) -> Result<(), StoreError> {
         self.write(Write::Runs(runs)).await.map(drop)
+    }
+
+    async fn cut_off_runs(&self) -> Result<(), StoreError> {
+        self.write(Write::CutOff).await.map(drop)
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Vec<Delivery>, StoreError> {

@@ -34,6 +34,7 @@ const OWED: usize = 1024;
 pub(super) enum Write {
     Scan(Box<ScanCommit>),
     Runs(Vec<Run>),
+    CutOff,
     Forget { task: TaskName, feed: Option<Feed> },
     Claim(ClaimRequest),
     Prepare(Vec<Prepared>),
@@ -65,6 +66,7 @@ impl Write {
             Self::Act(_) | Self::TakeIn(_) | Self::Expire { .. } => true,
             Self::Scan(_)
             | Self::Runs(_)
+            | Self::CutOff
             | Self::Claim(_)
             | Self::Forget { .. }
             | Self::Prepare(_)
@@ -279,6 +281,10 @@ async fn apply_all(
                 for run in all {
                     runs::keep(connection, run).await?;
                 }
+                Wrote::Done
+            }
+            Write::CutOff => {
+                connection.execute(runs::CUT_OFF).await?;
                 Wrote::Done
             }
             Write::Forget { task, feed } => {

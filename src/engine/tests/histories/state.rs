@@ -125,6 +125,10 @@ impl Store for Durable {
         self.step(self.store.keep_runs(runs)).await
     }
 
+    async fn cut_off_runs(&self) -> Result<(), StoreError> {
+        self.step(self.store.cut_off_runs()).await
+    }
+
     async fn claim(&self, request: ClaimRequest) -> Result<Vec<Delivery>, StoreError> {
         let claimed = self.step(self.store.claim(request)).await?;
         let mut ledger = self.ledger.lock().unwrap();
