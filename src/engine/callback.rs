@@ -12,6 +12,7 @@ use tracing::error;
 
 use super::guard::Guard;
 use super::lane::Lane;
+use super::receiver::{Receiver, Receivers};
 use super::voice::Voice;
 use super::watcher::{Waits, Watcher};
 use super::{Places, StatusBoard, Stop};
@@ -39,7 +40,10 @@ pub(super) type Wakes = Arc<Vec<Vec<Suspects>>>;
 pub struct Callback {
     pub(super) lanes: Vec<Lane>,
     pub(super) watchers: Vec<Watcher>,
+    receivers: Vec<Arc<Receiver>>,
     wakes: Wakes,
+    store: Arc<dyn Store>,
+    status: StatusBoard,
     alerts: Alerts,
 }
 
@@ -78,17 +82,19 @@ impl Callback {
     ) -> Result<Self, E> {
         let (mut lanes, mut watchers) = (Vec::new(), Vec::new());
         let mut wakes = Vec::new();
+        let receivers = Receivers::of(places, clock);
         for task in &places.tasks {
             let mut of_task = Vec::new();
             for (destination, config) in task.config.destinations.iter().enumerate() {
-                let (calls, looks) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+                let (receiver, seat, calls) = receivers.seat(&task.config.name, config);
+                let looks = Arc::new(Notify::new());
                 let waits = Arc::new(Mutex::new(Learner::new(config.confirm, None, clock.now())));
                 let names = (task.config.name.clone(), config.name.clone());
                 let guard = Arc::new(Guard::new(store.clone(), names.0, names.1));
                 of_task.push(Suspects { wake: looks.clone(), waits: waits.clone(), guard: guard.clone() });
-                let (receiver, names) =
+                let (place, names) =
                     (config.callback.place(), (task.config.name.clone(), config.name.clone()));
-                let voice = Arc::new(Voice::new(names.0, names.1, receiver, status.clone()));
+                let voice = Arc::new(Voice::new(names.0, names.1, place, status.clone()));
                 let policy = Policy {
                     retry: config.retry.clone(),
                     confirm: config.confirm,
@@ -116,6 +122,9 @@ impl Callback {
                     places: task.clone(),
                     destination,
                     caller: caller(&config.callback)?,
+                    receiver,
+                    seat,
+                    turn: Arc::default(),
                     policy,
                     clock: clock.clone(),
                     guard,
@@ -129,7 +138,9 @@ impl Callback {
             }
             wakes.push(of_task);
         }
-        Ok(Self { lanes, watchers, wakes: Arc::new(wakes), alerts: alerts.clone() })
+        let (store, status) = (store.clone(), status.clone());
+        let (receivers, alerts) = (receivers.all(), alerts.clone());
+        Ok(Self { lanes, watchers, receivers, wakes: Arc::new(wakes), store, status, alerts })
     }
 
     /// For whoever makes deliveries.
@@ -144,6 +155,9 @@ impl Callback {
 
     /// Works until the stop and waits for open calls.
     pub async fn run(self, stop: Stop) {
+        for receiver in &self.receivers {
+            receiver.recall(&self.store, &self.status).await;
+        }
         let lanes =
             self.lanes.iter().map(|lane| again(&stop, &self.alerts, || lane.clone().run(stop.clone())));
         let watchers = self

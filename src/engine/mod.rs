@@ -29,6 +29,7 @@ mod notifier;
 mod pair;
 mod places;
 mod progress;
+mod receiver;
 mod said;
 mod scanner;
 mod standing;

@@ -120,6 +120,7 @@ impl Watcher {
             destination: destination.name.clone(),
             work: Work::Look,
             limit: MOST,
+            turn: 0,
             now: self.clock.now(),
             lease: LEASE,
         };

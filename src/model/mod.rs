@@ -16,7 +16,9 @@ mod value;
 pub use alert::{Event, Severity, Topic};
 pub use column::{Class, Column};
 pub use counts::{Counts, Unfit};
-pub use delivery::{Attempt, AttemptOutcome, Delivery, DeliveryKind, ErrorClass, ErrorGroup, Sent, State};
+pub use delivery::{
+    Attempt, AttemptOutcome, Batched, Delivery, DeliveryKind, ErrorClass, ErrorGroup, Sent, State,
+};
 pub use evidence::{Evidence, Listed};
 pub use finding::{Finding, Verdict};
 pub use id::{DeliveryId, DestinationName, Feed, Position, RowId, RunId, TaskName};

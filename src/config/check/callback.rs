@@ -38,6 +38,16 @@ pub(super) fn check(r: &mut Reader<'_>, destination: &Section<'_>, workers: usiz
         found.with(value)
     });
     let concurrency = shown(r, "concurrency", concurrency, workers.max(LEAST_CONCURRENCY), usize::to_string);
+    let batch = r.number(&section, "batch").and_then(|found| {
+        let origin = line(r, found.span);
+        r.out.leaf("batch", found.json.as_str(), origin);
+        usize::try_from(found.value).ok()
+    });
+    let rate = r.rate(&section, "rate");
+    if let Some(found) = &rate {
+        let origin = line(r, found.span);
+        r.out.leaf("rate", found.json.as_str(), origin);
+    }
     r.out.close();
     let access = access?;
     Some(CallbackConfig {
@@ -54,6 +64,8 @@ pub(super) fn check(r: &mut Reader<'_>, destination: &Section<'_>, workers: usiz
         body,
         values,
         concurrency,
+        batch,
+        period: rate.map_or(Duration::ZERO, |found| found.value),
     })
 }
 

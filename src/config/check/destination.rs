@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::breaker;
 use super::callback;
 use super::column::columns;
 use super::line;
@@ -97,6 +98,7 @@ pub(super) fn check<'a>(
     policy::check_all(r, section);
     let layers = layers.around(*section, connection, top);
     let retry = retry::retry(r, &layers, top);
+    let breaker = breaker::breaker(r, &layers);
     let confirm = policy::confirm(r, &layers);
     let verify = policy::verify(r, &layers);
     let sweep = policy::sweep(r, &layers);
@@ -118,6 +120,7 @@ pub(super) fn check<'a>(
         columns: columns?,
         callback: callback?,
         retry,
+        breaker,
         confirm,
         verify,
         sweep,

@@ -51,8 +51,8 @@ fn what(event: Event) -> &'static str {
 fn means(event: Event) -> &'static str {
     match event {
         Event::Failing => {
-            "Callbacks used up their quick tries and are tried slowly from now on. Nothing is lost. Look at the receiver; \
-             cupid goes on by itself when it accepts them again."
+            "Callbacks used up their quick tries and are tried slowly from now on, or so many failed that nothing is sent but \
+             a call now and then. Nothing is lost. Look at the receiver; cupid goes on by itself when it accepts them again."
         }
         Event::Dead => {
             "Deliveries used up their tries. They are kept and not sent again until a person acts."

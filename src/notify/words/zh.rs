@@ -51,7 +51,7 @@ fn what(event: Event) -> &'static str {
 fn means(event: Event) -> &'static str {
     match event {
         Event::Failing => {
-            "回调已用完快速重试次数，此后放慢重试，不会丢失。请检查接收方；它恢复后 cupid 会自动继续。"
+            "回调已用完快速重试次数，此后放慢重试；或失败过多，除不时的一次探测外不再发送。不会丢失。请检查接收方；它恢复后 cupid 会自动继续。"
         }
         Event::Dead => "投递已用完重试次数，会一直保留，在人工处理之前不再发送。",
         Event::NotFixed => {

@@ -1,6 +1,7 @@
 //! The state of one process: an SQLite database and a lock file in the state folder.
 
 mod check;
+mod claim;
 mod coverage;
 mod history;
 mod lock;
@@ -10,6 +11,7 @@ mod outbox;
 mod rows;
 mod scan;
 mod schema;
+mod shares;
 mod standing;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row};
 
-use super::{LocalStore, coverage, history, memory, outbox, scan, schema, standing};
+use super::{LocalStore, claim, coverage, history, memory, outbox, scan, schema, standing};
 use crate::model::{DestinationName, TaskName};
 use crate::store::Store;
 
@@ -14,25 +14,38 @@ async fn statements_use_their_indexes() {
         connection.execute(*migration).await.unwrap();
     }
     let by_id = "delivery USING INDEX delivery_id (id=?)";
+    let by_seq = "delivery USING INTEGER PRIMARY KEY (rowid=?)";
     let statements = [
         (
             "claim to look",
-            outbox::LOOK.1,
-            vec![
-                "delivery USING INTEGER PRIMARY KEY (rowid=?)",
-                "INDEX delivery_look (task=? AND destination=? AND due<?)",
-            ],
+            claim::LOOK,
+            vec![by_seq, "INDEX delivery_look (task=? AND destination=? AND due<?)"],
         ),
         (
-            "claim to call",
-            outbox::CALL.1,
+            "claim the newest",
+            claim::NEWEST,
+            vec![by_seq, "INDEX delivery_fresh (task=? AND destination=? AND due<?)"],
+        ),
+        (
+            "claim the oldest",
+            claim::OLDEST,
+            vec![by_seq, "INDEX delivery_fresh (task=? AND destination=? AND due<?)"],
+        ),
+        (
+            "claim again",
+            claim::AGAIN,
+            vec![by_seq, "INDEX delivery_again (task=? AND destination=? AND due<?)"],
+        ),
+        ("claim mates", claim::MATES, vec![by_seq, "INDEX delivery_batch (batch=?)"]),
+        ("next look", claim::LOOK_DUE, vec!["INDEX delivery_look (task=? AND destination=?)"]),
+        (
+            "next call",
+            claim::CALL_DUE,
             vec![
-                "delivery USING INTEGER PRIMARY KEY (rowid=?)",
-                "INDEX delivery_call (task=? AND destination=? AND due<?)",
+                "INDEX delivery_fresh (task=? AND destination=?)",
+                "INDEX delivery_again (task=? AND destination=?)",
             ],
         ),
-        ("next look", outbox::LOOK.0, vec!["INDEX delivery_look (task=? AND destination=?)"]),
-        ("next call", outbox::CALL.0, vec!["INDEX delivery_call (task=? AND destination=?)"]),
         ("prepare", outbox::PREPARE.longest(), vec![by_id]),
         ("settle", outbox::SETTLE.longest(), vec![by_id]),
         ("log", outbox::LOG.longest(), vec!["d USING INTEGER PRIMARY KEY (rowid=?)", by_id]),

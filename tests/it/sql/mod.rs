@@ -107,8 +107,11 @@ pub fn destination_config(db: &Db, table: &str, by: &str, columns: &[&str]) -> D
             body: BodyForm::Full,
             values: ValueForm::Text,
             concurrency: 1,
+            period: Duration::ZERO,
+            batch: None,
         },
         retry: RetryPolicy::fixed(Duration::from_secs(1), 3, Then::Every(Duration::from_secs(600))),
+        breaker: None,
         confirm: cupid::config::Confirm {
             floor: Duration::ZERO,
             lag: Duration::from_secs(60),

@@ -109,7 +109,7 @@ pub fn agreed(looked: i64, keys: impl IntoIterator<Item = u8>) -> ScanCommit {
 
 pub fn request(now: i64) -> ClaimRequest {
     let (task, destination) = (task(), destination("d"));
-    ClaimRequest { task, destination, work: Work::Look, limit: 1000, now, lease: LEASE }
+    ClaimRequest { task, destination, work: Work::Look, limit: 1000, turn: 0, now, lease: LEASE }
 }
 
 /// For tests that do not care what is to be done with a delivery.
@@ -169,6 +169,7 @@ pub fn message(d: &Delivery, row: u8, difference: u8, now: i64) -> Prepared {
         body: Box::from([row]),
         sent: Sent { kind: d.kind, row: [row; 16] },
         fingerprint: [difference; 16],
+        batch: None,
         attempt: d.attempts + 1,
         now,
     }

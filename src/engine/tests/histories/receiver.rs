@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use super::clockwork::{Clockwork, millis};
 use super::copy::{Change, PlayedCopy};
 use super::ledger::{Call as Arrived, Ledger};
-use crate::deliver::{Call, Message};
+use crate::deliver::{Answer, Call, Content, Message};
 use crate::model::{AttemptOutcome, ErrorClass};
 use crate::source::dice::Dice;
 
@@ -64,6 +64,7 @@ impl Receiver {
     }
 
     fn arrived(&self, message: &Message) -> Option<Arrived> {
+        let Content::One(id) = &message.of else { panic!("one row in each call") };
         let body: serde_json::Value = serde_json::from_slice(&message.body).unwrap();
         let row = &body["srcColumn"];
         let number = |name: &str| row[name].as_str()?.parse::<i128>().ok();
@@ -74,8 +75,8 @@ impl Receiver {
             copy: self.copy.number,
             row: row_id,
             commit: self.ledger.lock().unwrap().commit_of(row_id, says),
-            delivery: message.delivery.to_string(),
-            revision: message.revision,
+            delivery: id.delivery.to_string(),
+            revision: id.revision,
             kind: body["type"].as_u64()?,
             says,
             body: message.body.clone(),
@@ -105,7 +106,7 @@ impl Receiver {
 
 #[async_trait]
 impl Call for Receiver {
-    async fn call(&self, message: &Message) -> (AttemptOutcome, Duration) {
+    async fn call(&self, message: &Message) -> Answer {
         let failed = |class, status| AttemptOutcome::Failed {
             class,
             status,
@@ -116,7 +117,7 @@ impl Call for Receiver {
         let call = self.arrived(message).expect("a message that can be read");
         self.ledger.lock().unwrap().call(call.clone());
         if self.clockwork.is_down(self.place()) {
-            return (failed(ErrorClass::Connect, None), Duration::ZERO);
+            return failed(ErrorClass::Connect, None).into();
         }
         let (does, took, late) = self.choose(&call);
         match does {
@@ -143,6 +144,6 @@ impl Call for Receiver {
                 arrived.accepted = Some(now);
             }
         }
-        (outcome, took)
+        Answer { took, ..outcome.into() }
     }
 }
