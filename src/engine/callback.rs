@@ -15,7 +15,7 @@ use super::lane::Lane;
 use super::receiver::{Receiver, Receivers};
 use super::voice::Voice;
 use super::watcher::{Waits, Watcher};
-use super::{Places, StatusBoard, Stop};
+use super::{Places, StatusBoard, Stop, strays};
 use crate::base::clock::Clock;
 use crate::config::CallbackConfig;
 use crate::deliver::{Call, Caller, CallerError};
@@ -41,6 +41,7 @@ pub struct Callback {
     pub(super) lanes: Vec<Lane>,
     pub(super) watchers: Vec<Watcher>,
     receivers: Vec<Arc<Receiver>>,
+    places: Arc<Places>,
     wakes: Wakes,
     store: Arc<dyn Store>,
     status: StatusBoard,
@@ -60,7 +61,7 @@ impl Callback {
     /// If a receiver cannot be called as it is configured.
     pub fn new(
         store: &Arc<dyn Store>,
-        places: &Places,
+        places: &Arc<Places>,
         clock: &Clock,
         alerts: &Alerts,
         status: &StatusBoard,
@@ -74,7 +75,7 @@ impl Callback {
     /// As [`Callback::new`], with somebody else to make the calls.
     pub(super) fn with<E>(
         store: &Arc<dyn Store>,
-        places: &Places,
+        places: &Arc<Places>,
         clock: &Clock,
         alerts: &Alerts,
         status: &StatusBoard,
@@ -140,7 +141,8 @@ impl Callback {
         }
         let (store, status) = (store.clone(), status.clone());
         let (receivers, alerts) = (receivers.all(), alerts.clone());
-        Ok(Self { lanes, watchers, receivers, wakes: Arc::new(wakes), store, status, alerts })
+        let places = places.clone();
+        Ok(Self { lanes, watchers, receivers, places, wakes: Arc::new(wakes), store, status, alerts })
     }
 
     /// For whoever makes deliveries.
@@ -155,6 +157,7 @@ impl Callback {
 
     /// Works until the stop and waits for open calls.
     pub async fn run(self, stop: Stop) {
+        strays::tell(&self.store, &self.places, &self.status).await;
         for receiver in &self.receivers {
             receiver.recall(&self.store, &self.status).await;
         }

@@ -35,6 +35,7 @@ mod scanner;
 mod standing;
 mod status;
 mod stop;
+mod strays;
 mod supervisor;
 mod ticket;
 mod voice;

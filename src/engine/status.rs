@@ -258,6 +258,20 @@ impl StatusBoard {
         }
     }
 
+    /// Deliveries are kept for a destination that nobody knows.
+    pub(super) fn waits_for_nobody(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+        class: &'static str,
+        why: &str,
+    ) {
+        let trouble = Trouble { since: self.clock.now(), class, reason: why.to_owned(), blocked: true };
+        let mut inner = self.lock();
+        let troubles = &mut inner.status.tasks.entry(task.to_string()).or_default().trouble;
+        troubles.insert(format!("deliveries → {destination}"), trouble);
+    }
+
     fn held(
         &self,
         task: &TaskName,

@@ -26,6 +26,7 @@ mod late;
 mod lifecycle;
 mod matrix;
 mod memory;
+mod receiver;
 mod rows;
 mod servers;
 mod sql;

@@ -33,9 +33,9 @@ impl Reads {
 }
 
 /// Part of the time for which rows stay fresh that one claim is for: what is confirmed meanwhile waits for its end.
-const AT_ONCE: f64 = 0.5;
+const AT_ONCE: f64 = 0.25;
 
-/// What the receiver is expected to accept within a second.
+/// What the receiver is expected to accept within half a second.
 #[derive(Debug)]
 pub(super) struct Rate {
     per_second: f64,
