@@ -51,16 +51,17 @@ impl Lane {
         let of: Vec<DeliveryId> = parcel.items.iter().map(|ready| ready.delivery.id).collect();
         let probes = pass.probes();
         let change = pass.ended(&of, &answer.outcome);
-        if let Some(change) = change {
-            self.receiver.tell(change, &answer.outcome, &self.store, &self.status).await;
-        }
         // A call that only asked whether the receiver works again spends no try of its row.
         let spared = match (probes, verdict(&answer.outcome), change) {
             (true, Some(Verdict::Down | Verdict::Refuses), Some(Change::StillOpen { pause })) => Some(pause),
             _ => None,
         };
+        let outcome = answer.outcome.clone();
         let settlements = self.settlements(parcel, answer, began, spared).await;
         self.settle(settlements, stop).await;
+        if let Some(change) = change {
+            self.receiver.tell(change, &outcome, &self.store, &self.status).await;
+        }
     }
 
     /// What the call made of each member; says so to people.

@@ -1,11 +1,13 @@
 //! The statements that run for each row or each look use the index that was made for them, whatever the table holds.
 
+use std::time::Duration;
+
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row};
 
 use super::{LocalStore, claim, coverage, history, memory, outbox, scan, schema, standing};
-use crate::model::{DestinationName, TaskName};
-use crate::store::Store;
+use crate::model::{DestinationName, State, TaskName};
+use crate::store::{ClaimRequest, Store, Work};
 
 #[tokio::test]
 async fn statements_use_their_indexes() {
@@ -140,6 +142,17 @@ async fn a_state_of_the_second_version_is_lifted() {
         standing.deliveries.iter().map(|s| (s.state.as_str(), s.count, s.oldest)).collect();
     stands.sort_unstable();
     assert_eq!(stands, [("delivered", 1, 2), ("retry", 1, 4)]);
+    let request = ClaimRequest {
+        task: TaskName::new("t"),
+        destination: DestinationName::new("d"),
+        work: Work::Call,
+        limit: 10,
+        turn: 0,
+        now: 10,
+        lease: Duration::from_secs(1),
+    };
+    let called = store.claim(request).await.unwrap();
+    assert_eq!(called.iter().map(|d| (d.state, d.batch)).collect::<Vec<_>>(), [(State::Retry, None)]);
     store.close().await;
     std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -69,7 +69,7 @@ async fn rows_go_out_as_lists_and_each_of_them_is_healed() {
         }
     })
     .await;
-    let site = Site::new(&config(&pair, &receiver.url(), 10, json!({ "confirm": "500ms" })));
+    let site = Site::new(&config(&pair, &receiver.url(), 10, json!({ "confirm": "0s" })));
     let _daemon = site.start();
     until_healed(&site, 57).await;
     let calls = receiver.calls();
@@ -100,7 +100,7 @@ async fn a_batch_that_was_cut_off_comes_again_as_it_was() {
         async move { answer }
     })
     .await;
-    let more = json!({ "confirm": "500ms", "verify": false });
+    let more = json!({ "confirm": "0s", "verify": false });
     let mut config = config(&pair, &receiver.url(), 5, more);
     let site = Site::new(&config);
     let mut daemon = site.start();
@@ -144,7 +144,7 @@ async fn what_the_answer_names_as_failed_comes_again_without_the_others() {
         Answer::Full(200, ("content-type", "application/json".to_owned()), body)
     })
     .await;
-    let more = json!({ "confirm": "500ms", "verify": false, "retry": { "delay": "1s" } });
+    let more = json!({ "confirm": "0s", "verify": false, "retry": { "delay": "1s" } });
     let mut config = config(&pair, &receiver.url(), 100, more);
     config["des"][0]["callbackNotification"]["success"] = "code == 0".into();
     let site = Site::new(&config);
@@ -171,7 +171,7 @@ async fn a_row_that_spoils_its_batch_is_found_out() {
             |call| async move { Answer::Status(if rows(&call).contains(&4) { 500 } else { 200 }) },
         )
         .await;
-    let more = json!({ "confirm": "500ms", "verify": false, "retry": { "delay": "300ms", "tries": 3, "then": "dead" } });
+    let more = json!({ "confirm": "0s", "verify": false, "retry": { "delay": "300ms", "tries": 3, "then": "dead" } });
     let site = Site::new(&config(&pair, &receiver.url(), 10, more));
     let mut daemon = site.start();
     until_delivered(&site, 5).await;

@@ -105,7 +105,7 @@ async fn calls_about_one_row_never_overlap() {
     daemon.until("the caught-up daemon is there", LIMIT, || site.path("output").exists()).await;
     while receiver.count() < 40 {
         round += 1;
-        pair.update(&[1, 2, 3, 4, 5, 6, 7, 8], &format!("name {round}")).await;
+        pair.update(&[1, 2, 3, 4, 5, 6, 7, 8], &format!("round {round}")).await;
         let before = receiver.count();
         daemon.until("something of that is told", LIMIT, || receiver.count() > before).await;
     }
