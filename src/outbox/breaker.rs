@@ -14,7 +14,7 @@ use crate::model::{AttemptOutcome, DeliveryId, ErrorClass};
 /// Parts of the window that are counted together.
 const PARTS: u64 = 12;
 /// Failures must be of so many deliveries.
-const SEVERAL: usize = 5;
+const SEVERAL: usize = 10;
 /// Failing deliveries that are told apart.
 const KNOWN: usize = 16;
 /// A receiver that asks for less time than this is asked again after it.

@@ -154,8 +154,8 @@ pub(super) const KEYS: &[Key] = &[
         &[Breaker],
         Kind::Number { least: 1, most: 100_000 },
         "10",
-        "Fewer calls than this decide nothing. Those that failed must be of several deliveries.",
-        "少于此数的回调不作判断；失败的须来自多个不同的投递。",
+        "Fewer calls than this decide nothing. Those that failed must be of 10 different deliveries (or of as many as this, if that is fewer).",
+        "少于此数的回调不作判断；失败的须来自 10 个不同的投递（此值更小时取此值）。",
     ),
     Key::new(
         "share",
