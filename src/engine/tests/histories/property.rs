@@ -32,9 +32,13 @@ const HISTORIES: u64 = 60;
 
 fn config(plan: &Plan) -> Config {
     let des = (0..plan.copies).map(|i| {
+        let mut callback = serde_json::json!({ "url": format!("127.0.0.1:9/{i}") });
+        if let Some(batch) = plan.batch {
+            callback["batch"] = batch.into();
+        }
         serde_json::json!({
             "name": format!("copy{i}"), "dsn": "sqlite:/played.db", "table": format!("copy{i}"), "byColumn": "id",
-            "columns": { "a": "a", "b": "b" }, "callbackNotification": { "url": format!("127.0.0.1:9/{i}") },
+            "columns": { "a": "a", "b": "b" }, "callbackNotification": callback,
         })
     });
     let text = serde_json::json!({

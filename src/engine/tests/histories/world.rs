@@ -39,6 +39,8 @@ pub(super) struct Plan {
     pub(super) memory: usize,
     /// Whether a receiver that fails as a whole is left alone.
     pub(super) breaker: bool,
+    /// Rows in one call.
+    pub(super) batch: Option<usize>,
 }
 
 impl Plan {
@@ -82,6 +84,7 @@ impl Plan {
             sets: dice.chance(50),
             memory: dice.one(&[1 << 20, 150]),
             breaker: dice.chance(40),
+            batch: dice.one(&[None, None, Some(3)]),
         }
     }
 }
