@@ -116,6 +116,7 @@ async fn claim(store: &LocalStore) -> Vec<Delivery> {
         destination: DestinationName::new("copy"),
         work: Work::Look,
         limit: BATCH,
+        turn: 0,
         now: NOW,
         lease: Duration::from_secs(120),
     };
@@ -131,6 +132,7 @@ fn message(d: &Delivery) -> Prepared {
         differs: None,
         sent: Sent { kind: d.kind, row: [1; 16] },
         fingerprint: d.fingerprint,
+        batch: None,
         attempt: d.attempts + 1,
         now: NOW,
     }

@@ -74,12 +74,15 @@ def parse_id(msg_id):
     return match[1], int(match[2])
 
 
-def parse_body(body):
-    """Returns the type and the row."""
+def parse_json(body):
     try:
-        callback = json.loads(body.decode("utf-8"))
+        return json.loads(body.decode("utf-8"))
     except (ValueError, RecursionError):
         raise Malformed("the body is not JSON") from None
+
+
+def parse_callback(callback):
+    """Returns the type and the row."""
     kind = callback.get("type") if isinstance(callback, dict) else None
     if type(kind) is not int or kind not in (1, 2, 3):
         raise Malformed("type is not 1, 2 or 3")
@@ -138,10 +141,10 @@ def connect():
     return sqlite3.connect(Path(DB).resolve().as_uri() + "?mode=rw", uri=True, timeout=5)
 
 
-def receive(msg_id, body):
+def receive(msg_id, callback):
     """Writes one callback unless the same or a newer one of this row is written already."""
     delivery, revision = parse_id(msg_id)
-    kind, row = parse_body(body)
+    kind, row = parse_callback(callback)
     with lock:
         if revision <= written.get(delivery, -1):
             return
@@ -155,6 +158,21 @@ def receive(msg_id, body):
         written.move_to_end(delivery)
         if len(written) > REMEMBERED:
             written.popitem(last=False)
+
+
+def receive_batch(items):
+    """Writes each row of a batch on its own; returns what was not written, for the answer."""
+    if not items or not all(isinstance(item, dict) and isinstance(item.get("id"), str) for item in items):
+        raise Malformed("an item has no id")
+    failed = []
+    for item in items:
+        try:
+            receive(item["id"], item.get("data"))
+        except Malformed as error:
+            failed.append({"id": item["id"], "status": 400, "error": str(error)})
+        except sqlite3.Error as error:
+            failed.append({"id": item["id"], "status": 500, "error": str(error)})
+    return failed
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -171,7 +189,10 @@ class Handler(BaseHTTPRequestHandler):
         if SECRET and not signature_is_good(secret_key(SECRET), self.headers, body, time.time()):
             return self.answer(401, "the signature or its timestamp is wrong")
         try:
-            receive(self.headers.get("webhook-id", ""), body)
+            callback = parse_json(body)
+            if isinstance(callback, list):  # only with "batch"
+                return self.answer(200, json.dumps({"results": receive_batch(callback)}), kind="application/json")
+            receive(self.headers.get("webhook-id", ""), callback)
         except Malformed as error:
             return self.answer(400, str(error))
         except sqlite3.Error as error:  # locked, full, a constraint: cupid will come again
@@ -184,14 +205,14 @@ class Handler(BaseHTTPRequestHandler):
 
     do_GET = do_PUT = do_PATCH = do_DELETE = refuse
 
-    def answer(self, status, reason="", close=False):
+    def answer(self, status, reason="", close=False, kind="text/plain"):
         self.send_response(status)
         if close:
             self.send_header("Connection", "close")
         if status == 405:
             self.send_header("Allow", "POST")
         if status != 204:
-            self.send_header("Content-Type", "text/plain")
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(reason) + 1))
         self.end_headers()
         if status != 204:

@@ -101,7 +101,7 @@ fn value(text: &str, node: &Value<'_>, kind: Option<Kind>, ranges: &mut Vec<Rang
             for property in &object.properties {
                 let name = property.name.as_str();
                 let below = match kind {
-                    Some(Kind::Object(scope) | Kind::Short(scope)) => {
+                    Some(Kind::Object(scope) | Kind::ObjectOrFalse(scope) | Kind::Short(scope)) => {
                         keys::find(scope, name).or_else(|| keys::find_anywhere(name)).map(|key| key.kind)
                     }
                     Some(Kind::Map(scope)) => Some(Kind::Object(scope)),

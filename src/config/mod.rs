@@ -44,7 +44,7 @@ pub use explain::explain;
 pub use load::{Loaded, load, load_names, parse};
 pub use notify::{ChannelConfig, ChannelKind, NotifyConfig, Robot, SmtpConfig, SmtpSecurity, WebhookConfig};
 pub use problem::{Problem, Report, Severity};
-pub use receiver::{Auth, BodyForm, CallbackConfig, CallbackTls, ValueForm};
+pub use receiver::{Auth, BodyForm, BreakerConfig, CallbackConfig, CallbackTls, ValueForm};
 pub use reference::{Lang, reference};
 pub use retry::{LONGEST_ASKED, RetryPolicy, Then};
 pub use rule::Rule;

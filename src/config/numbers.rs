@@ -1,5 +1,7 @@
 //! Values of the file that are numbers in other than whole ones, and lists of words.
 
+use std::time::Duration;
+
 use jsonc_parser::ast::Value;
 
 use super::keys::Kind;
@@ -7,6 +9,9 @@ use super::nearest::nearest;
 use super::problem::Problem;
 use super::read::{Found, Reader};
 use super::section::Section;
+
+/// Most calls in a second, minute or hour that can be asked for.
+const MOST_CALLS: u32 = 1_000_000;
 
 impl Reader<'_> {
     /// Some of the words of the table.
@@ -48,6 +53,27 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    /// The time between two of so many in a second, minute or hour.
+    pub(crate) fn rate(&mut self, section: &Section<'_>, name: &str) -> Option<Found<Duration>> {
+        let kind = section.kind(name);
+        let found = self.text(section, name)?;
+        let parts =
+            found.value.split_once('/').map(|(count, unit)| (count.trim().parse::<u32>(), unit.trim()));
+        let period = match parts {
+            Some((Ok(count @ 1..=MOST_CALLS), unit)) => match unit {
+                "s" => Some(Duration::from_secs(1) / count),
+                "m" => Some(Duration::from_secs(60) / count),
+                "h" => Some(Duration::from_secs(3600) / count),
+                _ => None,
+            },
+            _ => None,
+        };
+        if period.is_none() {
+            self.report(Problem::error(found.span, format!("`{name}` must be {}", kind.expected())));
+        }
+        period.map(|period| found.with(period))
     }
 
     /// A percentage as a part of one.

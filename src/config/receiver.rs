@@ -39,10 +39,36 @@ pub struct CallbackConfig {
     pub values: ValueForm,
     /// Calls open at the same time.
     pub concurrency: usize,
+    /// Rows in one call, as a list; `None`: one, and no list.
+    pub batch: Option<usize>,
+    /// The least time between the beginnings of two calls (`rate`); zero: there is no limit.
+    pub period: Duration,
+}
+
+/// When calls to a receiver that fails are stopped, and tried again (`breaker`).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BreakerConfig {
+    /// Only calls that ended within this time count.
+    pub window: Duration,
+    /// Fewer calls than this decide nothing.
+    pub tries: u32,
+    /// Part of them that must have failed, 0 to 1.
+    pub share: f64,
+    /// Pause before one call is made to see whether the receiver works again.
+    pub pause: Duration,
+    /// The longest such pause: each one doubles.
+    pub max: Duration,
+}
+
+impl Default for BreakerConfig {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self { window: seconds(60), tries: 10, share: 0.7, pause: seconds(30), max: seconds(300) }
+    }
 }
 
 /// What `authorization` says.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Auth {
     /// `Bearer` and this.
     Bearer(Secret<String>),
@@ -64,6 +90,14 @@ impl CallbackConfig {
     pub fn place(&self) -> String {
         format!("{}{}", self.url.origin().ascii_serialization(), self.url.path())
     }
+
+    /// Whether both are the same endpoint: called at the same URL by the same way, as the same caller.
+    pub fn is_same_receiver(&self, other: &Self) -> bool {
+        self.url == other.url
+            && self.proxy == other.proxy
+            && self.auth == other.auth
+            && self.tls.identity == other.tls.identity
+    }
 }
 
 /// Shows the URL as [`CallbackConfig::place`] does.
@@ -76,6 +110,8 @@ impl fmt::Debug for CallbackConfig {
             .field("body", &self.body)
             .field("values", &self.values)
             .field("concurrency", &self.concurrency)
+            .field("period", &self.period)
+            .field("batch", &self.batch)
             .finish_non_exhaustive()
     }
 }

@@ -109,6 +109,7 @@ fn title(scope: Scope, lang: Lang) -> &'static str {
         (Scope::Column, Lang::Zh) => "`columns` 中的一项",
         (Scope::Callback, _) => "`callbackNotification`",
         (Scope::Retry, _) => "`retry`",
+        (Scope::Breaker, _) => "`breaker`",
         (Scope::Log, _) => "`log`",
         (Scope::Channel, Lang::En) => "An entry of `notify`",
         (Scope::Channel, Lang::Zh) => "`notify` 中的一项",
@@ -171,6 +172,7 @@ fn takes(kind: Kind, lang: Lang) -> String {
         Kind::Words(_) => ("list of words", "关键字列表"),
         Kind::Factor => ("number from 1 to 100", "1 到 100 的数"),
         Kind::Percent => ("percentage", "百分比"),
+        Kind::Rate => ("`\"100/s\"`, `\"600/m\"`, `\"1000/h\"`", "`\"100/s\"`、`\"600/m\"`、`\"1000/h\"`"),
         Kind::Secret => ("secret text", "保密文本"),
         Kind::Secrets => ("secret text, or a list", "保密文本或其列表"),
         Kind::Headers => ("header names onto secret texts", "请求头名到保密文本的映射"),
@@ -184,6 +186,7 @@ fn takes(kind: Kind, lang: Lang) -> String {
         Kind::Trim => ("true, false, `\"end\"`", "true、false、`\"end\"`"),
         Kind::Tolerance => ("number, percentage, duration", "数字、百分比、时长"),
         Kind::Object(_) => ("object", "对象"),
+        Kind::ObjectOrFalse(_) => ("object, false", "对象、false"),
         Kind::Map(_) => ("names onto objects", "名字到对象的映射"),
         Kind::List(_) => ("list of objects", "对象列表"),
     };

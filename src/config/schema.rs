@@ -42,6 +42,7 @@ fn def_name(scope: Scope) -> &'static str {
         Scope::Column => "column",
         Scope::Callback => "callback",
         Scope::Retry => "retry",
+        Scope::Breaker => "breaker",
         Scope::Log => "log",
         Scope::Channel => "channel",
         Scope::Mail => "mail",
@@ -148,6 +149,7 @@ fn kind(kind: Kind) -> Value {
             json!({ "anyOf": [{ "type": "number", "exclusiveMinimum": 0 }, { "type": "string" }] })
         }
         Kind::Object(scope) => reference(scope),
+        Kind::ObjectOrFalse(scope) => json!({ "anyOf": [{ "const": false }, reference(scope)] }),
         Kind::Map(scope) => json!({ "type": "object", "additionalProperties": reference(scope) }),
         Kind::List(scope) => json!({ "type": "array", "minItems": 1, "items": reference(scope) }),
         Kind::Text
@@ -157,6 +159,7 @@ fn kind(kind: Kind) -> Value {
         | Kind::Pause
         | Kind::Then
         | Kind::Percent
+        | Kind::Rate
         | Kind::Dsn
         | Kind::Url
         | Kind::Hook

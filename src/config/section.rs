@@ -137,6 +137,25 @@ impl Reader<'_> {
         Some(self.section(scope, object, at))
     }
 
+    /// The object of a key as a section, or `None` for `false`.
+    pub(crate) fn below_or_false<'a>(
+        &mut self,
+        section: &Section<'a>,
+        name: &str,
+    ) -> Option<Option<Section<'a>>> {
+        let kind = section.kind(name);
+        let Kind::ObjectOrFalse(scope) = kind else { unreachable!("{name} may be false in the table") };
+        let property = section.get(name)?;
+        match &property.value {
+            Value::Object(object) => Some(Some(self.section(scope, object, name_span(property)))),
+            Value::BooleanLit(literal) if !literal.value => Some(None),
+            node => {
+                self.wrong(kind, name, node);
+                None
+            }
+        }
+    }
+
     /// The object of a key, or the text that stands in place of its first key.
     pub(crate) fn short<'a>(&mut self, section: &Section<'a>, name: &str) -> Option<Short<'a>> {
         let kind = section.kind(name);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{CallbackConfig, ChannelConfig, ColumnConfig, RetryPolicy, Rule};
+use super::{BreakerConfig, CallbackConfig, ChannelConfig, ColumnConfig, RetryPolicy, Rule};
 use crate::base::secret::Secret;
 use crate::model::{DestinationName, TaskName};
 
@@ -98,6 +98,8 @@ pub struct DestinationConfig {
     pub callback: CallbackConfig,
     /// When failed attempts are made again.
     pub retry: RetryPolicy,
+    /// When calls to a receiver that fails as a whole are stopped; `None`: never.
+    pub breaker: Option<BreakerConfig>,
     /// When a difference is believed.
     pub confirm: Confirm,
     /// How long the copy is looked at after a 2xx; `None`: a 2xx ends the delivery.

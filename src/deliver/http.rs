@@ -9,12 +9,14 @@ use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode};
 
 use super::address::{Addresses, Blocked};
+use super::batch::results;
 use super::client::{self, CallerError};
+use super::message::{Content, Message};
 use super::sign::signatures;
 use crate::base::chain::chain;
 use crate::base::clock::Clock;
 use crate::config::CallbackConfig;
-use crate::model::{AttemptOutcome, DeliveryId, ErrorClass, TaskName};
+use crate::model::{AttemptOutcome, ErrorClass};
 
 /// Most bytes of an answer that are read.
 const ANSWER_LIMIT: usize = 64 * 1024;
@@ -25,7 +27,7 @@ const ANSWER_KEPT: usize = 4 * 1024;
 #[async_trait]
 pub trait Call: Send + Sync {
     /// Makes the call. Whatever happens is an outcome, not an error.
-    async fn call(&self, message: &Message) -> (AttemptOutcome, Duration);
+    async fn call(&self, message: &Message) -> Answer;
 }
 
 /// Calls one receiver by HTTP.
@@ -37,19 +39,21 @@ pub struct Caller {
     clock: Clock,
 }
 
-/// One message to be sent.
-#[derive(Clone, Debug)]
-pub struct Message {
-    /// Task, for the header `cupid-task`.
-    pub task: TaskName,
-    /// Delivery, for `cupid-delivery` and `webhook-id`.
-    pub delivery: DeliveryId,
-    /// Revision, for `cupid-revision` and `webhook-id`.
-    pub revision: i64,
-    /// Attempt, for `cupid-attempt`.
-    pub attempt: u32,
-    /// The exact bytes.
-    pub body: Box<[u8]>,
+/// How a call ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// What came of it as a whole.
+    pub outcome: AttemptOutcome,
+    /// What came of each item of a batch, in their order; `None`: of each the same as of the whole.
+    pub items: Option<Vec<AttemptOutcome>>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl From<AttemptOutcome> for Answer {
+    fn from(outcome: AttemptOutcome) -> Self {
+        Self { outcome, items: None, took: Duration::ZERO }
+    }
 }
 
 impl Caller {
@@ -64,7 +68,7 @@ impl Caller {
     }
 
     async fn post(&self, message: &Message) -> reqwest::Result<Response> {
-        let id = format!("{}-{}", message.delivery, message.revision);
+        let id = message.id();
         let timestamp = self.clock.now() / 1000;
         let mut request = self
             .client
@@ -72,9 +76,14 @@ impl Caller {
             .header(CONTENT_TYPE, "application/json")
             .header("webhook-timestamp", timestamp)
             .header("cupid-task", header_text(message.task.as_str()))
-            .header("cupid-delivery", message.delivery.to_string())
-            .header("cupid-revision", message.revision)
             .header("cupid-attempt", message.attempt);
+        request = match &message.of {
+            Content::One(id) => {
+                let delivery = id.delivery.to_string();
+                request.header("cupid-delivery", delivery).header("cupid-revision", id.revision)
+            }
+            Content::Batch(items) => request.header("cupid-batch", items.len()),
+        };
         if !self.receiver.secrets.is_empty() {
             let signatures = signatures(&self.receiver.secrets, &id, timestamp, &message.body);
             request = request.header("webhook-signature", signatures);
@@ -90,27 +99,37 @@ impl Caller {
         request.header("webhook-id", id).body(body).send().await
     }
 
-    async fn judge(&self, mut response: Response) -> AttemptOutcome {
+    async fn judge(&self, message: &Message, mut response: Response) -> Answer {
         let status = response.status();
         let retry_after = retry_after(&response, self.clock.now());
         // The answer is part of the call: a receiver that hangs in its body has not taken the message.
         let mut answer = Vec::new();
+        let mut is_whole = false;
         while answer.len() < ANSWER_LIMIT {
             match response.chunk().await {
                 Ok(Some(chunk)) => {
                     answer.extend_from_slice(&chunk[..chunk.len().min(ANSWER_LIMIT - answer.len())]);
                 }
-                Ok(None) => break,
-                Err(e) => return failed(&e),
+                Ok(None) => {
+                    is_whole = true;
+                    break;
+                }
+                Err(e) => return failed(&e).into(),
             }
         }
         let said = head(&answer);
         let (class, detail) = match status {
             s if s.is_success() => {
                 match self.receiver.success.as_ref().map(|rule| (rule, rule.holds(&answer))) {
-                    None | Some((_, Ok(true))) => {
-                        return AttemptOutcome::Accepted { status: status.as_u16(), answer: said };
-                    }
+                    None | Some((_, Ok(true))) => match self.items(message, status, &answer, is_whole) {
+                        Ok(items) => {
+                            let outcome = AttemptOutcome::Accepted { status: status.as_u16(), answer: said };
+                            return Answer { outcome, items, took: Duration::ZERO };
+                        }
+                        Err(why) => {
+                            (ErrorClass::BodyRule, format!("the receiver answered {status}, and {why}"))
+                        }
+                    },
                     Some((rule, Ok(false))) => {
                         let detail =
                             format!("the receiver answered {status}, and `{}` does not hold", rule.as_str());
@@ -134,6 +153,20 @@ impl Caller {
             _ => (ErrorClass::Protocol, answered(status)),
         };
         AttemptOutcome::Failed { class, status: Some(status.as_u16()), detail, answer: said, retry_after }
+            .into()
+    }
+
+    fn items(
+        &self,
+        message: &Message,
+        status: StatusCode,
+        answer: &[u8],
+        is_whole: bool,
+    ) -> Result<Option<Vec<AttemptOutcome>>, String> {
+        match &message.of {
+            Content::One(_) => Ok(None),
+            Content::Batch(items) => results(items, status.as_u16(), answer, is_whole),
+        }
     }
 }
 
@@ -167,16 +200,16 @@ fn refused(class: ErrorClass, detail: String) -> AttemptOutcome {
 
 #[async_trait]
 impl Call for Caller {
-    async fn call(&self, message: &Message) -> (AttemptOutcome, Duration) {
+    async fn call(&self, message: &Message) -> Answer {
         let began = Instant::now();
-        let outcome = match self.addresses.vet_host(&self.receiver.url) {
-            Err(e) => refused(ErrorClass::BlockedAddress, e.to_string()),
+        let answer = match self.addresses.vet_host(&self.receiver.url) {
+            Err(e) => refused(ErrorClass::BlockedAddress, e.to_string()).into(),
             Ok(()) => match self.post(message).await {
-                Ok(response) => self.judge(response).await,
-                Err(e) => failed(&e),
+                Ok(response) => self.judge(message, response).await,
+                Err(e) => failed(&e).into(),
             },
         };
-        (outcome, began.elapsed())
+        Answer { took: began.elapsed(), ..answer }
     }
 }
 

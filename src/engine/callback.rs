@@ -12,9 +12,10 @@ use tracing::error;
 
 use super::guard::Guard;
 use super::lane::Lane;
+use super::receiver::{Receiver, Receivers};
 use super::voice::Voice;
 use super::watcher::{Waits, Watcher};
-use super::{Places, StatusBoard, Stop};
+use super::{Places, StatusBoard, Stop, strays};
 use crate::base::clock::Clock;
 use crate::config::CallbackConfig;
 use crate::deliver::{Call, Caller, CallerError};
@@ -39,7 +40,11 @@ pub(super) type Wakes = Arc<Vec<Vec<Suspects>>>;
 pub struct Callback {
     pub(super) lanes: Vec<Lane>,
     pub(super) watchers: Vec<Watcher>,
+    receivers: Vec<Arc<Receiver>>,
+    places: Arc<Places>,
     wakes: Wakes,
+    store: Arc<dyn Store>,
+    status: StatusBoard,
     alerts: Alerts,
 }
 
@@ -56,7 +61,7 @@ impl Callback {
     /// If a receiver cannot be called as it is configured.
     pub fn new(
         store: &Arc<dyn Store>,
-        places: &Places,
+        places: &Arc<Places>,
         clock: &Clock,
         alerts: &Alerts,
         status: &StatusBoard,
@@ -70,7 +75,7 @@ impl Callback {
     /// As [`Callback::new`], with somebody else to make the calls.
     pub(super) fn with<E>(
         store: &Arc<dyn Store>,
-        places: &Places,
+        places: &Arc<Places>,
         clock: &Clock,
         alerts: &Alerts,
         status: &StatusBoard,
@@ -78,19 +83,21 @@ impl Callback {
     ) -> Result<Self, E> {
         let (mut lanes, mut watchers) = (Vec::new(), Vec::new());
         let mut wakes = Vec::new();
+        let receivers = Receivers::of(places, clock);
         for task in &places.tasks {
             let mut of_task = Vec::new();
             for (destination, config) in task.config.destinations.iter().enumerate() {
-                let (calls, looks) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+                let (receiver, seat, calls) = receivers.seat(&task.config.name, config);
+                let looks = Arc::new(Notify::new());
                 let waits = Arc::new(Mutex::new(Learner::new(config.confirm, None, clock.now())));
                 let names = (task.config.name.clone(), config.name.clone());
                 let guard = Arc::new(Guard::new(store.clone(), names.0, names.1));
                 // Versions are not looked at.
                 let wake = if config.is_event() { calls.clone() } else { looks.clone() };
                 of_task.push(Suspects { wake, waits: waits.clone(), guard: guard.clone() });
-                let (receiver, names) =
+                let (place, names) =
                     (config.callback.place(), (task.config.name.clone(), config.name.clone()));
-                let voice = Arc::new(Voice::new(names.0, names.1, receiver, status.clone()));
+                let voice = Arc::new(Voice::new(names.0, names.1, place, status.clone()));
                 let policy = Policy {
                     retry: config.retry.clone(),
                     confirm: config.confirm,
@@ -118,6 +125,9 @@ impl Callback {
                     places: task.clone(),
                     destination,
                     caller: caller(&config.callback)?,
+                    receiver,
+                    seat,
+                    turn: Arc::default(),
                     policy,
                     clock: clock.clone(),
                     guard,
@@ -131,7 +141,10 @@ impl Callback {
             }
             wakes.push(of_task);
         }
-        Ok(Self { lanes, watchers, wakes: Arc::new(wakes), alerts: alerts.clone() })
+        let (store, status) = (store.clone(), status.clone());
+        let (receivers, alerts) = (receivers.all(), alerts.clone());
+        let places = places.clone();
+        Ok(Self { lanes, watchers, receivers, places, wakes: Arc::new(wakes), store, status, alerts })
     }
 
     /// For whoever makes deliveries.
@@ -152,6 +165,10 @@ impl Callback {
 
     /// Works until the stop and waits for open calls.
     pub async fn run(self, stop: Stop) {
+        strays::tell(&self.store, &self.places, &self.status).await;
+        for receiver in &self.receivers {
+            receiver.recall(&self.store, &self.status).await;
+        }
         let lanes =
             self.lanes.iter().map(|lane| again(&stop, &self.alerts, || lane.clone().run(stop.clone())));
         let watchers = self

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Status;
+use super::status::SENDING;
 use crate::base::clock::{UnixMs, ms};
 use crate::base::resources::{Left, Resources};
 use crate::config::TaskConfig;
@@ -72,9 +73,13 @@ impl Conditions {
         }
         for (task, of_task) in &status.tasks {
             for (place, trouble) in &of_task.trouble {
-                let Some((_, destination)) = place.split_once(" → ") else { continue };
+                let Some((work, destination)) = place.split_once(" → ") else { continue };
                 let lasted = now - trouble.since;
                 let what = match (trouble.class, trouble.blocked) {
+                    (class, _) if work == SENDING => What::Failing {
+                        class: ErrorClass::parse(class).unwrap_or(ErrorClass::Protocol),
+                        status: None,
+                    },
                     ("paused", _) => What::Emptied { looked: 0, missing: 0 },
                     ("gone", _) => What::Failing { class: ErrorClass::Http4xx, status: Some(410) },
                     // That its receiver fails is said of the receiver.

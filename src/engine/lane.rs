@@ -2,34 +2,39 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, pending};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::Notify;
-use tracing::debug;
 
+mod attempt;
 mod edited;
 mod pace;
+mod parcel;
 mod people;
 
 use super::Stop;
 use super::feeder;
 use super::guard::Guard;
-use super::look::{Ready, Sorted, look};
+use super::look::{Claim, Sorted, look};
 use super::places::TaskPlaces;
+use super::receiver::{Admitted, Receiver, Room};
 use super::status::StatusBoard;
 use super::voice::{Before, Voice};
 use crate::base::chain::chain;
 use crate::base::clock::{Clock, UnixMs};
+use crate::config::CallbackConfig;
 use crate::deliver::Call;
-use crate::model::{Attempt, AttemptOutcome, Delivery, DeliveryId};
+use crate::model::Delivery;
 use crate::notify::Alerts;
-use crate::outbox::{Policy, after_attempt};
-use crate::store::{ClaimRequest, Settlement, Store, StoreError, Work};
+use crate::outbox::Policy;
+use crate::store::{ClaimRequest, Store, StoreError, Work};
 use pace::{Rate, Reads};
+pub(in crate::engine) use parcel::Parcel;
+use parcel::pack;
 
 /// What was read longer ago is read again before it is sent (invariant 3).
 const FRESH: Duration = Duration::from_secs(2);
@@ -49,6 +54,11 @@ pub(super) struct Lane {
     pub(super) places: Arc<TaskPlaces>,
     pub(super) destination: usize,
     pub(super) caller: Arc<dyn Call>,
+    /// Whom it calls, and the lane's number there.
+    pub(super) receiver: Arc<Receiver>,
+    pub(super) seat: usize,
+    /// Counts claims.
+    pub(super) turn: Arc<AtomicU64>,
     pub(super) policy: Policy,
     pub(super) clock: Clock,
     pub(super) guard: Arc<Guard>,
@@ -66,7 +76,7 @@ pub(super) struct Lane {
 pub(super) enum Refill {
     /// Messages to send, when ([`Clock::elapsed`]) their rows were read, and how long it took to read how many; no
     /// messages if all claimed were settled by looking.
-    Ready(Duration, Option<(usize, Duration)>, Vec<Ready>),
+    Ready(Duration, Option<(usize, Duration)>, Vec<Parcel>),
     /// Nothing is due before this pause is over.
     Nothing(Duration),
 }
@@ -74,29 +84,41 @@ pub(super) enum Refill {
 impl Lane {
     /// Works until the stop, then waits for what is open.
     pub(super) async fn run(self, stop: Stop) {
-        let concurrency = self.places.config.destinations[self.destination].callback.concurrency.max(1);
+        let concurrency = self.receiving().concurrency.max(1);
+        let batch = self.receiving().batch.unwrap_or(1);
         let mut calls: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
-        let mut ready: VecDeque<(Duration, Ready)> = VecDeque::new();
+        let mut ready: VecDeque<(Duration, Parcel)> = VecDeque::new();
         let mut refill: Option<BoxFuture<'_, Refill>> = None;
         let mut rate = Rate::new(concurrency);
         let mut reads = Reads::default();
+        // What an earlier run that panicked was at.
+        self.receiver.rest(self.seat);
         loop {
+            let mut turn = PAUSED;
             if self.guard.is_paused() {
-                let all = ready.drain(..).map(|(_, r)| claim(&r.delivery)).collect();
-                self.give_back(all, Duration::ZERO, None).await;
+                self.return_all(ready.drain(..)).await;
             }
-            while calls.len() < concurrency
-                && let Some((read_at, next)) = ready.pop_front()
-            {
-                if self.is_fresh(read_at) {
-                    calls.push(self.attempt(read_at, next, &stop).boxed());
-                } else {
-                    let stale = std::iter::once(next).chain(ready.drain(..).map(|(_, r)| r));
-                    self.give_back(stale.map(|r| claim(&r.delivery)).collect(), Duration::ZERO, None).await;
+            while calls.len() < concurrency && !ready.is_empty() {
+                match self.receiver.admit(self.seat) {
+                    Admitted::Now(pass) => {
+                        let Some((read_at, next)) = ready.pop_front() else { break };
+                        if self.is_fresh(read_at) {
+                            calls.push(self.attempt(read_at, next, pass, &stop).boxed());
+                        } else {
+                            drop(pass);
+                            self.return_all(std::iter::once((read_at, next)).chain(ready.drain(..))).await;
+                        }
+                    }
+                    Admitted::Later(pause) => {
+                        turn = pause;
+                        break;
+                    }
+                    Admitted::Shut => self.return_all(ready.drain(..)).await,
                 }
             }
             if refill.is_none() && ready.is_empty() && calls.len() < concurrency {
-                refill = Some(self.refill(reads.fit(rate.expected())).boxed());
+                let rows = rate.expected().saturating_mul(batch);
+                refill = Some(self.refill(reads.fit(rows)).boxed());
             }
             tokio::select! {
                 biased;
@@ -115,16 +137,35 @@ impl Lane {
                     Refill::Ready(read_at, took, list) => {
                         refill = None;
                         took.iter().for_each(|(rows, took)| reads.learn(*rows, *took));
-                        ready.extend(list.into_iter().map(|r| (read_at, r)));
+                        ready.extend(list.into_iter().map(|parcel| (read_at, parcel)));
                     }
                     Refill::Nothing(pause) => refill = Some(self.wait(pause).boxed()),
                 },
+                // Who is not let in waits for that; with room for nothing more, for a call to end.
+                () = self.wait_for_turn(turn), if !ready.is_empty() && calls.len() < concurrency => {}
             }
         }
         drop(refill);
-        self.give_back(ready.into_iter().map(|(_, r)| claim(&r.delivery)).collect(), Duration::ZERO, None)
-            .await;
+        self.return_all(ready).await;
         while calls.next().await.is_some() {}
+    }
+
+    fn receiving(&self) -> &CallbackConfig {
+        &self.places.config.destinations[self.destination].callback
+    }
+
+    async fn wait_for_turn(&self, pause: Duration) {
+        tokio::select! {
+            () = self.wake.notified() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+
+    /// Gives back what was to be sent, unchanged.
+    async fn return_all(&self, parcels: impl IntoIterator<Item = (Duration, Parcel)>) {
+        let claims: Vec<Claim> = parcels.into_iter().flat_map(|(_, parcel)| parcel.claims()).collect();
+        self.receiver.rest(self.seat);
+        self.give_back_due(claims, UnixMs::MIN, None).await;
     }
 
     /// Waits for a wake-up or the next due time; then it is time to claim.
@@ -151,17 +192,33 @@ impl Lane {
         self.clock.elapsed().saturating_sub(read_at) < FRESH
     }
 
-    /// Claims what is due, looks at both sides, settles what needs no call.
+    /// Claims what is due and can be sent soon, looks at both sides, settles what needs no call.
     pub(super) async fn step(&self, limit: usize) -> Result<Refill, StoreError> {
+        let step = self.take_on(limit).await;
+        if !matches!(&step, Ok(Refill::Ready(_, _, list)) if !list.is_empty()) {
+            self.receiver.rest(self.seat);
+        }
+        step
+    }
+
+    async fn take_on(&self, limit: usize) -> Result<Refill, StoreError> {
         let (task, destination) = (&self.places.config, &self.places.config.destinations[self.destination]);
         if self.guard.is_paused() {
             return Ok(Refill::Nothing(PAUSED));
         }
+        let batch = destination.callback.batch;
+        let rows = batch.unwrap_or(1);
+        let limit = match self.receiver.room(self.seat, limit.div_ceil(rows)) {
+            Room::For(calls) => calls.saturating_mul(rows).clamp(1, limit.max(1)),
+            Room::Probe => 1,
+            Room::None(pause) => return Ok(Refill::Nothing(pause)),
+        };
         let request = ClaimRequest {
             task: task.name.clone(),
             destination: destination.name.clone(),
             work: Work::Call,
             limit,
+            turn: self.turn.fetch_add(1, Ordering::Relaxed),
             now: self.clock.now(),
             lease: LEASE.saturating_add(destination.callback.timeout),
         };
@@ -198,7 +255,8 @@ impl Lane {
                 let ended = self.clock.elapsed();
                 // A single row cannot be read any sooner before it is sent than right before that.
                 let read_at = if rows == 1 { ended } else { began };
-                Ok(Refill::Ready(read_at, Some((rows, ended.saturating_sub(began))), sorted.ready))
+                let parcels = pack(sorted.ready, batch, &self.policy.retry);
+                Ok(Refill::Ready(read_at, Some((rows, ended.saturating_sub(began))), parcels))
             }
             Err((error, pause)) => {
                 self.give_back(claims, pause, Some(error)).await;
@@ -214,9 +272,8 @@ impl Lane {
         }
         let looked = async {
             let pair = self.places.pair(self.destination).await?;
-            let receiver = &config.destinations[self.destination].callback;
             self.places.recheck(self.destination, FRESH).await?;
-            let sorted = look(&pair, claimed, &self.policy, receiver, || self.clock.now()).await?;
+            let sorted = look(&pair, claimed, &self.policy, self.receiving(), || self.clock.now()).await?;
             // Of a source whose ids have begun anew, no row is gone and none is another.
             self.places.stands().await?;
             Ok(sorted)
@@ -243,17 +300,12 @@ impl Lane {
         }
     }
 
-    pub(super) async fn give_back(
-        &self,
-        claims: Vec<(DeliveryId, i64)>,
-        pause: Duration,
-        note: Option<String>,
-    ) {
+    pub(super) async fn give_back(&self, claims: Vec<Claim>, pause: Duration, note: Option<String>) {
         let due = self.clock.now().saturating_add(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX));
         self.give_back_due(claims, due, note).await;
     }
 
-    async fn give_back_due(&self, claims: Vec<(DeliveryId, i64)>, due: UnixMs, note: Option<String>) {
+    pub(super) async fn give_back_due(&self, claims: Vec<Claim>, due: UnixMs, note: Option<String>) {
         if claims.is_empty() {
             return;
         }
@@ -262,97 +314,8 @@ impl Lane {
             self.status.store_failed(&e);
         }
     }
-
-    /// One attempt from the durable message to the durable result.
-    pub(super) async fn attempt(&self, read_at: Duration, ready: Ready, stop: &Stop) {
-        let Ready { delivery, prepared, message } = ready;
-        match self.store.prepare(vec![prepared.clone()]).await {
-            Ok(held) if held.is_empty() => {
-                // Too slow: somebody else has it, or will.
-                debug!(task = %delivery.task, delivery = %delivery.id, "a claim ran out before its call");
-                return;
-            }
-            // The disk was slow: what was read is read again.
-            Ok(_) if !self.is_fresh(read_at) => {
-                return self.give_back(vec![claim(&delivery)], Duration::ZERO, None).await;
-            }
-            Ok(_) => {}
-            Err(e) => {
-                self.status.store_failed(&e);
-                self.give_back(vec![claim(&delivery)], Duration::from_secs(1), None).await;
-                return;
-            }
-        }
-        let began = self.clock.now();
-        let (outcome, took) = tokio::select! {
-            biased;
-            answer = self.caller.call(&message) => answer,
-            () = stop.delivery.cancelled() => (AttemptOutcome::Unknown, Duration::ZERO),
-        };
-        let now = self.clock.now();
-        let answered = after_attempt(&delivery, &outcome, &self.policy, now);
-        if answered.parks {
-            self.park().await;
-        }
-        let next_s = f64::from(u32::try_from(answered.due.saturating_sub(now)).unwrap_or(0)) / 1000.0;
-        self.voice.called(&delivery, prepared.attempt, &outcome, took, answered.to.state, next_s);
-        self.tell_people(&delivery, &outcome, answered.to.state, answered.entered_slow);
-        let note = match &outcome {
-            AttemptOutcome::Failed { class, detail, .. } => Some(format!("{}: {detail}", class.as_str())),
-            _ => None,
-        };
-        let attempt = Attempt { number: prepared.attempt, revision: prepared.revision, began, took, outcome };
-        let settlement = Settlement {
-            id: delivery.id,
-            claim: delivery.claim,
-            to: answered.to,
-            seen: None,
-            watch: None,
-            due: answered.due,
-            attempt: Some(attempt),
-            note,
-            evidence: None,
-            now,
-        };
-        self.settle(settlement, stop).await;
-    }
-
-    /// The receiver answered 410.
-    async fn park(&self) {
-        let config = &self.places.config;
-        let receiver = config.destinations[self.destination].callback.place();
-        let why = format!(
-            "the receiver {receiver} answered 410 Gone; what waits for it is kept, and nothing is sent until `cupid resume` \
-             says that it is there again"
-        );
-        match self.guard.park(&why).await {
-            Ok(_) => {
-                let destination = &config.destinations[self.destination].name;
-                self.status.parked(&config.name, destination, Some(&why));
-            }
-            Err(e) => self.status.store_failed(&e),
-        }
-    }
-
-    /// Repeats until the result is durable: an answer that was given must not be forgotten because a disk is full.
-    async fn settle(&self, settlement: Settlement, stop: &Stop) {
-        loop {
-            match self.store.settle(vec![settlement.clone()]).await {
-                Ok(()) => {
-                    self.looks.notify_one();
-                    return self.status.store_works();
-                }
-                Err(e) => self.status.store_failed(&e),
-            }
-            tokio::select! {
-                () = tokio::time::sleep(Duration::from_secs(1)) => {}
-                // The claim of a dead process is found at the next start, as of unknown outcome.
-                () = stop.delivery.cancelled() => return,
-            }
-        }
-    }
 }
 
-pub(super) fn claim(d: &Delivery) -> (DeliveryId, i64) {
+pub(super) fn claim(d: &Delivery) -> Claim {
     (d.id, d.claim)
 }

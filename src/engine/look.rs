@@ -8,7 +8,7 @@ mod differs;
 use super::pair::{Looked, Pair};
 use crate::base::clock::UnixMs;
 use crate::config::{CallbackConfig, ValueForm};
-use crate::deliver::{Changed, Message, body, extra_body};
+use crate::deliver::{Changed, body, extra_body};
 use crate::diff::digest;
 use crate::model::{
     Class, Column, Delivery, DeliveryId, DeliveryKind, Evidence, Row, Sent, State, Value, Verdict, real_text,
@@ -22,7 +22,6 @@ use crate::store::{Prepared, Settlement};
 pub(super) struct Ready {
     pub(super) delivery: Delivery,
     pub(super) prepared: Prepared,
-    pub(super) message: Message,
 }
 
 /// A delivery and the claim under which it is worked on.
@@ -165,7 +164,7 @@ pub(super) async fn look(
         match (after_look(&delivery, seen, policy, now), seen) {
             (Next::Send { revision }, Seen::Disagrees(sent)) => {
                 let ready = ready(pair, delivery, looked, revision, sent, receiver, now);
-                weighs += ready.message.body.len();
+                weighs += ready.prepared.body.len();
                 sorted.ready.push(ready);
             }
             (Next::Settle { to, due, note }, _) => {
@@ -237,21 +236,19 @@ fn ready(
     let bytes = stored.unwrap_or_else(|| {
         write(pair, &row, looked.copy.as_ref(), looked.verdict.as_ref(), sent.kind, receiver)
     });
-    let attempt = delivery.attempts + 1;
     let prepared = Prepared {
         id: delivery.id,
         claim: delivery.claim,
         revision,
-        body: bytes.clone(),
+        body: bytes,
         sent,
         differs: differs::differs(pair, &row, looked.copy.as_ref(), looked.verdict.as_ref()),
         fingerprint: looked.fingerprint,
-        attempt,
+        batch: None,
+        attempt: delivery.attempts + 1,
         now,
     };
-    let message =
-        Message { task: delivery.task.clone(), delivery: delivery.id, revision, attempt, body: bytes };
-    Ready { delivery, prepared, message }
+    Ready { delivery, prepared }
 }
 
 fn write(
@@ -327,6 +324,7 @@ mod tests {
             acked_at: None,
             watch: None,
             shown: false,
+            batch: None,
             claim: 1,
         }
     }

@@ -124,7 +124,7 @@ impl Notifier {
                 self.settle(&mut well).await;
             }
             found.extend(low.clone());
-            self.compare(&found, &mut held, began.elapsed() >= FIRST);
+            self.compare(&found, &mut held, &mut well, began.elapsed() >= FIRST);
             if kept.elapsed() >= KEEP {
                 self.keep().await;
                 kept = Instant::now();
@@ -150,9 +150,16 @@ impl Notifier {
     }
 
     /// What is found now and what was found before.
-    fn compare(&self, found: &BTreeMap<Cause, What>, held: &mut BTreeSet<Cause>, all: bool) {
+    fn compare(
+        &self,
+        found: &BTreeMap<Cause, What>,
+        held: &mut BTreeSet<Cause>,
+        well: &mut BTreeSet<Cause>,
+        all: bool,
+    ) {
         for (cause, what) in found {
             if held.insert(cause.clone()) {
+                well.remove(cause);
                 self.raise(cause, 1, &what.into());
             }
         }
@@ -160,7 +167,12 @@ impl Notifier {
             let gone: Vec<Cause> = held.iter().filter(|cause| !found.contains_key(*cause)).cloned().collect();
             for cause in gone {
                 held.remove(&cause);
-                self.clear(&cause);
+                if cause.event == Event::Failing {
+                    // The receiver works; some may still wait for their next try.
+                    well.insert(cause);
+                } else {
+                    self.clear(&cause);
+                }
             }
         }
     }

@@ -13,12 +13,14 @@ use super::guard::Guard;
 use super::runs::reason;
 use crate::base::chain::chain;
 use crate::base::clock::{Clock, UnixMs};
-use crate::model::{DestinationName, ErrorGroup, Feed, RunId, TaskName};
+use crate::model::{DestinationName, ErrorClass, ErrorGroup, Feed, RunId, TaskName};
 use crate::sql::{PlaceError, PlaceErrorKind};
 use crate::store::{Store, StoreError};
 
 /// Longest pause between two tries at a place that fails.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// What is in trouble when a receiver fails as a whole.
+pub(super) const SENDING: &str = "sending";
 /// How often the same trouble is said again.
 const REMIND: Duration = Duration::from_secs(300);
 
@@ -260,6 +262,45 @@ impl StatusBoard {
     /// Nothing is sent to a receiver that said that it is gone; `None`: again it is.
     pub(super) fn parked(&self, task: &TaskName, destination: &DestinationName, why: Option<&str>) {
         self.held(task, destination, ("receiver", "gone"), why);
+    }
+
+    /// Calls to a receiver that fails as a whole are stopped: the class of the last failure and the reason; `None`: no
+    /// longer.
+    pub(super) fn receiver(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+        shut: Option<(ErrorClass, &str)>,
+    ) {
+        let now = self.clock.now();
+        let mut inner = self.lock();
+        let troubles = &mut inner.status.tasks.entry(task.to_string()).or_default().trouble;
+        let key = format!("{SENDING} → {destination}");
+        match shut {
+            None => drop(troubles.remove(&key)),
+            Some((class, why)) => {
+                let since = troubles.get(&key).map_or(now, |t| t.since);
+                let (class, group) = (class.as_str(), class.group().as_str());
+                let trouble = Trouble { since, class, group, reason: why.to_owned(), blocked: false };
+                troubles.insert(key, trouble);
+            }
+        }
+    }
+
+    /// Deliveries are kept for a destination that nobody knows.
+    pub(super) fn waits_for_nobody(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+        class: &'static str,
+        why: &str,
+    ) {
+        let group = ErrorGroup::Business.as_str();
+        let trouble =
+            Trouble { since: self.clock.now(), class, group, reason: why.to_owned(), blocked: true };
+        let mut inner = self.lock();
+        let troubles = &mut inner.status.tasks.entry(task.to_string()).or_default().trouble;
+        troubles.insert(format!("deliveries → {destination}"), trouble);
     }
 
     fn held(

@@ -136,6 +136,7 @@ impl Watcher {
             destination: destination.name.clone(),
             work: Work::Look,
             limit: MOST,
+            turn: 0,
             now: self.clock.now(),
             lease: LEASE,
         };

@@ -182,8 +182,21 @@ pub struct Delivery {
     pub watch: Option<Box<[u8]>>,
     /// Whether the rows that carry its key were kept and told: it was put aside as ambiguous.
     pub shown: bool,
+    /// The batch that its message was sent in last.
+    pub batch: Option<Batched>,
     /// Which of its claims this is. What is written under an earlier one has no effect.
     pub claim: i64,
+}
+
+/// A message's part in a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batched {
+    /// Digest of the ids of all its items, in their order.
+    pub id: [u8; 16],
+    /// Place among them, from 0.
+    pub place: u32,
+    /// Number of the item's attempt when the batch was made: part of its bytes.
+    pub attempt: u32,
 }
 
 /// One try of a delivery, for the history.

@@ -17,7 +17,7 @@ mod value;
 pub use alert::{Event, Severity, Topic};
 pub use column::{Class, Column};
 pub use counts::{Counts, Unfit};
-pub use delivery::{Attempt, AttemptOutcome, Delivery, DeliveryKind, ErrorClass, Sent, State};
+pub use delivery::{Attempt, AttemptOutcome, Batched, Delivery, DeliveryKind, ErrorClass, Sent, State};
 pub use evidence::{Difference, Evidence, Listed};
 pub use failure::{DatabaseClass, ErrorGroup};
 pub use finding::{Finding, Verdict, Version};

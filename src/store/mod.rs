@@ -26,8 +26,8 @@ use async_trait::async_trait;
 
 use crate::base::clock::UnixMs;
 use crate::model::{
-    Attempt, Delivery, DeliveryId, DeliveryKind, DestinationName, Difference, Evidence, Feed, Finding, Key,
-    Position, RowId, RunId, Sent, State, TaskName,
+    Attempt, Batched, Delivery, DeliveryId, DeliveryKind, DestinationName, Difference, Evidence, Feed,
+    Finding, Key, Position, RowId, RunId, Sent, State, TaskName,
 };
 
 pub use coverage::{Counted, Covered, Facts, Pass, Seen, Standing, Stands};
@@ -129,8 +129,10 @@ pub struct ClaimRequest {
     pub destination: DestinationName,
     /// For what: decides which states are handed out.
     pub work: Work,
-    /// At most so many.
+    /// At most so many; whoever shares a batch with one that is handed out comes along.
     pub limit: usize,
+    /// Counts the claims of a lane: those that are too small for everything that waits take turns.
+    pub turn: u64,
     /// Only what is due at this time, Unix ms.
     pub now: UnixMs,
     /// How long the claim holds without being settled.
@@ -200,6 +202,8 @@ pub struct Prepared {
     pub differs: Option<Vec<Difference>>,
     /// Digest of the difference as just read.
     pub fingerprint: [u8; 16],
+    /// The batch it is sent in, if it is.
+    pub batch: Option<Batched>,
     /// Number of this attempt.
     pub attempt: u32,
     /// When, Unix ms.
@@ -267,8 +271,9 @@ pub trait Store: Send + Sync {
     /// Nobody works any more on what is kept as running.
     async fn cut_off_runs(&self) -> Result<(), StoreError>;
 
-    /// Hands out due deliveries of one lane, oldest due first: no more than hold about 16 MiB of messages and keys, but at
-    /// least one.
+    /// Hands out due deliveries of one lane: no more than hold about 16 MiB of messages and keys, but at least one. What is
+    /// to be looked at comes oldest due first. What is to be called is a mixture, if not all of it fits: what became due
+    /// last and was never called, what is tried again, and what waits longest.
     async fn claim(&self, request: ClaimRequest) -> Result<Vec<Delivery>, StoreError>;
 
     /// Makes messages durable that are about to be sent; from then on they count as not acknowledged. Returns whose

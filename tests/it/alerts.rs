@@ -107,7 +107,9 @@ async fn very_many_failures_are_one_message_and_one_recovery() {
     .await;
     let hook = Receiver::answering(200).await;
     let beat = Receiver::answering(200).await;
-    let notify = json!({ "heartbeat": beat.url(), "notify": { "hook": { "webhook": hook.url() } } });
+    let notify = json!({
+        "heartbeat": beat.url(), "notify": { "hook": { "webhook": hook.url() } }, "breaker": false,
+    });
     let site = Site::new(&with(with(pair.inserts(&receiver.url()), quick()), notify));
     let mut daemon = site.start();
     daemon.until("people are told", LIMIT, || hook.count() >= 1).await;
@@ -242,7 +244,7 @@ async fn the_dead_are_told() {
     let receiver = Receiver::answering(404).await;
     let hook = Receiver::answering(200).await;
     let more = json!({
-        "retry": { "delay": "100ms", "tries": 1, "then": "dead" },
+        "retry": { "delay": "100ms", "tries": 1, "then": "dead" }, "breaker": false,
         "notify": { "hook": { "webhook": hook.url(), "on": ["dead"] } },
     });
     let site = Site::new(&with(with(pair.inserts(&receiver.url()), quick()), more));

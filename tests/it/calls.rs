@@ -254,14 +254,14 @@ async fn a_proxy_is_used_if_it_is_configured_and_only_then() {
     assert_eq!(proxy.count(), 1);
 }
 
-fn fixture(name: &str) -> PathBuf {
+pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls").join(name)
 }
 
 #[expect(clippy::disallowed_methods, reason = "ends with the test")]
 /// A receiver behind TLS that takes only callers with a certificate of its authority; answers 200 to one call after
 /// the other. Returns its port.
-async fn tls_receiver() -> u16 {
+pub async fn tls_receiver() -> u16 {
     use rustls::pki_types::pem::PemObject;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer};
     let ring = Arc::new(rustls::crypto::ring::default_provider());

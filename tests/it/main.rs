@@ -28,6 +28,7 @@ mod late;
 mod lifecycle;
 mod matrix;
 mod memory;
+mod receiver;
 mod rows;
 mod runs;
 mod servers;

@@ -1,7 +1,8 @@
-//! What the durable state promises, whoever keeps it: `promises` and `model` ask any [`Store`], `local` asks what only
+//! What the durable state promises, whoever keeps it: `promises`, `calls` and `model` ask any [`Store`], `local` asks what only
 //! files have (locks, damage, a process that is gone), `full` what a daemon does when there is no room.
 
 mod bed;
+mod calls;
 mod desk;
 mod full;
 mod local;
@@ -13,15 +14,22 @@ use bed::Local;
 
 /// Each promise is one test for each kind of store.
 macro_rules! kept_by_local {
-    ($($promise:ident)*) => {
+    ($of:ident: $($promise:ident)*) => {
         $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $promise() {
-            promises::$promise(&Local::new()).await;
+            $of::$promise(&Local::new()).await;
         })*
     };
 }
 
 kept_by_local! {
+    calls:
+    what_is_new_and_what_is_tried_again_do_not_wait_for_each_other
+    whoever_was_sent_together_comes_back_together
+}
+
+kept_by_local! {
+    promises:
     a_cursor_and_its_findings_become_durable_as_one
     cursors_can_be_forgotten_by_task_and_feed
     a_key_has_at_most_one_open_delivery

@@ -1,11 +1,14 @@
 """What a receiver of docs/receivers must do with what it is sent; the names are printed."""
 
+import hashlib
 import http.client
+import json
 from contextlib import closing
 from pathlib import Path
 
 from samples import Java, Php, Skip, SqlSample, wait_until
-from sender import OTHER_SECRET, SECRET, Message, send, together
+from schema import problems
+from sender import OTHER_SECRET, SCHEMA, SECRET, Message, send, together
 
 
 def accepted(sample, message, **how):
@@ -236,6 +239,37 @@ def columns_not_sent_stay(s):
     assert s.sql('SELECT "order" FROM user WHERE number = ?', (message.number,)) == [("kept",)]
 
 
+def batch_of(messages):
+    """These messages in one call."""
+    batch = Message(like=messages[0])
+    items = [{"id": m.id, "attempt": 1, "data": m.body} for m in messages]
+    assert not problems(SCHEMA, items), problems(SCHEMA, items)
+    batch.raw = json.dumps(items, ensure_ascii=False).encode()
+    batch.id = hashlib.sha256("".join(m.id + "\n" for m in messages).encode()).hexdigest()[:32]
+    return batch
+
+
+def a_batch_is_written_row_by_row(s):
+    old = Message(name="old", revision=9)
+    accepted(s, Message(2, revision=10, like=old, name="new"))
+    bad, good = Message(photo="no base64!"), [Message(name=f"row {n}") for n in range(5)]
+    status, text = send(s.port, batch_of([good[0], old, bad, *good[1:]]))
+    assert status == 200, (status, text)
+    assert [(r["id"], r["status"]) for r in json.loads(text)["results"]] == [(bad.id, 400)], text
+    assert all(s.shows(m.id, m.body) for m in good), s.state()
+    assert s.sql("SELECT name FROM user WHERE number = ?", (old.number,)) == [("new",)]
+    assert json.loads(send(s.port, batch_of(good))[1]) == {"results": []}, "known ones are taken"
+    s.break_writes()
+    try:
+        status, text = send(s.port, batch_of([Message()]))
+    finally:
+        s.mend_writes()
+    assert (status, json.loads(text)["results"][0]["status"]) == (200, 500), (status, text)
+    none = Message()
+    none.raw = b'[{"attempt":1,"data":{}}]'
+    ignored(s, none, 400)
+
+
 def a_row_without_its_key(s):
     ignored(s, Message(number=None), 400)
     bad = Message()
@@ -290,6 +324,6 @@ EVERY = [
 ]  # fmt: skip
 PLAIN = [signed_type_1, type_2_with_null_and_chinese, bad_callback_is_not_a_success, fifteen_lines]
 PYTHON = [
-    values_fit_their_columns, columns_not_sent_stay, a_row_without_its_key, columns_with_another_name,
+    values_fit_their_columns, a_batch_is_written_row_by_row, columns_not_sent_stay, a_row_without_its_key, columns_with_another_name,
     a_copy_that_cannot_work_is_refused_at_start,
 ]  # fmt: skip

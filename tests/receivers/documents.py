@@ -56,7 +56,7 @@ def run_by_us():
 
 def bodies_match_the_schema(schema, _signature):
     bodies = blocks("json") + [request()[1]]
-    assert len(bodies) == 4
+    assert len(bodies) == 5
     for body in bodies:
         assert not problems(schema, json.loads(body)), problems(schema, json.loads(body))
 
@@ -93,6 +93,7 @@ def the_schema_tells_bodies_apart(schema, _signature):
         {"type": 3, "srcColumn": None, "desColumn": row}, {"type": 1, "srcColumn": row, "changed": []},
         {"type": 2, "srcColumn": row, "changed": [{"column": "name", "src": "a", "des": None}]},
         row, {"type": "text of a column"}, {"n": 1.5, "b": False},
+        [{"id": "x-1", "attempt": 1, "data": {"type": 1, "srcColumn": row}}, {"id": "y-2", "attempt": 3, "data": row}],
     ]  # fmt: skip
     bad = [
         None, [], 7, {}, {"type": 1, "desColumn": row}, {"type": 0, "srcColumn": row},
@@ -102,6 +103,8 @@ def the_schema_tells_bodies_apart(schema, _signature):
         {"type": 3, "srcColumn": None}, {"type": 3, "srcColumn": row, "desColumn": row},
         {"type": 2, "srcColumn": row, "changed": [{"column": "name", "src": "a"}]},
         {"type": 2, "srcColumn": row, "changed": {}},
+        [row], [{"id": "x-1", "data": row}], [{"id": "x-1", "attempt": 1, "data": {"type": 1, "srcColumn": None}}],
+        [{"id": "x-1", "attempt": 1, "data": row, "x": 1}], [{"id": 7, "attempt": 1, "data": row}],
     ]  # fmt: skip
     for body in good:
         assert not problems(schema, body), (body, problems(schema, body))

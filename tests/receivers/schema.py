@@ -95,5 +95,6 @@ WORDS = {
     "anyOf": _any_of,
     "enum": lambda rule, v, _r, at, _s: [] if any(same(v, one) for one in rule) else [f"{at}: is not one of {rule}"],
     "const": lambda rule, v, _r, at, _s: [] if same(v, rule) else [f"{at}: is not {rule}"],
+    "minItems": lambda rule, v, _r, at, _s: [f"{at}: is empty"] if isinstance(v, list) and len(v) < rule else [],
     "minProperties": lambda rule, v, _r, at, _s: [f"{at}: is empty"] if isinstance(v, dict) and len(v) < rule else [],
 }

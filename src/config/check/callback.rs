@@ -6,7 +6,7 @@ use super::{line, receiver, shown};
 use crate::config::problem::Problem;
 use crate::config::read::{Found, Reader, json};
 use crate::config::section::Section;
-use crate::config::{BodyForm, CallbackConfig, ValueForm, duration};
+use crate::config::{BodyForm, CallbackConfig, DestinationConfig, ValueForm, duration};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 const LEAST_CONCURRENCY: usize = 4;
@@ -38,6 +38,16 @@ pub(super) fn check(r: &mut Reader<'_>, destination: &Section<'_>, workers: usiz
         found.with(value)
     });
     let concurrency = shown(r, "concurrency", concurrency, workers.max(LEAST_CONCURRENCY), usize::to_string);
+    let batch = r.number(&section, "batch").and_then(|found| {
+        let origin = line(r, found.span);
+        r.out.leaf("batch", found.json.as_str(), origin);
+        usize::try_from(found.value).ok()
+    });
+    let rate = r.rate(&section, "rate");
+    if let Some(found) = &rate {
+        let origin = line(r, found.span);
+        r.out.leaf("rate", found.json.as_str(), origin);
+    }
     r.out.close();
     let access = access?;
     Some(CallbackConfig {
@@ -54,7 +64,31 @@ pub(super) fn check(r: &mut Reader<'_>, destination: &Section<'_>, workers: usiz
         body,
         values,
         concurrency,
+        batch,
+        period: rate.map_or(Duration::ZERO, |found| found.value),
     })
+}
+
+/// Tells of destinations that call the same endpoint and say other things about it.
+pub(super) fn shared(r: &mut Reader<'_>, all: &[(&Section<'_>, &DestinationConfig)]) {
+    let at = |section: &Section<'_>| section.key_span("callbackNotification").unwrap_or(section.at);
+    for (i, (section, config)) in all.iter().enumerate() {
+        let first = all[..i].iter().find(|(_, other)| other.callback.is_same_receiver(&config.callback));
+        let Some((first, other)) = first else { continue };
+        let (a, b) = (&config.callback, &other.callback);
+        let what = if (a.concurrency, a.period) != (b.concurrency, b.period) {
+            ("`concurrency` and `rate`", "the smaller ones hold for both together")
+        } else if config.breaker != other.breaker {
+            ("`breaker`", "the first one that is not false holds for both")
+        } else {
+            continue;
+        };
+        let problem = Problem::warning(
+            at(section),
+            format!("the same endpoint is called by another destination with other settings: {}", what.0),
+        );
+        r.report(problem.other(at(first), "this one").help(what.1));
+    }
 }
 
 pub(super) fn url(r: &mut Reader<'_>, section: &Section<'_>, name: &str) -> Option<url::Url> {

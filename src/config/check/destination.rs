@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use super::breaker;
 use super::callback;
 use super::column::columns;
 use super::event;
@@ -125,6 +126,7 @@ pub(super) fn check<'a>(
     let layers = layers.around(*section, connection, top);
     let filter = event::filter(r, section, is_event);
     let retry = retry::retry(r, &layers, top);
+    let breaker = breaker::breaker(r, &layers);
     let looks = if is_event {
         event::refuse(r, section, around.deleted_when);
         event::LOOKS
@@ -157,6 +159,7 @@ pub(super) fn check<'a>(
         filter: filter.ok()?,
         callback: callback?,
         retry,
+        breaker,
         confirm,
         verify,
         sweep,

@@ -8,7 +8,7 @@ use jsonc_parser::ast::Object;
 use super::destination::Around;
 use super::place::Connections;
 use super::policy::Layers;
-use super::{destination, notify, policy, process, source};
+use super::{callback, destination, notify, policy, process, source};
 use crate::config::keys::Scope;
 use crate::config::problem::{Problem, Span};
 use crate::config::read::{Found, Reader, json};
@@ -60,6 +60,11 @@ pub(crate) fn check(r: &mut Reader<'_>, root: &Object<'_>, file: &File<'_>) -> O
     connections.report_unused(r);
 
     let tasks: Vec<TaskConfig> = tasks.into_iter().collect::<Option<_>>()?;
+    let sections = shapes.iter().flat_map(|shape| &shape.des);
+    let destinations = tasks.iter().flat_map(|task| &task.destinations);
+    if !r.is_broken() {
+        callback::shared(r, &sections.zip(destinations).collect::<Vec<_>>());
+    }
     if tasks.is_empty() {
         return None;
     }

@@ -134,4 +134,20 @@ pub(super) const KEYS: &[Key] = &[
         "Callbacks open at the same time. Without it: `workerNumber`, at least 4.",
         "同时进行的回调数。不写时取 `workerNumber`，至少为 4。",
     ),
+    Key::new(
+        "batch",
+        &[Callback],
+        Kind::Number { least: 1, most: 1000 },
+        "",
+        "Up to so many rows in one call: the body is a list of {id, attempt, data}, at most about 1 MB. Without it: one row in each call, not in a list.",
+        "每次调用最多包含多少行：请求体为 {id, attempt, data} 的列表，总计约 1 MB 以内。不写时每次调用一行，不用列表。",
+    ),
+    Key::new(
+        "rate",
+        &[Callback],
+        Kind::Rate,
+        "",
+        "Most calls in a second, minute or hour, evenly spaced. Destinations with the same endpoint share it, and `concurrency`; the smaller one holds for all. Without it: no limit.",
+        "每秒、每分或每小时的最多调用次数，均匀间隔。端点相同的目标共用此限制和 `concurrency`，以较小者为准。不写则不限。",
+    ),
 ];

@@ -19,6 +19,8 @@ pub(crate) enum Scope {
     Callback,
     /// `retry`.
     Retry,
+    /// `breaker`.
+    Breaker,
     /// `log`.
     Log,
     /// An entry of `notify`.
@@ -51,7 +53,7 @@ pub(crate) enum Scope {
 
 impl Scope {
     /// All scopes, in the order of the reference.
-    pub(crate) const ALL: [Self; 22] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::Top,
         Self::Task,
         Self::Source,
@@ -59,6 +61,7 @@ impl Scope {
         Self::Column,
         Self::Callback,
         Self::Retry,
+        Self::Breaker,
         Self::Connection,
         Self::Log,
         Self::Channel,
@@ -87,6 +90,7 @@ impl Scope {
             Self::Column => "an entry of `columns`",
             Self::Callback => "`callbackNotification`",
             Self::Retry => "`retry`",
+            Self::Breaker => "`breaker`",
             Self::Log => "`log`",
             Self::Channel => "an entry of `notify`",
             Self::Mail => "`mail`",
@@ -134,6 +138,8 @@ pub(crate) enum Kind {
     Factor,
     /// A percentage from `"0%"` to `"100%"`.
     Percent,
+    /// `"100/s"`, `"600/m"` or `"1000/h"`.
+    Rate,
     /// `"every <duration>"` or `"dead"`.
     Then,
     /// A data source name; its password is secret.
@@ -178,6 +184,8 @@ pub(crate) enum Kind {
     Tolerance,
     /// An object with keys of its own.
     Object(Scope),
+    /// An object with keys of its own, or `false`.
+    ObjectOrFalse(Scope),
     /// An object with keys of its own, or a secret text in place of its first one.
     Short(Scope),
     /// Names onto such objects.
@@ -220,6 +228,9 @@ impl Kind {
             }
             Self::Factor => "a number from 1 to 100, without quotes".to_owned(),
             Self::Percent => "a percentage from \"0%\" to \"100%\"".to_owned(),
+            Self::Rate => {
+                "calls in a second, minute or hour, such as \"100/s\", \"600/m\" or \"1000/h\"".to_owned()
+            }
             Self::Then => "\"dead\", or \"every\" and a duration, for example \"every 10m\"".to_owned(),
             Self::Dsn => "a data source name in double quotes".to_owned(),
             Self::Url => {
@@ -247,6 +258,7 @@ impl Kind {
             Self::Columns => "an object of column names, for example {\"number\": \"number\"}".to_owned(),
             Self::Short(_) => "a text in double quotes, or an object in braces".to_owned(),
             Self::Object(_) => "an object in braces".to_owned(),
+            Self::ObjectOrFalse(_) => "false, or an object in braces".to_owned(),
             Self::Map(_) => "an object in braces: a name, then its settings".to_owned(),
             Self::List(_) => "a list of objects in brackets".to_owned(),
         }

@@ -1,6 +1,6 @@
 //! Keys that are decided and not built yet: they are refused by name, so that nobody believes them to work.
 
-use super::Scope::{Callback, Connection, Destination, Source, Task, Top};
+use super::Scope::{Connection, Destination, Source, Task, Top};
 use super::{Key, Kind, Scope, Status};
 
 // The kind only says that a value may hold a password.
@@ -21,7 +21,6 @@ pub(super) const KEYS: &[Key] = &[
     later("where", &[Source, Task]),
     later("write", &[Destination]),
     later("deletedWhen", &[Destination]),
-    later("batch", &[Callback]),
     later("http", PLACE),
     later("file", PLACE),
     later("sftp", PLACE),

@@ -1,6 +1,6 @@
 //! Tasks, and the policies whose nearest setting wins: `des`, then the task, its connection, the top level.
 
-use super::Scope::{Connection, Destination, Retry, Source, Task, Top};
+use super::Scope::{Breaker, Connection, Destination, Retry, Source, Task, Top};
 use super::{Key, Kind, REQUIRED, Status};
 
 /// The words of [`crate::model::ErrorClass`].
@@ -132,6 +132,54 @@ pub(super) const KEYS: &[Key] = &[
         "\"every 10m\"",
         "What comes when they are used up: tried at that interval for ever, or \"dead\" (a person decides; also after as many callbacks that were acknowledged but did not heal the copy).",
         "快速重试用完之后：按该间隔一直重试，或 \"dead\"（等待人工处理；应答成功却没有修好副本的次数超过时也是如此）。",
+    ),
+    Key::new(
+        "breaker",
+        &[Destination, Task, Connection, Top],
+        Kind::ObjectOrFalse(Breaker),
+        "",
+        "When a receiver fails as a whole, calls stop: what waits spends no tries, and one call every now and then tells when it works again. The nearest `breaker` counts as a whole; false: never stop.",
+        "接收方整体失败时停止回调：等待中的不消耗重试次数，并不时用一次回调探测是否恢复。以最近一层的 `breaker` 整体为准；false 表示从不停止。",
+    ),
+    Key::new(
+        "window",
+        &[Breaker],
+        Kind::Duration,
+        "\"1m\"",
+        "Only calls that ended within this time count.",
+        "只统计在此时间内结束的回调。",
+    ),
+    Key::new(
+        "tries",
+        &[Breaker],
+        Kind::Number { least: 1, most: 100_000 },
+        "10",
+        "Fewer calls than this decide nothing. Those that failed must be of 10 different deliveries (or of as many as this, if that is fewer).",
+        "少于此数的回调不作判断；失败的须来自 10 个不同的投递（此值更小时取此值）。",
+    ),
+    Key::new(
+        "share",
+        &[Breaker],
+        Kind::Percent,
+        "\"70%\"",
+        "Part of them that found the receiver down (no connection, no answer in time, 5xx, 429) and stops calls. Refusals (4xx, `success`) stop them only if nothing is taken.",
+        "其中发现接收方不可用（无法连接、超时、5xx、429）的比例达到此值即停止。被拒绝（4xx、`success`）仅在全部被拒时才停止。",
+    ),
+    Key::new(
+        "pause",
+        &[Breaker],
+        Kind::Duration,
+        "\"30s\"",
+        "Pause before one call is made to see whether the receiver works again. It doubles while that fails. `retry-after` of a 429 or 503 counts instead, within `max`.",
+        "多久之后用一次回调探测接收方是否恢复；失败则加倍。429 或 503 所带的 `retry-after` 优先，但不超过 `max`。",
+    ),
+    Key::new(
+        "max",
+        &[Breaker],
+        Kind::Duration,
+        "\"5m\"",
+        "The longest such pause. When the receiver works again, 1, 2, 4 … calls at a time are made up to `concurrency`.",
+        "此等待的上限。恢复后同时进行的回调数按 1、2、4…… 增加到 `concurrency`。",
     ),
     Key::new(
         "confirm",

@@ -1,7 +1,6 @@
 //! Versions that are due: they go out as they were read, nothing is read again.
 
 use crate::base::clock::UnixMs;
-use crate::deliver::Message;
 use crate::engine::look::{Ready, Sorted, Watched};
 use crate::model::{Delivery, Sent, State};
 use crate::outbox::{Next, Policy, after_claim};
@@ -18,16 +17,15 @@ pub(in crate::engine) fn ready(claimed: Vec<Delivery>, policy: &Policy, now: Uni
                     id: delivery.id,
                     claim: delivery.claim,
                     revision,
-                    body: body.clone(),
+                    body,
                     sent: Sent { kind: delivery.kind, row: delivery.fingerprint },
                     differs: None,
                     fingerprint: delivery.fingerprint,
+                    batch: None,
                     attempt,
                     now,
                 };
-                let (task, id) = (delivery.task.clone(), delivery.id);
-                let message = Message { task, delivery: id, revision, attempt, body };
-                sorted.ready.push(Ready { delivery, prepared, message });
+                sorted.ready.push(Ready { delivery, prepared });
             }
             (Next::Settle { to, due, note }, _) => {
                 sorted.settled.push(settlement(&delivery, to, (due, now), note));

@@ -6,9 +6,8 @@
 use std::time::Duration;
 
 use super::super::look::Ready;
-use super::{Lane, Refill, claim};
+use super::{Lane, Refill, claim, pack};
 use crate::base::clock::UnixMs;
-use crate::deliver::Message;
 use crate::model::{Delivery, Sent};
 use crate::store::Prepared;
 
@@ -25,7 +24,8 @@ impl Lane {
         }
         let now = self.clock.now();
         let ready = edited.into_iter().filter_map(|delivery| ready(delivery, now)).collect();
-        Refill::Ready(self.clock.elapsed(), None, ready)
+        let parcels = pack(ready, self.receiving().batch, &self.policy.retry);
+        Refill::Ready(self.clock.elapsed(), None, parcels)
     }
 }
 
@@ -36,13 +36,13 @@ fn ready(mut delivery: Delivery, now: UnixMs) -> Option<Ready> {
         id: delivery.id,
         claim: delivery.claim,
         revision,
-        body: body.clone(),
+        body,
         sent: Sent { kind: delivery.kind, row: Sent::UNREAD },
         differs: None,
         fingerprint: delivery.fingerprint,
+        batch: None,
         attempt,
         now,
     };
-    let message = Message { task: delivery.task.clone(), delivery: delivery.id, revision, attempt, body };
-    Some(Ready { delivery, prepared, message })
+    Some(Ready { delivery, prepared })
 }

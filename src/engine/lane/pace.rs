@@ -32,7 +32,10 @@ impl Reads {
     }
 }
 
-/// What the receiver is expected to accept within two seconds.
+/// Part of the time for which rows stay fresh that one claim is for: what is confirmed meanwhile waits for its end.
+const AT_ONCE: f64 = 0.25;
+
+/// What the receiver is expected to accept within half a second.
 #[derive(Debug)]
 pub(super) struct Rate {
     per_second: f64,
@@ -56,7 +59,7 @@ impl Rate {
     }
 
     pub(super) fn expected(&self) -> usize {
-        ((self.per_second * FRESH.as_secs_f64() * 0.75) as usize).clamp(self.least.min(MOST), MOST)
+        ((self.per_second * FRESH.as_secs_f64() * AT_ONCE) as usize).clamp(self.least.min(MOST), MOST)
     }
 }
 

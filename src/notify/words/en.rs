@@ -51,8 +51,8 @@ fn what(event: Event) -> &'static str {
 fn means(event: Event) -> &'static str {
     match event {
         Event::Failing => {
-            "Callbacks used up their quick tries and are tried slowly from now on. Nothing is lost. Look at the receiver; \
-             cupid goes on by itself when it accepts them again."
+            "Callbacks used up their quick tries and are tried slowly from now on, or so many failed that nothing is sent but \
+             a call now and then. Nothing is lost. Look at the receiver; cupid goes on by itself when it accepts them again."
         }
         Event::Dead => {
             "Deliveries used up their tries. They are kept and not sent again until a person acts."
@@ -70,8 +70,9 @@ fn means(event: Event) -> &'static str {
              them, but nobody has seen them agree. Look at what keeps writing to them."
         }
         Event::Blocked => {
-            "A table, a column, a right or a password is not as needed. Nothing is called back meanwhile. cupid goes on by \
-             itself when the cause is gone; its status names it."
+            "A table, a column, a right or a password is not as needed, or deliveries wait for a destination that is no longer \
+             in the configuration. Nothing is called back meanwhile. cupid goes on by itself when the cause is gone; its status \
+             names it."
         }
         Event::Emptied => {
             "Rows that agreed before are missing now: the copy was emptied, or is another table. Nothing is sent to this \

@@ -31,6 +31,7 @@ fn delivery(state: State) -> Delivery {
         acked_at: None,
         watch: None,
         shown: false,
+        batch: None,
         claim: 1,
     }
 }

@@ -2,6 +2,7 @@
 
 mod act;
 mod check;
+mod claim;
 mod coverage;
 mod desk;
 mod events;
@@ -16,6 +17,7 @@ mod rows;
 mod runs;
 mod scan;
 mod schema;
+mod shares;
 mod standing;
 mod take;
 #[cfg(test)]

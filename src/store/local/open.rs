@@ -12,7 +12,7 @@ use sqlx::{ConnectOptions, Connection, Executor};
 use super::check::{classify, engine, migrate, owner, refuse_foreign, sound};
 use super::memory::{self, Memory};
 use super::writer::{Write, Writer, Wrote};
-use super::{Lock, events, history, outbox, runs, scan, standing};
+use super::{Lock, claim, events, history, scan, standing};
 use crate::base::clock::UnixMs;
 use crate::model::{
     Delivery, DeliveryId, DeliveryKind, DestinationName, Evidence, Feed, Key, RowId, TaskName,
@@ -211,7 +211,7 @@ impl Store for LocalStore {
         destination: &DestinationName,
         work: Work,
     ) -> Result<Option<UnixMs>, StoreError> {
-        outbox::next_due(&self.readers, task, destination, work).await.map_err(|e| self.read_error(e))
+        claim::next_due(&self.readers, task, destination, work).await.map_err(|e| self.read_error(e))
     }
 
     async fn remembers(&self, task: &TaskName, destination: &DestinationName) -> Result<bool, StoreError> {

@@ -1,68 +1,17 @@
-//! Claims, messages and what becomes of them.
+//! Messages and what becomes of them.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use sqlx::Row;
-use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
-use uuid::Uuid;
+use sqlx::sqlite::SqliteConnection;
 
+use super::claim::uuid;
 use super::events::HELD;
 use super::rows::ForRows;
 use crate::base::clock::UnixMs;
-use crate::model::{
-    AttemptOutcome, Delivery, DeliveryId, DeliveryKind, DestinationName, Key, RowId, RunId, Sent, State,
-    TaskName,
-};
-use crate::store::{ClaimRequest, Prepared, Settlement, Work};
-
-/// The statements of one kind of work: when it is next due, and the claim. A claim begins with a clean slate (`found`
-/// is NULL): its look will see whatever was found before it. It ends with the delivery that fills it, and one whose claim
-/// was lost fills it: what takes down whoever works on it must not take others along for ever.
-macro_rules! work {
-    ($states:literal) => {
-        (
-            concat!(
-                "SELECT min(due) FROM delivery WHERE task = ?1 AND destination = ?2 AND ended_at IS NULL
-                     AND claimed_until IS NULL AND state ",
-                $states
-            ),
-            concat!(
-                "UPDATE delivery SET claimed_until = ?5, claims = claims + 1
-                 WHERE seq IN (
-                     SELECT seq FROM (
-                         SELECT seq, sum(size) OVER (
-                             ORDER BY due, seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
-                         FROM (
-                             SELECT seq, due, length(key) + coalesce(length(watch), 0)
-                                 + coalesce(length(body), 0) + coalesce(length(edited), 0)
-                                 + iif(lost > 0, 16777216, 0) AS size
-                             FROM delivery
-                             WHERE task = ?1 AND destination = ?2 AND ended_at IS NULL AND claimed_until IS NULL
-                                 AND state ",
-                $states,
-                " AND due <= ?3 ORDER BY due, seq LIMIT ?4))
-                     WHERE coalesce(before, 0) < ?6)
-                 RETURNING seq, CAST(due AS INTEGER) AS due, id, task, destination, key, row_id, run, kind, state, revision,
-                     tries, attempts, body, sent, edited, fingerprint, looks, unhealed, renew, found_at, acked_at, watch, claims,
-                     evidence IS NOT NULL AS shown"
-            ),
-        )
-    };
-}
-
-/// Bytes of messages, keys and what is known of them that one claim hands out; the last one may go beyond.
-const HEAVIEST_CLAIM: i64 = 16 << 20;
-
-pub(super) const LOOK: (&str, &str) = work!("IN ('suspect', 'verify')");
-pub(super) const CALL: (&str, &str) = work!("NOT IN ('suspect', 'verify', 'dead')");
-
-fn statements(work: Work) -> (&'static str, &'static str) {
-    match work {
-        Work::Look => LOOK,
-        Work::Call => CALL,
-    }
-}
+use crate::model::{AttemptOutcome, DeliveryId};
+use crate::store::{Prepared, Settlement, Work};
 
 /// A message that nobody has answered yet is not one that a copy is verified by.
 pub(super) static PREPARE: LazyLock<ForRows> = LazyLock::new(|| {
@@ -76,6 +25,9 @@ pub(super) static PREPARE: LazyLock<ForRows> = LazyLock::new(|| {
             "to_sent",
             "to_differs",
             "seen",
+            "to_batch",
+            "to_place",
+            "to_attempt",
             "attempt",
             "now",
         ],
@@ -83,6 +35,7 @@ pub(super) static PREPARE: LazyLock<ForRows> = LazyLock::new(|| {
          SET kind = to_kind, revision = to_revision, body = to_body, sent = to_sent, edited = NULL,
              differs = to_differs, fingerprint = seen,
              attempts = attempt, calling = now, renew = 0, acked_at = NULL,
+             batch = to_batch, batch_place = to_place, batch_attempt = to_attempt,
              state = CASE state WHEN 'verify' THEN 'main' ELSE state END
          FROM v WHERE id = to_id AND claims = claim AND claimed_until IS NOT NULL RETURNING id, claims",
     )
@@ -168,103 +121,6 @@ pub(super) const EXPIRE: &str = "UPDATE delivery
 const POISONED: &str =
     "poisoned: three times in a row, whoever worked on it did not come to an end; the log says why";
 
-pub(super) async fn next_due(
-    pool: &SqlitePool,
-    task: &TaskName,
-    destination: &DestinationName,
-    work: Work,
-) -> Result<Option<UnixMs>, sqlx::Error> {
-    let row = sqlx::query(statements(work).0)
-        .bind(task.as_str())
-        .bind(destination.as_str())
-        .fetch_one(pool)
-        .await?;
-    row.try_get(0)
-}
-
-pub(super) async fn claim(
-    connection: &mut SqliteConnection,
-    request: &ClaimRequest,
-) -> Result<Vec<Delivery>, sqlx::Error> {
-    let until = request.now.saturating_add(i64::try_from(request.lease.as_millis()).unwrap_or(i64::MAX));
-    let rows = sqlx::query(statements(request.work).1)
-        .bind(request.task.as_str())
-        .bind(request.destination.as_str())
-        .bind(request.now)
-        .bind(i64::try_from(request.limit).unwrap_or(i64::MAX))
-        .bind(until)
-        .bind(HEAVIEST_CLAIM)
-        .fetch_all(&mut *connection)
-        .await?;
-    let mut claimed = Vec::with_capacity(rows.len());
-    for row in rows {
-        let order: (i64, i64) = (row.try_get("due")?, row.try_get("seq")?);
-        match decode(&row) {
-            Ok(delivery) => claimed.push((order, delivery)),
-            // One row that cannot be read must not hold up the others.
-            Err(problem) => bury(connection, order.1, &problem.to_string()).await?,
-        }
-    }
-    claimed.sort_by_key(|(order, _)| *order);
-    Ok(claimed.into_iter().map(|(_, delivery)| delivery).collect())
-}
-
-async fn bury(connection: &mut SqliteConnection, seq: i64, why: &str) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE delivery SET state = 'dead', claimed_until = NULL, note = ?2 WHERE seq = ?1")
-        .bind(seq)
-        .bind(format!("undecodable: {why}"))
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-fn digest(bytes: Vec<u8>) -> Result<[u8; 16], sqlx::Error> {
-    bytes.try_into().map_err(|_| sqlx::Error::Decode("a digest has 16 bytes".into()))
-}
-
-fn uuid(bytes: Vec<u8>) -> Result<Uuid, sqlx::Error> {
-    Uuid::from_slice(&bytes).map_err(|_| sqlx::Error::Decode("the id cannot be read".into()))
-}
-
-/// One byte for the kind, then the digest of the row.
-fn sent(bytes: &[u8]) -> Result<Sent, sqlx::Error> {
-    let unreadable = || sqlx::Error::Decode("what was sent cannot be read".into());
-    let (kind, row) = bytes.split_first().ok_or_else(unreadable)?;
-    let kind = DeliveryKind::from_number(i64::from(*kind)).ok_or_else(unreadable)?;
-    Ok(Sent { kind, row: digest(row.to_vec())? })
-}
-
-fn decode(row: &SqliteRow) -> Result<Delivery, sqlx::Error> {
-    let unreadable = |what: &str| sqlx::Error::Decode(format!("{what} cannot be read").into());
-    let row_id: String = row.try_get("row_id")?;
-    let state: String = row.try_get("state")?;
-    Ok(Delivery {
-        id: DeliveryId(uuid(row.try_get("id")?)?),
-        task: TaskName::new(row.try_get::<String, _>("task")?),
-        destination: DestinationName::new(row.try_get::<String, _>("destination")?),
-        key: Key::new(row.try_get::<Vec<u8>, _>("key")?),
-        row: RowId(row_id.parse().map_err(|_| unreadable("the row id"))?),
-        run: RunId(uuid(row.try_get("run")?)?),
-        kind: DeliveryKind::from_number(row.try_get("kind")?).ok_or_else(|| unreadable("the kind"))?,
-        state: State::parse(&state).ok_or_else(|| unreadable("the state"))?,
-        revision: row.try_get("revision")?,
-        tries: row.try_get("tries")?,
-        attempts: row.try_get("attempts")?,
-        body: row.try_get::<Option<Vec<u8>>, _>("body")?.map(Into::into),
-        sent: row.try_get::<Option<Vec<u8>>, _>("sent")?.map(|bytes| sent(&bytes)).transpose()?,
-        edited: row.try_get::<Option<Vec<u8>>, _>("edited")?.map(Into::into),
-        fingerprint: digest(row.try_get("fingerprint")?)?,
-        looks: row.try_get("looks")?,
-        unhealed: row.try_get("unhealed")?,
-        renew: row.try_get("renew")?,
-        found_at: row.try_get("found_at")?,
-        acked_at: row.try_get("acked_at")?,
-        watch: row.try_get::<Option<Vec<u8>>, _>("watch")?.map(Into::into),
-        shown: row.try_get("shown")?,
-        claim: row.try_get("claims")?,
-    })
-}
-
 /// Returns the claims that held.
 pub(super) async fn prepare(
     connection: &mut SqliteConnection,
@@ -286,6 +142,9 @@ pub(super) async fn prepare(
                 .bind(sent)
                 .bind(m.differs.as_ref().and_then(|list| serde_json::to_string(list).ok()))
                 .bind(m.fingerprint.as_slice())
+                .bind(m.batch.as_ref().map(|batch| batch.id.as_slice()))
+                .bind(m.batch.as_ref().map(|batch| batch.place))
+                .bind(m.batch.as_ref().map(|batch| batch.attempt))
                 .bind(m.attempt)
                 .bind(m.now);
         }

@@ -4,7 +4,7 @@
 pub(super) const APPLICATION_ID: i64 = 0x6375_7064;
 
 /// Each entry lifts the schema by one version, in one transaction.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10];
 
 /// Times are Unix milliseconds. `claimed_until` NULL: nobody works on it; `claims` is the number of the current or last
 /// claim. `found`: digest of the difference found last since the claim began. `calling`: when the open call began, or 0.
@@ -331,4 +331,18 @@ BEGIN
     UPDATE event_lane SET waiting = waiting + 1, bytes = bytes + coalesce(length(new.body), 0)
     WHERE task = new.task AND destination = new.destination;
 END;
+";
+
+/// Calls: what was never called and what is tried again are found apart, so that neither waits behind a million of the
+/// other. `batch`: the batch that a message was sent in last, by the digest of the ids in it; it is sent again as it was.
+const V10: &str = "
+ALTER TABLE delivery ADD COLUMN batch BLOB;
+ALTER TABLE delivery ADD COLUMN batch_place INTEGER;
+ALTER TABLE delivery ADD COLUMN batch_attempt INTEGER;
+DROP INDEX delivery_call;
+CREATE INDEX delivery_fresh ON delivery (task, destination, due, seq)
+    WHERE ended_at IS NULL AND claimed_until IS NULL AND state = 'main';
+CREATE INDEX delivery_again ON delivery (task, destination, due, seq)
+    WHERE ended_at IS NULL AND claimed_until IS NULL AND state NOT IN ('suspect', 'verify', 'dead', 'main');
+CREATE INDEX delivery_batch ON delivery (batch) WHERE ended_at IS NULL AND batch IS NOT NULL;
 ";

@@ -1,14 +1,16 @@
 //! The statements that run for each row or each look use the index that was made for them, whatever the table holds.
 
+use std::time::Duration;
+
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row};
 
 use super::{
-    LocalStore, act, coverage, events, find, history, lines, memory, outbox, runs, scan, schema, standing,
-    take, told,
+    LocalStore, act, claim, coverage, events, find, history, lines, memory, outbox, runs, scan, schema,
+    standing, take, told,
 };
-use crate::model::{DestinationName, TaskName};
-use crate::store::{History, Order, RunFilter, RunResult, Runs, Select, Store};
+use crate::model::{DestinationName, State, TaskName};
+use crate::store::{ClaimRequest, History, Order, RunFilter, RunResult, Runs, Select, Store, Work};
 
 #[tokio::test]
 async fn statements_use_their_indexes() {
@@ -21,25 +23,38 @@ async fn statements_use_their_indexes() {
     let past_page = "COVERING INDEX delivery_past (task=? AND destination=? AND state=? AND kind=? AND found_at>? AND found_at<?)";
     let by_id = "delivery USING INDEX delivery_id (id=? AND claims=?)";
     let of_key = "INDEX event_of_key (task=? AND destination=? AND key=? AND event>?)";
+    let by_seq = "delivery USING INTEGER PRIMARY KEY (rowid=?)";
     let statements = [
         (
             "claim to look",
-            outbox::LOOK.1,
-            vec![
-                "delivery USING INTEGER PRIMARY KEY (rowid=?)",
-                "INDEX delivery_look (task=? AND destination=? AND due<?)",
-            ],
+            claim::LOOK,
+            vec![by_seq, "INDEX delivery_look (task=? AND destination=? AND due<?)"],
         ),
         (
-            "claim to call",
-            outbox::CALL.1,
+            "claim the newest",
+            claim::NEWEST,
+            vec![by_seq, "INDEX delivery_fresh (task=? AND destination=? AND due<?)"],
+        ),
+        (
+            "claim the oldest",
+            claim::OLDEST,
+            vec![by_seq, "INDEX delivery_fresh (task=? AND destination=? AND due<?)"],
+        ),
+        (
+            "claim again",
+            claim::AGAIN,
+            vec![by_seq, "INDEX delivery_again (task=? AND destination=? AND due<?)"],
+        ),
+        ("claim mates", claim::MATES, vec![by_seq, "INDEX delivery_batch (batch=?)"]),
+        ("next look", claim::LOOK_DUE, vec!["INDEX delivery_look (task=? AND destination=?)"]),
+        (
+            "next call",
+            claim::CALL_DUE,
             vec![
-                "delivery USING INTEGER PRIMARY KEY (rowid=?)",
-                "INDEX delivery_call (task=? AND destination=? AND due<?)",
+                "INDEX delivery_fresh (task=? AND destination=?)",
+                "INDEX delivery_again (task=? AND destination=?)",
             ],
         ),
-        ("next look", outbox::LOOK.0, vec!["INDEX delivery_look (task=? AND destination=?)"]),
-        ("next call", outbox::CALL.0, vec!["INDEX delivery_call (task=? AND destination=?)"]),
         ("prepare", outbox::PREPARE.longest(), vec![by_id]),
         ("settle", outbox::SETTLE.longest(), vec![by_id]),
         (
@@ -208,6 +223,17 @@ async fn a_state_of_the_second_version_is_lifted() {
     let runs = store.runs(&every).await.unwrap();
     let kept: Vec<_> = runs.iter().map(|run| (run.feed, run.result, run.opened, run.ended)).collect();
     assert_eq!(kept, [(None, RunResult::Ok, 3, 7)]);
+    let request = ClaimRequest {
+        task: TaskName::new("t"),
+        destination: DestinationName::new("d"),
+        work: Work::Call,
+        limit: 10,
+        turn: 0,
+        now: 10,
+        lease: Duration::from_secs(1),
+    };
+    let called = store.claim(request).await.unwrap();
+    assert_eq!(called.iter().map(|d| (d.state, d.batch)).collect::<Vec<_>>(), [(State::Retry, None)]);
     store.close().await;
     std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -16,7 +16,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::check::classify;
-use super::{Lock, act, events, history, outbox, runs, scan, take};
+use super::{Lock, act, claim, events, history, outbox, runs, scan, take};
 use crate::base::clock::UnixMs;
 use crate::model::{Delivery, DeliveryId, DestinationName, Feed, State, TaskName};
 use crate::store::{
@@ -291,7 +291,7 @@ async fn apply_all(
                 scan::forget(connection, task, *feed).await?;
                 Wrote::Done
             }
-            Write::Claim(request) => Wrote::Deliveries(outbox::claim(connection, request).await?),
+            Write::Claim(request) => Wrote::Deliveries(claim::claim(connection, request).await?),
             Write::Release { claims, due, note } => {
                 outbox::release(connection, claims, *due, note.as_deref()).await?;
                 Wrote::Done

@@ -104,7 +104,7 @@ async fn what_changes_while_the_receiver_is_down_is_sent_as_it_is_then_or_not_at
 
 async fn while_the_receiver_is_down(pair: Pair) {
     let retry = json!({ "tries": 1000, "delay": "1s" });
-    let mut scene = Scene::new(pair, json!({ "confirm": "3s", "retry": retry })).await;
+    let mut scene = Scene::new(pair, json!({ "confirm": "3s", "retry": retry, "breaker": false })).await;
     scene.receiver.down();
     scene.pair.update(&[1, 2, 3, 4, 5, 6, 7], "V1").await;
     scene.pair.fill_source(30..=32).await;

@@ -120,7 +120,7 @@ pub fn agreed(looked: i64, keys: impl IntoIterator<Item = u8>) -> ScanCommit {
 
 pub fn request(now: i64) -> ClaimRequest {
     let (task, destination) = (task(), destination("d"));
-    ClaimRequest { task, destination, work: Work::Look, limit: 1000, now, lease: LEASE }
+    ClaimRequest { task, destination, work: Work::Look, limit: 1000, turn: 0, now, lease: LEASE }
 }
 
 /// For tests that do not care what is to be done with a delivery.
@@ -181,6 +181,7 @@ pub fn message(d: &Delivery, row: u8, difference: u8, now: i64) -> Prepared {
         differs: None,
         sent: Sent { kind: d.kind, row: [row; 16] },
         fingerprint: [difference; 16],
+        batch: None,
         attempt: d.attempts + 1,
         now,
     }

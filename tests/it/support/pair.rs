@@ -178,7 +178,12 @@ pub fn ids_of(calls: &[Call]) -> Vec<i64> {
 
 /// Writes the row of a call to the copy. Each side has an update time of its own, in its engine's notation.
 pub async fn repair(des: &Db, call: &Call) {
-    let value = |column| des.literal(call.src(column).as_deref());
+    repair_row(des, &call.json()["srcColumn"]).await;
+}
+
+/// The same for a row as a body has it.
+pub async fn repair_row(des: &Db, row: &Value) {
+    let value = |column: &str| des.literal(row[column].as_str());
     let columns = ["id", "number", "name", "phone"];
     let values: Vec<String> = columns.iter().map(|c| value(c)).collect();
     let (t, names, values) = (des.quote(TABLE), columns.join(", "), values.join(", "));

@@ -41,6 +41,13 @@ impl Call {
         self.header("cupid-attempt").parse().expect("a number")
     }
 
+    /// The items of a batch: their ids and data.
+    pub fn items(&self) -> Vec<(String, Value)> {
+        let Value::Array(items) = self.json() else { panic!("no list: {}", self.json()) };
+        let item = |item: &Value| (item["id"].as_str().expect("an id").to_owned(), item["data"].clone());
+        items.iter().map(item).collect()
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).expect("the body is JSON")
     }
@@ -72,8 +79,12 @@ pub enum Answer {
     Reset,
     /// 200 at once, the body byte by byte, one each pause, for ever.
     Drip(Duration),
+    /// 200 at once, and a body without end.
+    Flood,
     /// Waits, then answers.
     After(Duration, u16),
+    /// These bytes, whatever they are, and the end of the connection.
+    Raw(&'static str),
 }
 
 type Handler = Arc<dyn Fn(Call) -> Pin<Box<dyn Future<Output = Answer> + Send>> + Send + Sync>;
@@ -239,6 +250,16 @@ async fn answer_with(stream: &mut TcpStream, answer: Answer) -> Option<()> {
             // Ends when the caller closes.
             let mut rest = [0; 64];
             while stream.read(&mut rest).await.is_ok_and(|n| n > 0) {}
+            return None;
+        }
+        Answer::Flood => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10000000000\r\n\r\n").await.ok()?;
+            loop {
+                stream.write_all(&[b' '; 16 * 1024]).await.ok()?;
+            }
+        }
+        Answer::Raw(text) => {
+            stream.write_all(text.as_bytes()).await.ok()?;
             return None;
         }
         Answer::Reset => {

@@ -17,10 +17,10 @@ use crate::base::clock::{Clock, ClockSteps, UnixMs};
 use crate::config::{CallbackConfig, Config};
 use crate::deliver::Call;
 use crate::engine::callback::Callback;
-use crate::engine::lane::{Lane, Refill, claim};
-use crate::engine::look::Ready;
+use crate::engine::lane::{Lane, Parcel, Refill};
 use crate::engine::manager::Manager;
 use crate::engine::places::{Places, Stage};
+use crate::engine::receiver::Admitted;
 use crate::engine::scanner::Scanner;
 use crate::engine::watcher::{Kept, Watcher};
 use crate::engine::{Janitor, Longest, Outcome, StatusBoard, Stop, Ticket};
@@ -80,7 +80,9 @@ struct Loops {
     kept_at: Duration,
     lane: Lane,
     refill: Beat,
-    ready: VecDeque<(Duration, Ready)>,
+    ready: VecDeque<(Duration, Parcel)>,
+    /// When it may be let in.
+    turn: Duration,
     calls: usize,
 }
 
@@ -149,6 +151,7 @@ impl Process {
             lane,
             refill: Beat::default(),
             ready: VecDeque::new(),
+            turn: Duration::ZERO,
             calls: 0,
         });
         let loading: Task = Box::pin(async move {
@@ -194,7 +197,8 @@ impl Process {
     pub(super) fn next(&self) -> Option<Duration> {
         let loops = self.loops.iter().flat_map(|l| {
             let refill = l.refill.next().filter(|_| l.ready.is_empty() && l.calls < CALLS);
-            [l.watch.next(), refill]
+            let turn = (!l.ready.is_empty() && l.calls < CALLS).then_some(l.turn);
+            [l.watch.next(), refill, turn]
         });
         let manage = self.manager.is_some().then_some(self.manage);
         loops.chain([manage, self.sweep.next()]).flatten().min()
@@ -328,24 +332,35 @@ impl Process {
     /// As `Lane::run`.
     fn call(&mut self, at: usize, now: Duration) {
         let l = &mut self.loops[at];
-        while l.calls < CALLS
-            && let Some((read_at, next)) = l.ready.pop_front()
-        {
-            let (lane, stop) = (l.lane.clone(), self.stop.clone());
-            if l.lane.is_fresh(read_at) {
-                l.calls += 1;
-                self.tasks.push(Box::pin(async move {
-                    lane.attempt(read_at, next, &stop).await;
-                    Done::Called(at)
-                }));
-            } else {
-                let stale = std::iter::once(next).chain(l.ready.drain(..).map(|(_, ready)| ready));
-                let claims: Vec<_> = stale.map(|ready| claim(&ready.delivery)).collect();
-                self.tasks.push(Box::pin(async move {
-                    lane.give_back(claims, Duration::ZERO, None).await;
-                    Done::GivenBack
-                }));
+        let mut stale = false;
+        while l.calls < CALLS && !l.ready.is_empty() && !stale {
+            match l.lane.receiver.admit(l.lane.seat) {
+                Admitted::Now(pass)
+                    if l.ready.front().is_some_and(|(read_at, _)| l.lane.is_fresh(*read_at)) =>
+                {
+                    let (read_at, next) = l.ready.pop_front().unwrap();
+                    let (lane, stop) = (l.lane.clone(), self.stop.clone());
+                    l.calls += 1;
+                    self.tasks.push(Box::pin(async move {
+                        lane.attempt(read_at, next, pass, &stop).await;
+                        Done::Called(at)
+                    }));
+                }
+                Admitted::Later(pause) => {
+                    l.turn = now + pause;
+                    break;
+                }
+                Admitted::Now(_) | Admitted::Shut => stale = true,
             }
+        }
+        if stale {
+            let claims: Vec<_> = l.ready.drain(..).flat_map(|(_, parcel)| parcel.claims()).collect();
+            let lane = l.lane.clone();
+            lane.receiver.rest(lane.seat);
+            self.tasks.push(Box::pin(async move {
+                lane.give_back_due(claims, UnixMs::MIN, None).await;
+                Done::GivenBack
+            }));
         }
         if l.refill.busy || !l.ready.is_empty() || l.calls >= CALLS {
             return;

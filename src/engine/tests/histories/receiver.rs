@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use super::clockwork::{Clockwork, millis};
 use super::copy::{Change, PlayedCopy};
 use super::ledger::{Call as Arrived, Ledger};
-use crate::deliver::{Call, Message};
+use crate::deliver::{Answer, Call, Content, Message, MessageId};
 use crate::model::{AttemptOutcome, ErrorClass};
 use crate::source::dice::Dice;
 
@@ -63,36 +63,59 @@ impl Receiver {
         self.inner.lock().unwrap().does = does;
     }
 
-    fn arrived(&self, message: &Message) -> Option<Arrived> {
+    /// Each row that the message is about.
+    fn arrived(&self, message: &Message) -> Vec<Arrived> {
         let body: serde_json::Value = serde_json::from_slice(&message.body).unwrap();
+        match &message.of {
+            Content::One(id) => vec![self.row(*id, &body, message.body.clone())],
+            Content::Batch(ids) => {
+                let items = body.as_array().unwrap();
+                assert_eq!(items.len(), ids.len());
+                let row = |(id, item): (&MessageId, &serde_json::Value)| {
+                    assert_eq!(item["id"], id.to_string());
+                    // Texts only, in their order: the same bytes again.
+                    let data = serde_json::to_vec(&item["data"]).unwrap();
+                    self.row(*id, &item["data"], data.into())
+                };
+                ids.iter().zip(items).map(row).collect()
+            }
+        }
+    }
+
+    fn row(&self, id: MessageId, body: &serde_json::Value, bytes: Box<[u8]>) -> Arrived {
         let row = &body["srcColumn"];
         let number = |name: &str| row[name].as_str()?.parse::<i128>().ok();
         let cell = |name: &str| i64::try_from(number(name)?).ok();
-        let (row_id, says) = (number("id")?, [cell("a")?, cell("b")?]);
-        Some(Arrived {
+        let (row_id, says) = (number("id").expect("a message that can be read"), [cell("a"), cell("b")]);
+        let says = says.map(|cell| cell.expect("a message that can be read"));
+        Arrived {
             at: self.clockwork.now(),
             copy: self.copy.number,
             row: row_id,
             commit: self.ledger.lock().unwrap().commit_of(row_id, says),
-            delivery: message.delivery.to_string(),
-            revision: message.revision,
-            kind: body["type"].as_u64()?,
+            delivery: id.delivery.to_string(),
+            revision: id.revision,
+            kind: body["type"].as_u64().expect("a type"),
             says,
-            body: message.body.clone(),
+            body: bytes,
             accepted: None,
-        })
+        }
     }
 
     /// What it does with a message, how long its answer takes, and how late it may heal.
-    fn choose(&self, call: &Arrived) -> (Does, Duration, Duration) {
-        let Inner { dice, does, known } = &mut *self.inner.lock().unwrap();
+    fn choose(&self) -> (Does, Duration, Duration) {
+        let Inner { dice, does, .. } = &mut *self.inner.lock().unwrap();
         let slow = dice.one(&[5, 5, 50, 400, 3000]);
-        let (mut does, took, late) = (dice.one(does), dice.below(slow), 1500 + dice.below(9000));
-        let accepts = matches!(does, Does::Heals | Does::HealsLate | Does::Nothing);
-        if accepts && !known.insert((call.delivery.clone(), call.revision)) && self.drops {
-            does = Does::Nothing;
-        }
+        let (does, took, late) = (dice.one(does), dice.below(slow), 1500 + dice.below(9000));
         (does, millis(took), millis(late))
+    }
+
+    /// What it does with one row of it.
+    fn does(&self, does: Does, call: &Arrived) -> Does {
+        let known = &mut self.inner.lock().unwrap().known;
+        let accepts = matches!(does, Does::Heals | Does::HealsLate | Does::Nothing);
+        let is_known = accepts && !known.insert((call.delivery.clone(), call.revision));
+        if is_known && self.drops { Does::Nothing } else { does }
     }
 
     /// Also if whoever called is gone by then.
@@ -105,7 +128,7 @@ impl Receiver {
 
 #[async_trait]
 impl Call for Receiver {
-    async fn call(&self, message: &Message) -> (AttemptOutcome, Duration) {
+    async fn call(&self, message: &Message) -> Answer {
         let failed = |class, status| AttemptOutcome::Failed {
             class,
             status,
@@ -113,16 +136,20 @@ impl Call for Receiver {
             answer: None,
             retry_after: None,
         };
-        let call = self.arrived(message).expect("a message that can be read");
-        self.ledger.lock().unwrap().call(call.clone());
-        if self.clockwork.is_down(self.place()) {
-            return (failed(ErrorClass::Connect, None), Duration::ZERO);
+        let calls = self.arrived(message);
+        for call in &calls {
+            self.ledger.lock().unwrap().call(call.clone());
         }
-        let (does, took, late) = self.choose(&call);
-        match does {
-            Does::Heals | Does::FailsAndHeals => self.heal(&call, took),
-            Does::HealsLate => self.heal(&call, took + late),
-            _ => {}
+        if self.clockwork.is_down(self.place()) {
+            return failed(ErrorClass::Connect, None).into();
+        }
+        let (does, took, late) = self.choose();
+        for call in &calls {
+            match self.does(does, call) {
+                Does::Heals | Does::FailsAndHeals => self.heal(call, took),
+                Does::HealsLate => self.heal(call, took + late),
+                _ => {}
+            }
         }
         self.clockwork.sleep(took).await;
         let outcome = match does {
@@ -134,15 +161,17 @@ impl Call for Receiver {
         };
         let mut ledger = self.ledger.lock().unwrap();
         let now = self.clockwork.now();
-        ledger.note(now, Some(call.row), format!("receiver {}: {does:?}", self.copy.number));
-        if matches!(outcome, AttemptOutcome::Accepted { .. }) {
-            let same = |c: &&mut Arrived| {
-                (&c.delivery, c.revision, c.copy) == (&call.delivery, call.revision, call.copy)
-            };
-            if let Some(arrived) = ledger.calls.iter_mut().rev().find(same) {
-                arrived.accepted = Some(now);
+        for call in &calls {
+            ledger.note(now, Some(call.row), format!("receiver {}: {does:?}", self.copy.number));
+            if matches!(outcome, AttemptOutcome::Accepted { .. }) {
+                let same = |c: &&mut Arrived| {
+                    (&c.delivery, c.revision, c.copy) == (&call.delivery, call.revision, call.copy)
+                };
+                if let Some(arrived) = ledger.calls.iter_mut().rev().find(same) {
+                    arrived.accepted = Some(now);
+                }
             }
         }
-        (outcome, took)
+        Answer { took, ..outcome.into() }
     }
 }

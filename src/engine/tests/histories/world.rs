@@ -37,6 +37,10 @@ pub(super) struct Plan {
     /// Whether clocks are set, and of which sides.
     pub(super) sets: bool,
     pub(super) memory: usize,
+    /// Whether a receiver that fails as a whole is left alone.
+    pub(super) breaker: bool,
+    /// Rows in one call.
+    pub(super) batch: Option<usize>,
 }
 
 impl Plan {
@@ -79,6 +83,8 @@ impl Plan {
             interval: dice.one(&[200, 500, 1500]),
             sets: dice.chance(50),
             memory: dice.one(&[1 << 20, 150]),
+            breaker: dice.chance(40),
+            batch: dice.one(&[None, None, Some(3)]),
         }
     }
 }

@@ -99,6 +99,7 @@ impl Life {
             destination: self.destination.clone(),
             work: Work::Call,
             limit,
+            turn: 0,
             now: self.now,
             lease: Duration::from_secs(60),
         };
@@ -122,6 +123,7 @@ impl Life {
             body: d.body.clone().unwrap(),
             sent: Sent { kind: d.kind, row: d.fingerprint },
             differs: None,
+            batch: None,
             fingerprint: d.fingerprint,
             attempt: d.attempts + 1,
             now: self.now,

@@ -1,0 +1,155 @@
+//! One call, from the durable message to the durable result.
+
+use std::time::Duration;
+
+use tracing::debug;
+
+use super::{Lane, Parcel};
+use crate::base::clock::{UnixMs, ms};
+use crate::deliver::Answer;
+use crate::engine::Stop;
+use crate::engine::look::Ready;
+use crate::engine::receiver::Pass;
+use crate::model::{Attempt, AttemptOutcome, DeliveryId};
+use crate::outbox::{Answered, Change, Verdict, after_attempt, verdict};
+use crate::store::{Prepared, Settlement};
+
+impl Lane {
+    /// Makes the call of a parcel.
+    pub(in crate::engine) async fn attempt(
+        &self,
+        read_at: Duration,
+        parcel: Parcel,
+        pass: Pass,
+        stop: &Stop,
+    ) {
+        let prepared: Vec<Prepared> = parcel.items.iter().map(|ready| ready.prepared.clone()).collect();
+        match self.store.prepare(prepared).await {
+            // Too slow: somebody else has it, or will. A batch goes whole or not at all.
+            Ok(held) if held.len() < parcel.items.len() => {
+                let task = &self.places.config.name;
+                debug!(%task, lost = parcel.items.len() - held.len(), "a claim ran out before its call");
+                return self.give_back_due(parcel.claims(), UnixMs::MIN, None).await;
+            }
+            // The disk was slow: what was read is read again.
+            Ok(_) if !self.is_fresh(read_at) => {
+                return self.give_back_due(parcel.claims(), UnixMs::MIN, None).await;
+            }
+            Ok(_) => {}
+            Err(e) => {
+                self.status.store_failed(&e);
+                return self.give_back(parcel.claims(), Duration::from_secs(1), None).await;
+            }
+        }
+        let message = parcel.message(self.receiving().batch);
+        let began = self.clock.now();
+        let answer = tokio::select! {
+            biased;
+            answer = self.caller.call(&message) => answer,
+            () = stop.delivery.cancelled() => AttemptOutcome::Unknown.into(),
+        };
+        let of: Vec<DeliveryId> = parcel.items.iter().map(|ready| ready.delivery.id).collect();
+        let probes = pass.probes();
+        let change = pass.ended(&of, &answer.outcome);
+        // A call that only asked whether the receiver works again spends no try of its row.
+        let spared = match (probes, verdict(&answer.outcome), change) {
+            (true, Some(Verdict::Down | Verdict::Refuses), Some(Change::StillOpen { pause })) => Some(pause),
+            _ => None,
+        };
+        let outcome = answer.outcome.clone();
+        let settlements = self.settlements(parcel, answer, began, spared).await;
+        self.settle(settlements, stop).await;
+        if let Some(change) = change {
+            self.receiver.tell(change, &outcome, &self.store, &self.status).await;
+        }
+    }
+
+    /// What the call made of each member; says so to people.
+    async fn settlements(
+        &self,
+        parcel: Parcel,
+        answer: Answer,
+        began: UnixMs,
+        spared: Option<Duration>,
+    ) -> Vec<Settlement> {
+        let Answer { outcome, items, took } = answer;
+        let now = self.clock.now();
+        let mut outcomes = items.map(Vec::into_iter);
+        let mut settlements = Vec::with_capacity(parcel.items.len());
+        let whole = outcomes.is_none();
+        let mut parks = false;
+        for Ready { delivery, prepared } in parcel.items {
+            let outcome = outcomes.as_mut().and_then(Iterator::next).unwrap_or_else(|| outcome.clone());
+            let mut answered = after_attempt(&delivery, &outcome, &self.policy, now);
+            if let Some(pause) = spared {
+                // As if we had been stopped, but others are asked with first.
+                let unspent = after_attempt(&delivery, &AttemptOutcome::Unknown, &self.policy, now);
+                answered = Answered { due: now.saturating_add(ms(pause)), ..unspent };
+            }
+            parks |= answered.parks;
+            let next_s = f64::from(u32::try_from(answered.due.saturating_sub(now)).unwrap_or(0)) / 1000.0;
+            self.voice.called(&delivery, prepared.attempt, &outcome, took, answered.to.state, next_s);
+            self.tell_people(&delivery, &outcome, answered.to.state, answered.entered_slow);
+            let note = match &outcome {
+                AttemptOutcome::Failed { class, detail, .. } => Some(format!("{}: {detail}", class.as_str())),
+                _ => None,
+            };
+            let (number, revision) = (prepared.attempt, prepared.revision);
+            settlements.push(Settlement {
+                id: delivery.id,
+                claim: delivery.claim,
+                to: answered.to,
+                seen: None,
+                watch: None,
+                due: answered.due,
+                attempt: Some(Attempt { number, revision, began, took, outcome }),
+                note,
+                evidence: None,
+                now,
+            });
+        }
+        if whole && let Some(latest) = settlements.iter().map(|s| s.due).max() {
+            // What failed together comes again together.
+            settlements.iter_mut().for_each(|s| s.due = latest);
+        }
+        if parks {
+            self.park().await;
+        }
+        settlements
+    }
+
+    /// The receiver answered 410.
+    async fn park(&self) {
+        let config = &self.places.config;
+        let receiver = self.receiving().place();
+        let why = format!(
+            "the receiver {receiver} answered 410 Gone; what waits for it is kept, and nothing is sent until `cupid resume` \
+             says that it is there again"
+        );
+        match self.guard.park(&why).await {
+            Ok(_) => {
+                let destination = &config.destinations[self.destination].name;
+                self.status.parked(&config.name, destination, Some(&why));
+            }
+            Err(e) => self.status.store_failed(&e),
+        }
+    }
+
+    /// Repeats until the result is durable: an answer that was given must not be forgotten because a disk is full.
+    async fn settle(&self, settlements: Vec<Settlement>, stop: &Stop) {
+        loop {
+            match self.store.settle(settlements.clone()).await {
+                Ok(()) => {
+                    self.looks.notify_one();
+                    return self.status.store_works();
+                }
+                Err(e) => self.status.store_failed(&e),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                // The claim of a dead process is found at the next start, as of unknown outcome.
+                () = stop.delivery.cancelled() => return,
+            }
+        }
+    }
+}
