@@ -12,6 +12,7 @@ use super::Stop;
 use super::guard::Guard;
 use super::hot;
 use super::look::{Watched, watch};
+use super::people;
 use super::places::TaskPlaces;
 use super::status::StatusBoard;
 use super::voice::{Before, Voice};
@@ -225,16 +226,8 @@ impl Watcher {
 
     /// What people should know of what was just looked at.
     fn alert(&self, settled: &[Settlement]) {
-        let unfixed = settled.iter().filter(|s| s.to.renew && s.to.looks == 0 && s.note.is_some()).count();
-        if unfixed > 0 {
-            self.tell_people(What::NotFixed, unfixed as u64);
-        }
-        let dead = settled.iter().filter(|s| s.to.renew && s.to.state == State::Dead).count();
-        if dead > 0 {
-            self.tell_people(What::Dead { class: None }, dead as u64);
-        }
-        if let Some(alert) = self.voice.ambiguous(settled) {
-            self.alerts.raise(&alert);
+        for (what, count) in people::of_looks(settled) {
+            self.tell_people(what, count);
         }
     }
 

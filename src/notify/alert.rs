@@ -27,8 +27,8 @@ pub enum What {
     },
     /// Deliveries wait for a person.
     Dead {
-        /// Why the last call failed, if one did.
-        class: Option<ErrorClass>,
+        /// Class of what keeps the last of them from being sent.
+        class: Option<&'static str>,
     },
     /// The receiver said yes and the copy still differs.
     NotFixed,
@@ -116,10 +116,10 @@ impl What {
     pub(super) fn error(&self) -> Option<String> {
         match self {
             Self::Failing { class, status: Some(status) } => Some(format!("{} ({status})", class.as_str())),
-            Self::Failing { class, status: None } | Self::Dead { class: Some(class) } => {
-                Some(class.as_str().to_owned())
+            Self::Failing { class, status: None } => Some(class.as_str().to_owned()),
+            Self::Dead { class: Some(class) } | Self::Blocked { class } | Self::Unreachable { class } => {
+                Some((*class).to_owned())
             }
-            Self::Blocked { class } | Self::Unreachable { class } => Some((*class).to_owned()),
             Self::Restarted { part } => Some(part.clone()),
             _ => None,
         }

@@ -10,6 +10,9 @@ mod wait;
 
 pub use confirm::{Step, Watch, Witness, first_look};
 pub use hot::{Hot, LEAST, Turn, hot_limit};
-pub use lifecycle::{Answered, NOT_FIXED, Next, Policy, Seen, after_attempt, after_look, after_watch};
+pub use lifecycle::{
+    AMBIGUOUS, Answered, NOT_COMPARABLE, NOT_FIXED, Next, Policy, Seen, TOO_LARGE, after_attempt, after_look,
+    after_watch,
+};
 pub use storm::{Asked, Storm};
 pub use wait::{Learner, Lesson};

@@ -55,7 +55,7 @@ fn means(event: Event) -> &'static str {
              cupid goes on by itself when it accepts them again."
         }
         Event::Dead => {
-            "Deliveries used up their tries. They are kept and not sent again until a person acts."
+            "Deliveries used up their tries, or cannot be sent as they are. They are kept and not sent until a person acts."
         }
         Event::NotFixed => {
             "The receiver answered 2xx, and the copy still differs. These callbacks are sent again, as new messages, after \
