@@ -53,6 +53,7 @@ kept_by_local! {
     attempts_are_numbered_through
     retention_deletes_only_what_ended_long_ago
     counts_and_totals_say_what_is_there
+    plights_are_counted_as_far_as_is_asked
     what_is_looked_at_and_what_is_called_are_claimed_separately
     what_confirming_knows_is_kept
     notes_of_destinations_are_kept

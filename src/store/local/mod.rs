@@ -7,6 +7,7 @@ mod lock;
 mod memory;
 mod open;
 mod outbox;
+mod plight;
 mod rows;
 mod scan;
 mod schema;

@@ -12,14 +12,14 @@ use sqlx::{ConnectOptions, Connection, Executor};
 use super::check::{classify, engine, migrate, owner, refuse_foreign, sound};
 use super::memory::{self, Memory};
 use super::writer::{Write, Writer, Wrote};
-use super::{Lock, history, outbox, scan, standing};
+use super::{Lock, history, outbox, plight, scan, standing};
 use crate::base::clock::UnixMs;
 use crate::model::{
     Delivery, DeliveryId, DeliveryKind, DestinationName, Evidence, Feed, Key, RowId, TaskName,
 };
 use crate::store::{
-    ClaimRequest, Committed, Covered, Cursor, LaneCount, Prepared, ScanCommit, Settlement, Standing, Store,
-    StoreError, StoreErrorKind, Totals, Work,
+    ClaimRequest, Committed, Covered, Cursor, LaneCount, Plight, Prepared, ScanCommit, Settlement, Standing,
+    Store, StoreError, StoreErrorKind, Totals, Work,
 };
 
 /// The state of one process.
@@ -236,6 +236,16 @@ impl Store for LocalStore {
 
     async fn counts(&self) -> Result<Vec<LaneCount>, StoreError> {
         history::counts(&self.readers).await.map_err(|e| self.read_error(e))
+    }
+
+    async fn in_plight(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+        plight: Plight,
+        most: u64,
+    ) -> Result<u64, StoreError> {
+        plight::count(&self.readers, task, destination, plight, most).await.map_err(|e| self.read_error(e))
     }
 
     async fn coverage(&self) -> Result<Vec<Covered>, StoreError> {

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
+use tracing::error;
 use uuid::Uuid;
 
 use super::rows::ForRows;
@@ -174,7 +175,12 @@ pub(super) async fn claim(
         match decode(&row) {
             Ok(delivery) => claimed.push((order, delivery)),
             // One row that cannot be read must not hold up the others.
-            Err(problem) => bury(connection, order.1, &problem.to_string()).await?,
+            Err(problem) => {
+                let (task, destination) = (&request.task, &request.destination);
+                error!(%task, %destination, number = order.1, error = %problem,
+                    "a delivery cannot be read, it waits for a person");
+                bury(connection, order.1, &problem.to_string()).await?;
+            }
         }
     }
     claimed.sort_by_key(|(order, _)| *order);

@@ -4,7 +4,7 @@
 pub(super) const APPLICATION_ID: i64 = 0x6375_7064;
 
 /// Each entry lifts the schema by one version, in one transaction.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6];
 
 /// Times are Unix milliseconds. `claimed_until` NULL: nobody works on it; `claims` is the number of the current or last
 /// claim. `found`: digest of the difference found last since the claim began. `calling`: when the open call began, or 0.
@@ -186,4 +186,10 @@ CREATE INDEX delivery_heavy ON delivery (ended_at)
 /// Attempts: the beginning of what the receiver answered.
 const V5: &str = "
 ALTER TABLE attempt ADD COLUMN answer TEXT;
+";
+
+/// What is to be called again after calls that failed: whether there is any is asked every few seconds.
+const V6: &str = "
+CREATE INDEX delivery_refused ON delivery (task, destination, state)
+    WHERE ended_at IS NULL AND tries > 0 AND state IN ('main', 'retry', 'slow');
 ";

@@ -3,7 +3,7 @@
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row};
 
-use super::{LocalStore, coverage, history, memory, outbox, scan, schema, standing};
+use super::{LocalStore, coverage, history, memory, outbox, plight, scan, schema, standing};
 use crate::model::{DestinationName, TaskName};
 use crate::store::Store;
 
@@ -49,6 +49,16 @@ async fn statements_use_their_indexes() {
         ("leave", coverage::LEAVE, vec!["INDEX delivery_stands (task=? AND destination=?)"]),
         ("open by kind", standing::OPEN, vec!["COVERING INDEX delivery_state (task=? AND destination=?)"]),
         ("counts", history::COUNTS, vec!["SCAN delivery USING COVERING INDEX delivery_state"]),
+        ("failing", plight::FAILING, vec!["INDEX delivery_refused (task=? AND destination=? AND state=?)"]),
+        ("refused", plight::REFUSED, vec!["INDEX delivery_refused (task=? AND destination=? AND state=?)"]),
+        (
+            "dead",
+            plight::DEAD,
+            vec![
+                "INDEX delivery_state (task=? AND destination=? AND state=? AND kind<?)",
+                "INDEX delivery_state (task=? AND destination=? AND state=? AND kind>?)",
+            ],
+        ),
         ("prune", history::ENDED_BEFORE, vec!["INDEX delivery_ended (ended_at<?)"]),
         ("prune the unseen", history::UNSEEN_SINCE, vec!["INDEX delivery_told (seen_at<?)"]),
         ("lighten", history::LIGHTEN, vec!["INDEX delivery_heavy (ended_at<?)"]),

@@ -14,8 +14,8 @@ use crate::model::{
 };
 use crate::store::local::LocalStore;
 use crate::store::{
-    ClaimRequest, Committed, Covered, Cursor, LaneCount, Prepared, ScanCommit, Settlement, Standing, Store,
-    StoreError, Totals, Work,
+    ClaimRequest, Committed, Covered, Cursor, LaneCount, Plight, Prepared, ScanCommit, Settlement, Standing,
+    Store, StoreError, Totals, Work,
 };
 
 /// See the module's documentation.
@@ -214,6 +214,16 @@ impl Store for Durable {
 
     async fn counts(&self) -> Result<Vec<LaneCount>, StoreError> {
         self.read(self.store.counts())
+    }
+
+    async fn in_plight(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+        plight: Plight,
+        most: u64,
+    ) -> Result<u64, StoreError> {
+        self.read(self.store.in_plight(task, destination, plight, most))
     }
 
     async fn totals(&self) -> Result<Totals, StoreError> {
