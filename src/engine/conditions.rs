@@ -8,7 +8,7 @@ use super::Status;
 use crate::base::clock::{UnixMs, ms};
 use crate::base::resources::{Left, Resources};
 use crate::config::TaskConfig;
-use crate::model::{DestinationName, ErrorClass, Event, Feed, TaskName};
+use crate::model::{DestinationName, Event, Feed, TaskName};
 use crate::notify::{Cause, What};
 
 /// A database that is away for less is nobody's business: it is waited for.
@@ -76,7 +76,7 @@ impl Conditions {
                 let lasted = now - trouble.since;
                 let what = match (trouble.class, trouble.blocked) {
                     ("paused", _) => What::Emptied { looked: 0, missing: 0 },
-                    ("gone", _) => What::Failing { class: ErrorClass::Http4xx, status: Some(410) },
+                    ("gone", _) => What::Gone,
                     (class, true) if lasted >= BLOCKED => What::Blocked { class },
                     (class, false) if lasted >= UNREACHABLE => What::Unreachable { class },
                     _ => continue,

@@ -345,6 +345,7 @@ fn is_seen(event: Event) -> bool {
         event,
         Event::Blocked
             | Event::Emptied
+            | Event::Gone
             | Event::Lag
             | Event::State
             | Event::Unreachable

@@ -48,6 +48,8 @@ pub enum What {
         /// Those that are missing.
         missing: usize,
     },
+    /// The receiver says that it is gone: nothing is sent to it any more.
+    Gone,
     /// Copies that followed, late or not, do not follow any more.
     StoppedFollowing {
         /// When the first of those that were waited for in vain was believed lost, Unix ms.
@@ -101,6 +103,7 @@ impl What {
             Self::Hot => Event::Hot,
             Self::Blocked { .. } => Event::Blocked,
             Self::Emptied { .. } => Event::Emptied,
+            Self::Gone => Event::Gone,
             Self::StoppedFollowing { .. } => Event::StoppedFollowing,
             Self::Lag => Event::Lag,
             Self::State => Event::State,

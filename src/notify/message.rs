@@ -172,7 +172,7 @@ impl Writer {
 
     fn command(&self, cause: &Cause, over: bool) -> String {
         match (cause.event, &cause.task, &cause.destination) {
-            (Event::Emptied, Some(task), Some(destination)) if !over => format!(
+            (Event::Emptied | Event::Gone, Some(task), Some(destination)) if !over => format!(
                 "cupid resume -c {} --task {} --destination {}",
                 self.file,
                 typed(&line(task.as_str())),

@@ -30,7 +30,7 @@ fn trouble_becomes_a_condition_when_it_lasts() {
         ("unreachable", false, UNREACHABLE, Event::Unreachable),
         ("missing", true, BLOCKED, Event::Blocked),
         ("paused", true, 0, Event::Emptied),
-        ("gone", true, 0, Event::Failing),
+        ("gone", true, 0, Event::Gone),
     ] {
         let mut status = status(1_000, true);
         let trouble = Trouble { since: 1_000, class, reason: "a row: 4711".to_owned(), blocked };

@@ -37,6 +37,7 @@ fn what(event: Event) -> &'static str {
         Event::Hot => "rows that never stand still",
         Event::Blocked => "the task is blocked",
         Event::Emptied => "paused, the copy seems to be emptied",
+        Event::Gone => "paused, the receiver says that it is gone",
         Event::StoppedFollowing => "the copy has stopped following",
         Event::Lag => "looks are late",
         Event::State => "the state cannot be written",
@@ -77,6 +78,10 @@ fn means(event: Event) -> &'static str {
             "Rows that agreed before are missing now: the copy was emptied, or is another table. Nothing is sent to this \
              receiver; what is found is kept. Bring the rows back, and cupid goes on by itself; or, if it is meant, say so."
         }
+        Event::Gone => {
+            "The receiver answered 410 Gone. Nothing is sent to it any more; what is found is kept. When it is there again, or \
+             another one is configured, say so."
+        }
         Event::StoppedFollowing => {
             "What the copy lacked used to arrive by itself, and for a while nothing has. What is missing or different is \
              called back as it is found. Look at what copies the rows."
@@ -106,7 +111,7 @@ fn over(event: Event) -> &'static str {
         Event::NotFixed | Event::Ambiguous => "It has not happened again.",
         Event::Hot => "All of these rows have stood still and were judged.",
         Event::Blocked => "The task goes on.",
-        Event::Emptied => "Callbacks go on.",
+        Event::Emptied | Event::Gone => "Callbacks go on.",
         Event::StoppedFollowing => "The copy follows again.",
         Event::Lag => "Looks are in time again.",
         Event::State => "The state can be written again.",

@@ -37,6 +37,7 @@ fn what(event: Event) -> &'static str {
         Event::Hot => "有的行一直在变化，从未静止",
         Event::Blocked => "任务受阻",
         Event::Emptied => "已暂停，副本似乎被清空",
+        Event::Gone => "已暂停，接收方称其已不存在",
         Event::StoppedFollowing => "副本不再跟随",
         Event::Lag => "检查滞后",
         Event::State => "状态无法写入",
@@ -69,6 +70,9 @@ fn means(event: Event) -> &'static str {
         Event::Emptied => {
             "以前一致的行现在缺失：副本被清空，或换成了另一张表。不再向该接收方发送，发现的差异会保留。恢复这些行后 cupid 会自动继续；若确属有意，请告知 cupid。"
         }
+        Event::Gone => {
+            "接收方返回 410 Gone。不再向它发送，发现的差异会保留。接收方恢复或改配为其他接收方后，请告知 cupid。"
+        }
         Event::StoppedFollowing => {
             "副本缺少的内容以前会自行补上，现在已有一段时间没有。缺失和不一致一经发现就会回调。请检查复制程序。"
         }
@@ -89,7 +93,7 @@ fn over(event: Event) -> &'static str {
         Event::NotFixed | Event::Ambiguous => "没有再发生。",
         Event::Hot => "这些行都已静止并完成比对。",
         Event::Blocked => "任务已继续。",
-        Event::Emptied => "回调已继续。",
+        Event::Emptied | Event::Gone => "回调已继续。",
         Event::StoppedFollowing => "副本重新跟随。",
         Event::Lag => "检查已恢复按时进行。",
         Event::State => "状态可以写入了。",
