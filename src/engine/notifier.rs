@@ -303,9 +303,21 @@ impl Notifier {
             if let Ok(Some(text)) = text {
                 desk.recall(&text, self.now());
             }
+            desk.leave(|cause| self.is_configured(cause), self.now());
             desk.reset(self.now());
             drop(desk);
             line.wake.notify_one();
+        }
+    }
+
+    fn is_configured(&self, cause: &Cause) -> bool {
+        let task = |name: &TaskName| self.config.tasks.iter().find(|task| task.name == *name);
+        match (&cause.task, &cause.destination) {
+            (None, _) => true,
+            (Some(name), None) => task(name).is_some(),
+            (Some(name), Some(destination)) => {
+                task(name).is_some_and(|task| task.destinations.iter().any(|d| d.name == *destination))
+            }
         }
     }
 

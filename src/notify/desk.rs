@@ -196,6 +196,17 @@ impl Desk {
         }
     }
 
+    /// What is about something that is not configured any more is left: nobody looks at it, and nobody would see its end.
+    pub fn leave(&mut self, is_configured: impl Fn(&Cause) -> bool, now: UnixMs) {
+        let left: Vec<Cause> = self.open().filter(|cause| !is_configured(cause)).cloned().collect();
+        for cause in left {
+            if let Some(case) = self.cases.get_mut(&cause) {
+                case.facts.left = true;
+            }
+            self.clear(&cause, now);
+        }
+    }
+
     /// Whether this is known and not over.
     pub fn holds(&self, cause: &Cause) -> bool {
         self.cases.get(cause).is_some_and(|case| case.closed.is_none())

@@ -118,8 +118,11 @@ impl Writer {
         if let (Some((part, whole)), None) = (n.facts.extent, n.until) {
             lines.push((words.extent)(n.cause.event, part, whole));
         }
-        let says = if n.until.is_some() { words.over } else { words.means };
-        lines.push(says(n.cause.event).to_owned());
+        lines.push(match (n.until, n.facts.left) {
+            (None, _) => (words.means)(n.cause.event).to_owned(),
+            (Some(_), false) => (words.over)(n.cause.event).to_owned(),
+            (Some(_), true) => words.left_means.to_owned(),
+        });
         lines.push(format!("{}{}{}", words.next, words.colon, self.command(&n.cause, n.until.is_some())));
         lines.join("\n")
     }
@@ -193,7 +196,11 @@ fn is_counted(event: Event) -> bool {
 }
 
 fn headline(words: &Words, n: &Notice) -> String {
-    let recovered = if n.until.is_some() { words.recovered } else { "" };
+    let recovered = match (n.until, n.facts.left) {
+        (None, _) => "",
+        (Some(_), false) => words.recovered,
+        (Some(_), true) => words.left,
+    };
     let still = if n.until.is_none() && n.told > 0 { words.still } else { "" };
     let whom = match (&n.cause.task, &n.cause.destination) {
         (Some(task), Some(destination)) => {

@@ -2,6 +2,7 @@
 
 mod channels;
 mod smtp;
+mod truth;
 
 use std::net::TcpListener;
 use std::time::Duration;

@@ -33,6 +33,7 @@ impl Desk {
                     [case.count, case.told, case.told_count, case.relapses],
                     case.facts.error,
                     case.facts.extent,
+                    case.facts.left,
                 ])
             })
             .collect();
@@ -77,6 +78,7 @@ fn read(value: &Value, now: UnixMs) -> Option<(Cause, Case)> {
             error: value[3].as_str().map(str::to_owned),
             extent: extent.0.zip(extent.1),
             since: None,
+            left: value[5] == true,
         },
     };
     Some((cause, case))

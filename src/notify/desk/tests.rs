@@ -156,6 +156,26 @@ fn a_restart_says_nothing_twice_and_forgets_nothing() {
     }
 }
 
+#[test]
+fn what_is_no_longer_configured_is_left_once() {
+    let mut desk = Desk::new(WECOM);
+    for n in 1..=3 {
+        desk.raise(&cause(Event::Unreachable, n), 1, &facts(), START);
+    }
+    assert_eq!(pass(&mut desk, START, START + 60_000).len(), 3);
+    desk.raise(&cause(Event::Dead, 1), 1, &facts(), START + 60_000);
+    let text = desk.news().unwrap();
+    let mut desk = Desk::new(WECOM);
+    desk.recall(&text, START + 61_000);
+    desk.leave(|cause| *cause.destination.as_ref().unwrap() != DestinationName::new("d1"), START + 61_000);
+    let sent = pass(&mut desk, START + 61_000, START + 500_000);
+    let told: Vec<_> = sent.iter().flat_map(|(_, n)| n).map(|n| (n.cause.clone(), n.facts.left)).collect();
+    assert_eq!(told, [(cause(Event::Unreachable, 1), true)], "and who was not told hears nothing");
+    // Configured again, and wrong again.
+    desk.raise(&cause(Event::Unreachable, 1), 1, &facts(), START + 500_000);
+    assert!(!pass(&mut desk, START + 500_000, START + 510_000)[0].1[0].facts.left);
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Raise(u8, u64),

@@ -10,7 +10,12 @@ fn notice(event: Event) -> Notice {
         until: None,
         count: 10_000,
         told: 0,
-        facts: Facts { error: Some("http_5xx (503)".to_owned()), extent: Some((190, 200)), since: None },
+        facts: Facts {
+            error: Some("http_5xx (503)".to_owned()),
+            extent: Some((190, 200)),
+            since: None,
+            left: false,
+        },
         waiting: Some(Waiting { count: 9_000, oldest: 1_789_999_000_000 }),
     }
 }

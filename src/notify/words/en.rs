@@ -21,6 +21,8 @@ pub(in crate::notify) const WORDS: Words = Words {
     next: "Next",
     still: " (still)",
     recovered: "recovered: ",
+    left: "no longer looked at: ",
+    left_means: "This is no longer in the configuration, so nobody looks at it any more. What waited for it is kept.",
     several,
     more: |more| format!("… and {more} more"),
     colon: ": ",

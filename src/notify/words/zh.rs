@@ -21,6 +21,8 @@ pub(in crate::notify) const WORDS: Words = Words {
     next: "下一步",
     still: "（仍在持续）",
     recovered: "已恢复：",
+    left: "不再检查：",
+    left_means: "配置中已没有它，因此不再检查。等待中的内容会保留。",
     several,
     more: |more| format!("…… 另有 {more} 条"),
     colon: "：",
