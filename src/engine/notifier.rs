@@ -252,7 +252,7 @@ impl Notifier {
                 info!(channel, event = first, notices = notices.len(), "people were told");
             }
             Err(e) => {
-                line.desk().failed(e.after, now);
+                line.desk().failed(e.lasting, e.after, now);
                 if !std::mem::replace(said, true) {
                     warn!(channel, event = first, error = %e, "people could not be told, it is tried again");
                 }

@@ -54,8 +54,10 @@ const DEADLINE: Duration = Duration::from_secs(20);
 pub struct SendError {
     /// One line for people.
     pub text: String,
-    /// How long the channel should be left alone, if the service or the error says so.
+    /// How long the channel should be left alone, if the service says so.
     pub after: Option<Duration>,
+    /// The same message would be refused again until somebody changes something; another one may pass.
+    pub lasting: bool,
 }
 
 /// A way to tell people.

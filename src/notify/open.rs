@@ -21,18 +21,15 @@ use super::wecom::Wecom;
 use super::{Channel, SendError};
 use crate::config::{ChannelConfig, ChannelKind};
 
-/// How long a channel is left alone after an answer that will not change by itself.
-const LASTING: Duration = Duration::from_secs(3600);
-
 impl SendError {
     /// Trying again may help.
     pub(super) fn passing(text: String) -> Self {
-        Self { text, after: None }
+        Self { text, after: None, lasting: false }
     }
 
     /// The same would fail again until somebody changes something.
     pub(super) fn lasting(text: String) -> Self {
-        Self { text, after: Some(LASTING) }
+        Self { text, after: None, lasting: true }
     }
 
     /// The service wants to be left alone for so many seconds.

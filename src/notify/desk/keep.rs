@@ -74,6 +74,8 @@ fn read(value: &Value, now: UnixMs) -> Option<(Cause, Case)> {
         told: small(1)?,
         told_count: counts[2].as_u64()?,
         relapses: small(3)?,
+        held: UnixMs::MIN,
+        alone: false,
         facts: Facts {
             error: value[3].as_str().map(str::to_owned),
             extent: extent.0.zip(extent.1),
