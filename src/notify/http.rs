@@ -13,6 +13,9 @@ use crate::base::chain::chain;
 /// Most bytes of an answer that are read.
 const ANSWER_LIMIT: usize = 64 * 1024;
 
+/// Most characters of an answer that are shown.
+const SHOWN: usize = 220;
+
 /// What is sent.
 pub(super) struct Request {
     pub(super) url: Url,
@@ -51,10 +54,10 @@ impl Reply {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// Status and head of the body, for people.
+    /// Status and body on one line. Whole: what is shown of it is cut once no key is left in it ([`fit`]).
     pub(super) fn shown(&self) -> String {
-        let text = String::from_utf8_lossy(&self.body[..self.body.len().min(1000)]);
-        let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
+        let text = String::from_utf8_lossy(&self.body);
+        let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         match text.trim() {
             "" => format!("HTTP {}", self.status),
             text => format!("HTTP {}: {text}", self.status),
@@ -87,7 +90,7 @@ impl Reply {
             Some(code) if code == good => Ok(self.shown()),
             Some(code) if lasting.contains(&code) => Err(SendError::lasting(self.shown())),
             Some(_) => Err(SendError::passing(self.shown())),
-            None => Err(SendError::passing(format!("{}; this is not its answer to a message", self.shown()))),
+            None => Err(SendError::passing(format!("this is not its answer to a message: {}", self.shown()))),
         }
     }
 }
@@ -148,8 +151,8 @@ impl<S: Service> Channel for Post<S> {
         };
         let (judged, secrets) = result.await?;
         match judged {
-            Ok(said) => Ok(scrubbed(&said, &secrets)),
-            Err(e) => Err(SendError { text: scrubbed(&e.text, &secrets), ..e }),
+            Ok(said) => Ok(fit(&said, &secrets)),
+            Err(e) => Err(SendError { text: fit(&e.text, &secrets), ..e }),
         }
     }
 }
@@ -186,15 +189,27 @@ async fn call(client: &Client, request: Request) -> Result<Reply, SendError> {
 pub(super) async fn get(client: &Client, url: &Url) -> Result<String, SendError> {
     let request = Request { url: url.clone(), headers: Vec::new(), body: Body::None };
     let judged = call(client, request).await.and_then(|reply| reply.by_status());
-    judged.map_err(|e| SendError { text: scrubbed(&e.text, &parts(url)), ..e })
+    judged.map_err(|e| SendError { text: fit(&e.text, &parts(url)), ..e })
 }
 
 /// The parts of a URL that may be keys.
 fn parts(url: &Url) -> Vec<String> {
-    let segments = url.path_segments().into_iter().flatten().filter(|s| s.len() >= 8).map(str::to_owned);
-    let values = url.query_pairs().map(|(_, value)| value.into_owned());
-    let account = [url.username().to_owned(), url.password().unwrap_or_default().to_owned()];
-    segments.chain(values).chain(account).collect()
+    let segments = url.path_segments().into_iter().flatten().filter(|s| s.len() >= 8);
+    let values = url.query().into_iter().flat_map(|query| query.split('&'));
+    let values = values.map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
+    let account = [url.username(), url.password().unwrap_or_default()];
+    // As they are written in the URL, and as they are meant.
+    let both = |text: &str| {
+        let meant = url::form_urlencoded::parse(text.as_bytes()).next();
+        [text.to_owned(), meant.map(|(text, _)| text.into_owned()).unwrap_or_default()]
+    };
+    segments.chain(values).chain(account).flat_map(both).collect()
+}
+
+/// What may be shown of a text: without these, and not long.
+fn fit(text: &str, secrets: &[String]) -> String {
+    let text = scrubbed(text, secrets);
+    if text.chars().count() <= SHOWN { text } else { text.chars().take(SHOWN - 1).chain(['…']).collect() }
 }
 
 /// A text without these.
@@ -212,4 +227,25 @@ pub(super) fn scrubbed(text: &str, secrets: &[String]) -> String {
 /// So many at once, then one in so many seconds.
 pub(super) fn limits(burst: u32, seconds: u64) -> Limits {
     Limits { burst, period: Duration::from_secs(seconds), digests: true }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_part_of_a_key_is_shown_wherever_an_answer_is_cut() {
+        let url =
+            Url::parse("https://u:canary-p%40ss@h.example/hook/canary-path?key=canary%2Fquery&canary-bare")
+                .unwrap();
+        let secrets = parts(&url);
+        let said =
+            "u said canary-p@ss, canary-p%40ss, canary-path, canary/query, canary%2Fquery and canary-bare";
+        for before in 0..400 {
+            let body = format!("{}{said}", "x".repeat(before)).into_bytes();
+            let shown = fit(&Reply { status: 400, after: None, body }.shown(), &secrets);
+            assert!(!shown.contains("can"), "{before}: {shown}");
+            assert!(shown.chars().count() <= SHOWN);
+        }
+    }
 }
