@@ -72,3 +72,20 @@ fn a_storm_says_how_to_go_on() {
     assert!(message.text.contains("cupid resume -c '/etc/my shop/c.json' --task users"), "{}", message.text);
     assert!(message.text.contains("190 of 200 rows"), "{}", message.text);
 }
+
+#[test]
+fn a_message_keeps_its_id_while_it_is_tried() {
+    let id = |n: Notice| writer().write(Lang::En, &[n]).id;
+    let first = notice(Event::Failing);
+    let grown = Notice { count: 20_000, waiting: None, ..first.clone() };
+    assert_eq!(id(first.clone()), id(grown));
+    let others = [
+        Notice { told: 1, ..first.clone() },
+        Notice { until: Some(1_790_000_060_000), ..first.clone() },
+        Notice { since: first.since + 1, ..first.clone() },
+        notice(Event::Dead),
+    ];
+    for other in others {
+        assert_ne!(id(first.clone()), id(other));
+    }
+}
