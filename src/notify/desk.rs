@@ -162,9 +162,14 @@ pub struct Desk {
 impl Desk {
     /// A desk that knows of nothing.
     pub fn new(limits: Limits) -> Self {
+        Self::sharing(limits, Bucket::new(limits))
+    }
+
+    /// The same, which keeps to the limits together with others.
+    pub fn sharing(limits: Limits, bucket: Bucket) -> Self {
         Self {
             cases: BTreeMap::new(),
-            bucket: Bucket::new(limits.burst, ms(limits.period)),
+            bucket,
             digests: limits.digests,
             sending: BTreeSet::new(),
             failures: 0,

@@ -38,12 +38,13 @@ use async_trait::async_trait;
 use thiserror::Error;
 
 pub use alert::{Alert, What};
+pub use bucket::Bucket;
 pub use desk::{Desk, Limits};
 pub use heartbeat::Heartbeat;
 pub use inbox::{Alerts, Signal};
 pub use message::{Message, Writer};
 pub use notice::{Cause, Facts, Notice, Waiting};
-pub use open::open;
+pub use open::{open, place};
 
 /// One deadline over a whole message, from connect to acceptance.
 const DEADLINE: Duration = Duration::from_secs(20);
