@@ -94,6 +94,7 @@ mod tests {
     /// However many channels name one robot, the service counts its messages together.
     #[test]
     fn one_robot_has_one_limit() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let file = r#"{
             "tasks": { "t": {
                 "src": { "dsn": "sqlite:a.db", "table": "t", "byColumn": "k" },
@@ -110,7 +111,8 @@ mod tests {
             for line in &lines {
                 let cause = Cause::at(Event::Dead, &TaskName::new("t"), &DestinationName::new(n.to_string()));
                 line.desk().raise(&cause, 1, &Facts::default(), now);
-                if let Some(notices) = line.desk().take(now + 5_000) {
+                let taken = line.desk().take(now + 5_000);
+                if let Some(notices) = taken {
                     line.desk().answered(&notices, now + 5_000);
                     *sent.entry(line.name().to_owned()).or_insert(0) += 1;
                 }

@@ -45,7 +45,7 @@ impl Desk {
     pub fn recall(&mut self, text: &str, now: UnixMs) {
         let Ok(Value::Array(cases)) = serde_json::from_str(text) else { return };
         for (cause, case) in cases.iter().filter_map(|case| read(case, now)) {
-            if !matches!(cause.event, Event::Restarted | Event::StoppedFollowing) {
+            if cause.event != Event::Restarted {
                 self.cases.entry(cause).or_insert(case);
             }
         }

@@ -273,3 +273,44 @@ async fn what_is_no_longer_configured_is_told_to_be_left() {
     assert!(text.contains("no longer in the configuration") && !text.contains("accepted again"), "{text}");
     assert!(!body["title"].as_str().unwrap().contains("recovered"), "{body}");
 }
+
+/// What an earlier process knew of how the copy follows, this one sees end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_follows_again_after_a_restart_is_told() {
+    let pair = Pair::new(Engine::Sqlite).await.unwrap();
+    let (receiver, hook) = (Receiver::answering(503).await, Receiver::answering(200).await);
+    let config = with(with(pair.inserts(&receiver.url()), quick()), json!({ "confirm": "20s" }));
+    let site = Site::new(&with(config, hook_of(&hook)));
+    let mut daemon = site.start_ready().await;
+    daemon.wait_output("caught up").await;
+    daemon.stop().await;
+    let known =
+        r#"[[["stopped following","main","data.user"],[1,1,9000000000000,null,null],[25,1,25,0],null,null]]"#;
+    state::change(&site, &format!("INSERT OR REPLACE INTO note VALUES ('', '', 'alerts hook', '{known}')"))
+        .await;
+    let mut daemon = site.start_ready().await;
+    pair.fill_source(1..=1).await;
+    wait_for("it is suspected", LIMIT, async || {
+        state::try_number(&site, "SELECT count(*) FROM delivery").await.filter(|n| *n == 1)
+    })
+    .await;
+    pair.fill_copy(1).await;
+    daemon.until("its end is told", LIMIT * 2, || hook.count() >= 1).await;
+    daemon.stop().await;
+    assert_eq!(events(&hook), [event("stopped following", true)]);
+}
+
+/// A message that could not be told is told again as the same one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_is_tried_again_is_the_same_message() {
+    let pair = Pair::new(Engine::Sqlite).await.unwrap();
+    pair.fill_source(1..=1).await;
+    let receiver = Receiver::answering(503).await;
+    let hook = Receiver::scripted(vec![Answer::Status(500), Answer::Status(200)]).await;
+    let site = Site::new(&with(with(pair.inserts(&receiver.url()), rarely("every 1h")), hook_of(&hook)));
+    let mut daemon = site.start_ready().await;
+    daemon.until("it is tried again", LIMIT, || hook.count() >= 2).await;
+    daemon.stop().await;
+    let calls = hook.calls();
+    assert!(calls[0].id().starts_with("alert_") && calls[0].id() == calls[1].id(), "{}", calls[0].id());
+}
