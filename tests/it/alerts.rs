@@ -1,6 +1,7 @@
 //! Who is told what, how often, and that nobody waits for it.
 
 mod channels;
+mod machine;
 mod smtp;
 mod truth;
 

@@ -314,3 +314,33 @@ async fn a_message_that_is_tried_again_is_the_same_message() {
     let calls = hook.calls();
     assert!(calls[0].id().starts_with("alert_") && calls[0].id() == calls[1].id(), "{}", calls[0].id());
 }
+
+/// Ten thousand failures are one message, and one more when all of them are through, with the right count.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_failures_are_a_handful_of_messages() {
+    const ROWS: i64 = 10_000;
+    let long = LIMIT * 10;
+    let pair = Pair::new(Engine::Sqlite).await.unwrap();
+    pair.fill_source(1..=ROWS).await;
+    let (receiver, refused) = refusing(503, ROWS).await;
+    let hook = Receiver::answering(200).await;
+    let settings = json!({
+        "verify": false, "confirm": "100ms", "retry": { "tries": 0, "then": "every 1h" }, "log": { "level": "info" },
+    });
+    let site = Site::new(&with(with(pair.inserts(&receiver.url()), settings), hook_of(&hook)));
+    let mut daemon = site.start_ready().await;
+    let slow = "SELECT count(*) FROM delivery WHERE state = 'slow' AND ended_at IS NULL";
+    wait_for("all have failed", long, async || state::try_number(&site, slow).await.filter(|n| *n == ROWS))
+        .await;
+    daemon.stop().await;
+    let during = told(&hook);
+    assert_eq!(during.len(), 1, "{during:?}");
+    refused.store(0, Relaxed);
+    state::change(&site, "UPDATE delivery SET due = 0").await;
+    let mut daemon = site.start_ready().await;
+    daemon.until("the recovery is told", long, || hook.count() >= 2).await;
+    daemon.stop().await;
+    assert_eq!(told(&hook)[1], ("failing".to_owned(), true, ROWS as u64), "each was counted once");
+    assert_eq!(hook.count(), 2);
+    assert_eq!(state::number(&site, slow).await, 0);
+}
