@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::{Channel, DEADLINE, Limits, Message, SendError};
 use crate::base::chain::chain;
+use crate::base::scrub::{self, scrubbed};
 
 /// Most bytes of an answer that are read.
 const ANSWER_LIMIT: usize = 64 * 1024;
@@ -192,36 +193,16 @@ pub(super) async fn get(client: &Client, url: &Url) -> Result<String, SendError>
     judged.map_err(|e| SendError { text: fit(&e.text, &parts(url)), ..e })
 }
 
-/// The parts of a URL that may be keys.
+/// The parts of a URL that may be keys; here, its path as well.
 fn parts(url: &Url) -> Vec<String> {
     let segments = url.path_segments().into_iter().flatten().filter(|s| s.len() >= 8);
-    let values = url.query().into_iter().flat_map(|query| query.split('&'));
-    let values = values.map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
-    let account = [url.username(), url.password().unwrap_or_default()];
-    // As they are written in the URL, and as they are meant.
-    let both = |text: &str| {
-        let meant = url::form_urlencoded::parse(text.as_bytes()).next();
-        [text.to_owned(), meant.map(|(text, _)| text.into_owned()).unwrap_or_default()]
-    };
-    segments.chain(values).chain(account).flat_map(both).collect()
+    segments.flat_map(scrub::spellings).chain(scrub::of_url(url)).collect()
 }
 
 /// What may be shown of a text: without these, and not long.
 fn fit(text: &str, secrets: &[String]) -> String {
     let text = scrubbed(text, secrets);
     if text.chars().count() <= SHOWN { text } else { text.chars().take(SHOWN - 1).chain(['…']).collect() }
-}
-
-/// A text without these.
-pub(super) fn scrubbed(text: &str, secrets: &[String]) -> String {
-    let mut text = text.to_owned();
-    // The longest first: a short one may be a part of it.
-    let mut secrets: Vec<&String> = secrets.iter().filter(|secret| secret.len() >= 4).collect();
-    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-    for secret in secrets {
-        text = text.replace(secret.as_str(), "***");
-    }
-    text
 }
 
 /// So many at once, then one in so many seconds.

@@ -9,9 +9,10 @@ use lettre::transport::smtp::response::{Category, Response};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message as Letter, Tokio1Executor};
 use tracing::warn;
 
-use super::http::{limits, scrubbed};
+use super::http::limits;
 use super::{Channel, DEADLINE, Limits, Message, SendError};
 use crate::base::chain::chain;
+use crate::base::scrub::scrubbed;
 use crate::config::{SmtpConfig, SmtpSecurity};
 
 pub(super) struct Mail {
