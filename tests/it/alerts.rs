@@ -2,6 +2,7 @@
 
 mod channels;
 mod machine;
+mod secrets;
 mod smtp;
 mod truth;
 
