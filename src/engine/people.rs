@@ -30,7 +30,7 @@ pub(super) fn of_looks(settled: &[Settlement]) -> Vec<(What, u64)> {
             _ if note == Some(NOT_FIXED) => What::NotFixed,
             _ => continue,
         };
-        let (newest, count) = told.entry(what.event()).or_insert((what.clone(), 0));
+        let (newest, count) = told.entry(what.event()).or_insert_with(|| (what.clone(), 0));
         (*newest, *count) = (what, *count + 1);
     }
     told.into_values().collect()

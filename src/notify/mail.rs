@@ -66,14 +66,15 @@ impl Mail {
                 Err(e) => failed.push((to, self.failed(&e))),
             }
         }
-        let Some(mut told) = told else {
+        let Some(told) = told else {
             return Err(failed.into_iter().map(|(_, e)| e).find(|e| !e.lasting).unwrap_or(refused));
         };
+        let mut all = vec![told];
         for (to, e) in failed {
             warn!(recipient = %to, error = %e, "one recipient of a mail was refused, the others got it");
-            told += &format!("; not to {to}: {e}");
+            all.push(format!("not to {to}: {e}"));
         }
-        Ok(told)
+        Ok(all.join("; "))
     }
 
     fn said(&self, answer: &Response) -> String {
