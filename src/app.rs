@@ -30,6 +30,8 @@ use crate::store::{Cursor, Store, StoreError};
 const FIRST_LOOK: Duration = Duration::from_secs(3);
 /// Outcomes on their way to the manager.
 const OUTCOMES: usize = 64;
+/// Time for keeping what people are still to be told.
+const LAST_ALERTS: Duration = Duration::from_millis(500);
 
 /// What the command line decides.
 #[derive(Clone, Debug, Default)]
@@ -94,6 +96,7 @@ pub struct Running {
     grace: Duration,
     store: Arc<LocalStore>,
     places: Arc<Places>,
+    notifier: Notifier,
 }
 
 impl App {
@@ -160,7 +163,7 @@ impl App {
         let begins = Arc::new(Mutex::new(self.begins));
 
         let token = stop.clone();
-        let notifier = self.notifier;
+        let notifier = self.notifier.clone();
         supervisor.start(TaskKind::Notifier, move || notifier.clone().run(token.clone()));
 
         let token = stop.clone();
@@ -212,7 +215,14 @@ impl App {
             );
             manager.run(token.clone())
         });
-        Running { supervisor, stop, grace: self.config.stop, store: self.store, places: self.places }
+        Running {
+            supervisor,
+            stop,
+            grace: self.config.stop,
+            store: self.store,
+            places: self.places,
+            notifier: self.notifier,
+        }
     }
 }
 
@@ -232,6 +242,8 @@ impl Running {
         let clean = self.supervisor.drain(self.grace, || cut.cancel()).await;
         // With it goes the socket: once the state is closed the next daemon may bind its own.
         drop(self.supervisor);
+        // What people should know of the last calls; a disk that does not answer must not hold up the end.
+        let _ = tokio::time::timeout(LAST_ALERTS, self.notifier.end()).await;
         // A database that does not answer must not hold up the end; nothing was written there.
         let _ = tokio::time::timeout(Duration::from_millis(100), self.places.close()).await;
         // Last, as it gives up the lock: whoever waits for that finds nobody here.

@@ -4,6 +4,7 @@ pub mod chain;
 pub mod clock;
 pub mod folder;
 pub mod resources;
+pub mod scrub;
 pub mod sdnotify;
 pub mod secret;
 pub mod shell;

@@ -9,6 +9,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Client, Identity, Proxy, redirect};
 
 use super::address::Addresses;
+use crate::base::scrub;
 use crate::config::{Auth, CallbackConfig};
 
 /// Why calls to a receiver cannot be made at all.
@@ -79,14 +80,27 @@ fn headers(receiver: &CallbackConfig) -> HeaderMap {
     match &receiver.auth {
         Some(Auth::Bearer(token)) => add(AUTHORIZATION, &format!("Bearer {}", token.expose())),
         Some(Auth::Basic(user, password)) => {
-            use base64::Engine as _;
-            let pair = format!("{user}:{}", password.expose());
-            let pair = base64::engine::general_purpose::STANDARD.encode(pair);
-            add(AUTHORIZATION, &format!("Basic {pair}"));
+            add(AUTHORIZATION, &format!("Basic {}", scrub::basic(user, password.expose())));
         }
         None => {}
     }
     headers
+}
+
+/// What a receiver, or a proxy before it, is sent and must not be shown when it repeats it.
+pub(super) fn secrets(receiver: &CallbackConfig) -> Vec<String> {
+    let mut secrets = scrub::of_url(&receiver.url);
+    secrets.extend(receiver.proxy.as_ref().map(scrub::of_url).into_iter().flatten());
+    secrets.extend(receiver.headers.iter().map(|(_, value)| value.expose().clone()));
+    match &receiver.auth {
+        Some(Auth::Bearer(token)) => secrets.push(token.expose().clone()),
+        Some(Auth::Basic(user, password)) => {
+            secrets.push(password.expose().clone());
+            secrets.push(scrub::basic(user, password.expose()));
+        }
+        None => {}
+    }
+    secrets
 }
 
 fn read(path: &Path, wanted: &'static str) -> Result<Vec<u8>, CallerError> {

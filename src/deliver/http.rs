@@ -15,6 +15,7 @@ use super::message::{Content, Message};
 use super::sign::signatures;
 use crate::base::chain::chain;
 use crate::base::clock::Clock;
+use crate::base::scrub::scrubbed;
 use crate::config::CallbackConfig;
 use crate::model::{AttemptOutcome, ErrorClass};
 
@@ -36,6 +37,8 @@ pub struct Caller {
     client: Client,
     addresses: Addresses,
     receiver: CallbackConfig,
+    /// What must not be kept of an answer that repeats it.
+    secrets: Vec<String>,
     clock: Clock,
 }
 
@@ -64,7 +67,8 @@ impl Caller {
     pub fn new(receiver: CallbackConfig, clock: Clock) -> Result<Self, CallerError> {
         let addresses = Addresses::new(&receiver.allow);
         let client = client::client(&receiver, addresses.clone())?;
-        Ok(Self { client, addresses, receiver, clock })
+        let secrets = client::secrets(&receiver);
+        Ok(Self { client, addresses, receiver, secrets, clock })
     }
 
     async fn post(&self, message: &Message) -> reqwest::Result<Response> {
@@ -117,7 +121,7 @@ impl Caller {
                 Err(e) => return failed(&e).into(),
             }
         }
-        let said = head(&answer);
+        let said = head(&answer, &self.secrets);
         let (class, detail) = match status {
             s if s.is_success() => {
                 match self.receiver.success.as_ref().map(|rule| (rule, rule.holds(&answer))) {
@@ -174,10 +178,10 @@ fn answered(status: StatusCode) -> String {
     format!("the receiver answered {status}")
 }
 
-/// What is kept of an answer: a text of one piece, cut at a character.
-fn head(answer: &[u8]) -> Option<Box<str>> {
-    let text = String::from_utf8_lossy(&answer[..answer.len().min(ANSWER_KEPT)]);
-    let text = text.trim();
+/// What is kept of an answer: a text of one piece without secrets, cut at a character.
+fn head(answer: &[u8], secrets: &[String]) -> Option<Box<str>> {
+    let text = scrubbed(&String::from_utf8_lossy(answer), secrets);
+    let text = text[..text.floor_char_boundary(ANSWER_KEPT)].trim();
     (!text.is_empty()).then(|| text.into())
 }
 

@@ -81,7 +81,7 @@ impl Conditions {
                         status: None,
                     },
                     ("paused", _) => What::Emptied { looked: 0, missing: 0 },
-                    ("gone", _) => What::Failing { class: ErrorClass::Http4xx, status: Some(410) },
+                    ("gone", _) => What::Gone,
                     // That its receiver fails is said of the receiver.
                     ("backlog", _) => continue,
                     (class, true) if lasted >= BLOCKED => What::Blocked { class },

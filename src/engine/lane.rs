@@ -246,7 +246,6 @@ impl Lane {
                         return Err(e);
                     }
                     self.voice.settled(&sorted.settled, &before);
-                    // A full queue already tells people about this lane.
                     self.tell_of(&sorted.settled);
                     self.looks.notify_one();
                 }

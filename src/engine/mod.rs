@@ -29,6 +29,7 @@ mod manager;
 mod notes;
 mod notifier;
 mod pair;
+mod people;
 mod places;
 mod progress;
 mod receiver;

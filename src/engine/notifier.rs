@@ -10,17 +10,19 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 mod line;
+mod plights;
 
 pub use line::Line;
+use plights::Plights;
 
 use super::conditions::{Conditions, scarce};
 use super::{StatusBoard, Stop};
 use crate::base::clock::{Clock, UnixMs, ms};
 use crate::base::resources::Resources;
 use crate::config::Config;
-use crate::model::{DestinationName, Event, State, TaskName};
+use crate::model::{DeliveryKind, DestinationName, Event, State, TaskName};
 use crate::notify::{Alerts, Cause, Facts, Heartbeat, Notice, SendError, Signal, Waiting, What, Writer};
-use crate::store::{LaneCount, Store};
+use crate::store::Store;
 
 /// How often is looked at what is wrong.
 const LOOK: Duration = Duration::from_secs(1);
@@ -98,6 +100,14 @@ impl Notifier {
             () = stop.intake.cancelled() => {}
             () = async { tokio::join!(self.watch(), lines, self.beat()); } => {}
         }
+        // What was being kept just now may not be.
+        self.lines.iter().for_each(|line| line.desk().unkept());
+        self.keep().await;
+    }
+
+    /// Keeps what happened while the others ended, for the next process to tell.
+    pub async fn end(&self) {
+        self.take_in(&mut Plights::default());
         self.keep().await;
     }
 
@@ -110,21 +120,24 @@ impl Notifier {
         let mut held: BTreeSet<Cause> =
             self.lines.iter().flat_map(|l| l.desk().open().cloned().collect::<Vec<_>>()).collect();
         held.retain(|cause| is_seen(cause.event));
-        let mut well = BTreeSet::new();
+        let mut inherited = held.clone();
+        let mut plights = Plights::default();
         let mut low = BTreeMap::new();
         let (mut counted, mut kept) = (None::<Instant>, Instant::now());
         loop {
-            for (cause, signal) in self.alerts.take() {
-                self.signal(&cause, &signal, &mut well);
-            }
+            self.take_in(&mut plights);
+            self.tell_unheard(&mut plights).await;
             let mut found = conditions.look(&self.status.snapshot(), self.clock.now());
             if counted.is_none_or(|at| at.elapsed() >= COUNT) {
                 counted = Some(Instant::now());
                 low = scarce(&Resources::read(&self.config.state.dir), &low.into_keys().collect());
-                self.settle(&mut well).await;
+                self.settle(&mut plights, &held).await;
             }
             found.extend(low.clone());
-            self.compare(&found, &mut held, &mut well, began.elapsed() >= FIRST);
+            if began.elapsed() >= FIRST {
+                inherited.clear();
+            }
+            self.compare(&found, &mut held, &mut inherited, &mut plights);
             if kept.elapsed() >= KEEP {
                 self.keep().await;
                 kept = Instant::now();
@@ -136,68 +149,48 @@ impl Notifier {
         }
     }
 
-    fn signal(&self, cause: &Cause, signal: &Signal, well: &mut BTreeSet<Cause>) {
-        if signal.count > 0 {
-            well.remove(cause);
-            self.raise(cause, signal.count, &signal.facts);
-        }
-        match (signal.over, cause.event) {
-            // One call was accepted; whether all are is seen by what waits.
-            (true, Event::Failing) => drop(well.insert(cause.clone())),
-            (true, _) => self.clear(cause),
-            _ => {}
+    /// Takes in what was said since the last time.
+    fn take_in(&self, plights: &mut Plights) {
+        for (cause, signal) in self.alerts.take() {
+            let Signal { count, facts, over } = signal;
+            if count > 0 {
+                plights.raised(&cause);
+                self.raise(&cause, count, &facts);
+            }
+            match (over, cause.event) {
+                // One call was accepted; whether all are is seen by what waits.
+                (true, Event::Failing) => plights.accepted(cause),
+                (true, _) => self.clear(&cause),
+                _ => {}
+            }
         }
     }
 
-    /// What is found now and what was found before.
+    /// What is found now and what was found before. What is inherited has more time to be found.
     fn compare(
         &self,
         found: &BTreeMap<Cause, What>,
         held: &mut BTreeSet<Cause>,
-        well: &mut BTreeSet<Cause>,
-        all: bool,
+        inherited: &mut BTreeSet<Cause>,
+        plights: &mut Plights,
     ) {
         for (cause, what) in found {
+            inherited.remove(cause);
             if held.insert(cause.clone()) {
-                well.remove(cause);
+                plights.raised(cause);
                 self.raise(cause, 1, &what.into());
             }
         }
-        if all {
-            let gone: Vec<Cause> = held.iter().filter(|cause| !found.contains_key(*cause)).cloned().collect();
-            for cause in gone {
-                held.remove(&cause);
-                if cause.event == Event::Failing {
-                    // The receiver works; some may still wait for their next try.
-                    well.insert(cause);
-                } else {
-                    self.clear(&cause);
-                }
+        held.retain(|cause| {
+            let stays = found.contains_key(cause) || inherited.contains(cause);
+            match cause.event {
+                _ if stays => {}
+                // The receiver takes calls again; what is still tried slowly is seen by what waits.
+                Event::Failing => plights.accepted(cause.clone()),
+                _ => self.clear(cause),
             }
-        }
-    }
-
-    /// Ends what ends when nothing waits any more.
-    async fn settle(&self, well: &mut BTreeSet<Cause>) {
-        let open: BTreeSet<Cause> =
-            self.lines.iter().flat_map(|l| l.desk().open().cloned().collect::<Vec<_>>()).collect();
-        let counted = |cause: &&Cause| {
-            cause.event == Event::Dead || (cause.event == Event::Failing && well.contains(*cause))
-        };
-        let counted: Vec<Cause> = open.iter().filter(counted).cloned().collect();
-        well.retain(|cause| open.contains(cause));
-        if counted.is_empty() {
-            return;
-        }
-        // Who cannot be read now is asked again.
-        let Ok(counts) = self.store.counts().await else { return };
-        for cause in counted {
-            let state = if cause.event == Event::Dead { State::Dead } else { State::Slow };
-            if lane(&counts, &cause).all(|c| c.state != state) {
-                well.remove(&cause);
-                self.clear(&cause);
-            }
-        }
+            stays
+        });
     }
 
     fn hears(&self, line: &Line, cause: &Cause) -> bool {
@@ -264,7 +257,7 @@ impl Notifier {
                 info!(channel, event = first, notices = notices.len(), "people were told");
             }
             Err(e) => {
-                line.desk().failed(e.after, now);
+                line.desk().failed(e.lasting, e.after, now);
                 if !std::mem::replace(said, true) {
                     let (class, group) = (e.class.as_str(), e.class.group().as_str());
                     warn!(channel, event = first, class, group, error = %e, "people could not be told, it is tried again");
@@ -285,23 +278,27 @@ impl Notifier {
 
     /// Adds what waits.
     async fn count(&self, notices: &mut [Notice]) {
-        if notices.iter().all(|n| n.until.is_some() || n.cause.destination.is_none()) {
+        // A digest does not say it.
+        let [notice] = notices else { return };
+        let (Some(task), Some(destination), None) =
+            (&notice.cause.task, &notice.cause.destination, notice.until)
+        else {
             return;
-        }
-        let Ok(counts) = self.store.counts().await else { return };
-        for notice in notices.iter_mut().filter(|n| n.until.is_none()) {
-            let event = notice.cause.event;
-            let meant = lane(&counts, &notice.cause).filter(|c| match event {
-                Event::Dead | Event::Ambiguous => c.state == State::Dead,
-                Event::Failing | Event::NotFixed => {
-                    matches!(c.state, State::Main | State::Retry | State::Slow)
-                }
-                _ => c.state != State::Dead,
-            });
-            notice.waiting = meant
-                .map(|c| Waiting { count: c.count, oldest: c.oldest })
-                .reduce(|a, b| Waiting { count: a.count + b.count, oldest: a.oldest.min(b.oldest) });
-        }
+        };
+        let Ok(standing) = self.store.standing(task, destination, None).await else { return };
+        let event = notice.cause.event;
+        let meant = standing.deliveries.iter().filter(|stands| match (event, stands.state, stands.kind) {
+            (Event::Dead, State::Dead, kind) => kind != DeliveryKind::Ambiguous,
+            (Event::Ambiguous, State::Dead, kind) => kind == DeliveryKind::Ambiguous,
+            (Event::Dead | Event::Ambiguous, ..) => false,
+            (Event::Failing | Event::NotFixed, state, _) => {
+                matches!(state, State::Main | State::Retry | State::Slow)
+            }
+            (_, state, _) => state.is_open() && state != State::Dead,
+        });
+        notice.waiting = meant
+            .map(|stands| Waiting { count: stands.count, oldest: stands.oldest })
+            .reduce(|a, b| Waiting { count: a.count + b.count, oldest: a.oldest.min(b.oldest) });
     }
 
     /// Goes on with what an earlier process knew.
@@ -312,9 +309,21 @@ impl Notifier {
             if let Ok(Some(text)) = text {
                 desk.recall(&text, self.now());
             }
+            desk.leave(|cause| self.is_configured(cause), self.now());
             desk.reset(self.now());
             drop(desk);
             line.wake.notify_one();
+        }
+    }
+
+    fn is_configured(&self, cause: &Cause) -> bool {
+        let task = |name: &TaskName| self.config.tasks.iter().find(|task| task.name == *name);
+        match (&cause.task, &cause.destination) {
+            (None, _) => true,
+            (Some(name), None) => task(name).is_some(),
+            (Some(name), Some(destination)) => {
+                task(name).is_some_and(|task| task.destinations.iter().any(|d| d.name == *destination))
+            }
         }
     }
 
@@ -355,6 +364,7 @@ fn is_seen(event: Event) -> bool {
         event,
         Event::Blocked
             | Event::Emptied
+            | Event::Gone
             | Event::Lag
             | Event::State
             | Event::Unreachable
@@ -362,12 +372,6 @@ fn is_seen(event: Event) -> bool {
             | Event::Memory
             | Event::Descriptors
     )
-}
-
-fn lane<'a>(counts: &'a [LaneCount], cause: &'a Cause) -> impl Iterator<Item = &'a LaneCount> {
-    counts.iter().filter(|c| {
-        cause.task.as_ref() == Some(&c.task) && cause.destination.as_ref() == Some(&c.destination)
-    })
 }
 
 /// What is kept for the process is kept under no task.

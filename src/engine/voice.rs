@@ -10,7 +10,6 @@ use super::said::{Line, Said};
 use super::status::StatusBoard;
 use crate::base::clock::UnixMs;
 use crate::model::{AttemptOutcome, Delivery, DeliveryId, DestinationName, RunId, State, TaskName};
-use crate::notify::{Alert, What};
 use crate::outbox::NOT_FIXED;
 use crate::store::Settlement;
 
@@ -124,13 +123,6 @@ impl Voice {
                 }
             }
         }
-    }
-
-    /// What people are to be told of keys that were put aside just now because several rows carry them.
-    pub(super) fn ambiguous(&self, settled: &[Settlement]) -> Option<Alert> {
-        let count = settled.iter().filter(|s| s.evidence.is_some()).count() as u64;
-        let (task, destination) = (self.task.clone(), self.destination.clone());
-        (count > 0).then_some(Alert { task, destination, count, what: What::Ambiguous })
     }
 
     /// Says what is due to be said; at the end, all that has not been.

@@ -1,7 +1,6 @@
 //! Looks at what must not be called yet: suspects until they are believed, acknowledged deliveries until the copy
 //! agrees. Beside the lane that calls, so that a slow receiver does not delay what is seen.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,6 +12,7 @@ use super::feeder;
 use super::guard::Guard;
 use super::hot;
 use super::look::{Watched, watch};
+use super::people;
 use super::places::TaskPlaces;
 use super::status::StatusBoard;
 use super::voice::{Before, Voice};
@@ -61,8 +61,8 @@ pub(super) struct Watcher {
     pub(super) waits: Waits,
     pub(super) guard: Arc<Guard>,
     pub(super) alerts: Alerts,
-    /// Whether it was said that copies no longer follow.
-    pub(super) stopped: Arc<AtomicBool>,
+    /// Whether it was said that copies no longer follow; `None`: not in this process.
+    pub(super) stopped: Arc<Mutex<Option<bool>>>,
     /// Rows that never stand still.
     pub(super) hot: Arc<Mutex<Hot>>,
     /// Something is to be looked at.
@@ -257,16 +257,8 @@ impl Watcher {
 
     /// What people should know of what was just looked at.
     fn alert(&self, settled: &[Settlement]) {
-        let unfixed = settled.iter().filter(|s| s.to.renew && s.to.looks == 0 && s.note.is_some()).count();
-        if unfixed > 0 {
-            self.tell_people(What::NotFixed, unfixed as u64);
-        }
-        let dead = settled.iter().filter(|s| s.to.renew && s.to.state == State::Dead).count();
-        if dead > 0 {
-            self.tell_people(What::Dead { class: None }, dead as u64);
-        }
-        if let Some(alert) = self.voice.ambiguous(settled) {
-            self.alerts.raise(&alert);
+        for (what, count) in people::of_looks(settled) {
+            self.tell_people(what, count);
         }
     }
 
@@ -303,23 +295,30 @@ impl Watcher {
         Kept { wait: waits.usual(now), clock, since }
     }
 
+    /// Whether that is news.
+    fn says_stopped(&self, stopped: bool) -> bool {
+        let mut said = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        said.replace(stopped) != Some(stopped)
+    }
+
     /// Keeps what was learned if it has changed by a quarter, and where the clock stands.
     pub(super) async fn keep(&self, kept: &mut Kept) {
         let now = self.clock.now();
-        let (wait, stopped) = {
+        let (wait, stopped, follows) = {
             let waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
-            (waits.usual(now), waits.stopped())
+            (waits.usual(now), waits.stopped(), waits.follows())
         };
         let (task, destination) = (&self.guard.task, &self.guard.destination);
         self.status.waits(task, destination, wait);
         if let Some((since, count)) = stopped {
-            if !self.stopped.swap(true, Ordering::Relaxed) {
+            if self.says_stopped(true) {
                 let since_s = now.saturating_sub(since) / 1000;
                 warn!(%task, %destination, in_vain = count, since_s,
                     "the copy has stopped following, what it lacks is called back as it is found");
                 self.tell_people(What::StoppedFollowing { since }, u64::from(count));
             }
-        } else if self.stopped.swap(false, Ordering::Relaxed) {
+        } else if follows && self.says_stopped(false) {
+            // Also after a restart: people may know it from an earlier process.
             self.alerts.clear(Cause::at(Event::StoppedFollowing, task, destination));
         }
         // A place that fails says so when it is used.

@@ -41,6 +41,8 @@ pub enum Event {
     Blocked,
     /// Rows that agreed before are gone from the copy: nothing is sent any more.
     Emptied,
+    /// The receiver says that it is gone: nothing is sent to it any more.
+    Gone,
     /// Copies that followed, late or not, do not follow any more.
     StoppedFollowing,
     /// Looks at a table are late.
@@ -61,7 +63,7 @@ pub enum Event {
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Failing,
         Self::Dead,
         Self::NotFixed,
@@ -69,6 +71,7 @@ impl Event {
         Self::Hot,
         Self::Blocked,
         Self::Emptied,
+        Self::Gone,
         Self::StoppedFollowing,
         Self::Lag,
         Self::State,
@@ -89,6 +92,7 @@ impl Event {
             Self::Hot => "hot",
             Self::Blocked => "blocked",
             Self::Emptied => "emptied",
+            Self::Gone => "gone",
             Self::StoppedFollowing => "stopped following",
             Self::Lag => "lag",
             Self::State => "state",
@@ -106,6 +110,7 @@ impl Event {
             Self::Dead
             | Self::Blocked
             | Self::Emptied
+            | Self::Gone
             | Self::StoppedFollowing
             | Self::State
             | Self::Unreachable => Severity::Critical,

@@ -27,8 +27,8 @@ pub enum What {
     },
     /// Deliveries wait for a person.
     Dead {
-        /// Why the last call failed, if one did.
-        class: Option<ErrorClass>,
+        /// Class of what keeps the last of them from being sent.
+        class: Option<&'static str>,
     },
     /// The receiver said yes and the copy still differs.
     NotFixed,
@@ -48,6 +48,8 @@ pub enum What {
         /// Those that are missing.
         missing: usize,
     },
+    /// The receiver says that it is gone: nothing is sent to it any more.
+    Gone,
     /// Copies that followed, late or not, do not follow any more.
     StoppedFollowing {
         /// When the first of those that were waited for in vain was believed lost, Unix ms.
@@ -101,6 +103,7 @@ impl What {
             Self::Hot => Event::Hot,
             Self::Blocked { .. } => Event::Blocked,
             Self::Emptied { .. } => Event::Emptied,
+            Self::Gone => Event::Gone,
             Self::StoppedFollowing { .. } => Event::StoppedFollowing,
             Self::Lag => Event::Lag,
             Self::State => Event::State,
@@ -116,10 +119,10 @@ impl What {
     pub(super) fn error(&self) -> Option<String> {
         match self {
             Self::Failing { class, status: Some(status) } => Some(format!("{} ({status})", class.as_str())),
-            Self::Failing { class, status: None } | Self::Dead { class: Some(class) } => {
-                Some(class.as_str().to_owned())
+            Self::Failing { class, status: None } => Some(class.as_str().to_owned()),
+            Self::Dead { class: Some(class) } | Self::Blocked { class } | Self::Unreachable { class } => {
+                Some((*class).to_owned())
             }
-            Self::Blocked { class } | Self::Unreachable { class } => Some((*class).to_owned()),
             Self::Restarted { part } => Some(part.clone()),
             _ => None,
         }

@@ -34,6 +34,8 @@ const MANY: usize = 3;
 const PAUSE: i64 = 10_000;
 /// The longest, unless the service asks for more.
 const LONGEST_PAUSE: i64 = 600_000;
+/// How long a message waits that was refused for good, so that others get by.
+const REFUSED: i64 = 3_600_000;
 /// The longest that a service may ask for.
 const LONGEST_ASKED: i64 = 86_400_000;
 
@@ -84,6 +86,10 @@ struct Case {
     told: u32,
     told_count: u64,
     relapses: u32,
+    /// Its message was refused: not before this.
+    held: UnixMs,
+    /// A message about it and others was refused: it is told alone, as nobody knows about which of them.
+    alone: bool,
 }
 
 impl Case {
@@ -99,6 +105,8 @@ impl Case {
             told: 0,
             told_count: 0,
             relapses: 0,
+            held: UnixMs::MIN,
+            alone: false,
         }
     }
 
@@ -107,14 +115,15 @@ impl Case {
         if let Some(closed) = self.closed {
             return closed + RELAPSE;
         }
-        match (self.over, ends(event)) {
+        let next = match (self.over, ends(event)) {
             (Some(over), _) => over + growing(OVER, self.relapses, LONGEST_OVER),
             (None, Ends::Quiet(quiet) | Ends::Silent(quiet)) if self.told > 0 => {
                 let over = self.last + quiet;
                 if self.count > self.told_count { self.due.min(over) } else { over }
             }
             (None, _) => self.due,
-        }
+        };
+        next.max(self.held)
     }
 
     fn notice(&self, cause: &Cause) -> Notice {
@@ -153,9 +162,14 @@ pub struct Desk {
 impl Desk {
     /// A desk that knows of nothing.
     pub fn new(limits: Limits) -> Self {
+        Self::sharing(limits, Bucket::new(limits))
+    }
+
+    /// The same, which keeps to the limits together with others.
+    pub fn sharing(limits: Limits, bucket: Bucket) -> Self {
         Self {
             cases: BTreeMap::new(),
-            bucket: Bucket::new(limits.burst, ms(limits.period)),
+            bucket,
             digests: limits.digests,
             sending: BTreeSet::new(),
             failures: 0,
@@ -196,6 +210,17 @@ impl Desk {
         }
     }
 
+    /// What is about something that is not configured any more is left: nobody looks at it, and nobody would see its end.
+    pub fn leave(&mut self, is_configured: impl Fn(&Cause) -> bool, now: UnixMs) {
+        let left: Vec<Cause> = self.open().filter(|cause| !is_configured(cause)).cloned().collect();
+        for cause in left {
+            if let Some(case) = self.cases.get_mut(&cause) {
+                case.facts.left = true;
+            }
+            self.clear(&cause, now);
+        }
+    }
+
     /// Whether this is known and not over.
     pub fn holds(&self, cause: &Cause) -> bool {
         self.cases.get(cause).is_some_and(|case| case.closed.is_none())
@@ -231,12 +256,13 @@ impl Desk {
         if !self.bucket.take(now) {
             return None;
         }
-        let together = self.digests && (ready.len() > MANY || (self.failures > 0 && ready.len() > 1));
-        let chosen: Vec<Cause> = if together {
-            ready.iter().map(|(_, cause)| (*cause).clone()).collect()
-        } else {
-            vec![first.clone()]
-        };
+        let joint: Vec<&Cause> =
+            ready.iter().map(|(_, cause)| *cause).filter(|cause| !self.cases[*cause].alone).collect();
+        let together = self.digests
+            && !self.cases[first].alone
+            && (joint.len() > MANY || (self.failures > 0 && joint.len() > 1));
+        let chosen: Vec<Cause> =
+            if together { joint.into_iter().cloned().collect() } else { vec![first.clone()] };
         let notices = chosen.iter().map(|cause| self.cases[cause].notice(cause)).collect();
         self.sending = chosen.into_iter().collect();
         Some(notices)
@@ -266,6 +292,7 @@ impl Desk {
         self.sending.clear();
         for notice in notices {
             let Some(case) = self.cases.get_mut(&notice.cause) else { continue };
+            (case.held, case.alone) = (UnixMs::MIN, false);
             if notice.until.is_some() {
                 // It may have come back meanwhile; then it is told as new.
                 match case.over {
@@ -286,12 +313,22 @@ impl Desk {
     /// What was being sent when the notifier ended is sent again.
     pub fn reset(&mut self, now: UnixMs) {
         if !self.sending.is_empty() {
-            self.failed(None, now);
+            self.failed(false, None, now);
         }
     }
 
-    /// People could not be told; `asked`: how long the service wants to be left alone.
-    pub fn failed(&mut self, asked: Option<Duration>, now: UnixMs) {
+    /// People could not be told. `lasting`: this message would be refused again, others may pass; `asked`: how long the
+    /// service wants to be left alone.
+    pub fn failed(&mut self, lasting: bool, asked: Option<Duration>, now: UnixMs) {
+        let several = self.sending.len() > 1;
+        for cause in self.sending.iter().filter(|_| lasting) {
+            let Some(case) = self.cases.get_mut(cause) else { continue };
+            if several {
+                case.alone = true;
+            } else {
+                case.held = now + REFUSED;
+            }
+        }
         let own = growing(PAUSE, self.failures, LONGEST_PAUSE);
         let asked = asked.map_or(0, ms).min(LONGEST_ASKED);
         self.blocked = now + own.max(asked);

@@ -9,10 +9,14 @@ use serde_json::Value;
 
 use super::{Channel, DEADLINE, Limits, Message, SendError};
 use crate::base::chain::chain;
+use crate::base::scrub::{self, scrubbed};
 use crate::model::ErrorClass;
 
 /// Most bytes of an answer that are read.
 const ANSWER_LIMIT: usize = 64 * 1024;
+
+/// Most characters of an answer that are shown.
+const SHOWN: usize = 220;
 
 /// What is sent.
 pub(super) struct Request {
@@ -52,10 +56,10 @@ impl Reply {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// Status and head of the body, for people.
+    /// Status and body on one line. Whole: what is shown of it is cut once no key is left in it ([`fit`]).
     pub(super) fn shown(&self) -> String {
-        let text = String::from_utf8_lossy(&self.body[..self.body.len().min(1000)]);
-        let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
+        let text = String::from_utf8_lossy(&self.body);
+        let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         match text.trim() {
             "" => format!("HTTP {}", self.status),
             text => format!("HTTP {}: {text}", self.status),
@@ -100,7 +104,7 @@ impl Reply {
             Some(code) if code == good => Ok(self.shown()),
             Some(code) if lasting.contains(&code) => Err(SendError::lasting(self.shown())),
             Some(_) => Err(SendError::passing(self.shown())),
-            None => Err(SendError::passing(format!("{}; this is not its answer to a message", self.shown()))),
+            None => Err(SendError::passing(format!("this is not its answer to a message: {}", self.shown()))),
         }
     }
 }
@@ -163,8 +167,8 @@ impl<S: Service> Channel for Post<S> {
         };
         let (judged, secrets) = result.await?;
         match judged {
-            Ok(said) => Ok(scrubbed(&said, &secrets)),
-            Err(e) => Err(SendError { text: scrubbed(&e.text, &secrets), ..e }),
+            Ok(said) => Ok(fit(&said, &secrets)),
+            Err(e) => Err(SendError { text: fit(&e.text, &secrets), ..e }),
         }
     }
 }
@@ -224,30 +228,43 @@ pub(super) async fn get(client: &Client, url: &Url) -> Result<String, SendError>
     let request = Request { url: url.clone(), headers: Vec::new(), body: Body::None };
     let judge = |reply: Reply| reply.by_status().map_err(|e| e.of_class(reply.class()));
     let judged = call(client, request).await.and_then(judge);
-    judged.map_err(|e| SendError { text: scrubbed(&e.text, &parts(url)), ..e })
+    judged.map_err(|e| SendError { text: fit(&e.text, &parts(url)), ..e })
 }
 
-/// The parts of a URL that may be keys.
+/// The parts of a URL that may be keys; here, its path as well.
 fn parts(url: &Url) -> Vec<String> {
-    let segments = url.path_segments().into_iter().flatten().filter(|s| s.len() >= 8).map(str::to_owned);
-    let values = url.query_pairs().map(|(_, value)| value.into_owned());
-    let account = [url.username().to_owned(), url.password().unwrap_or_default().to_owned()];
-    segments.chain(values).chain(account).collect()
+    let segments = url.path_segments().into_iter().flatten().filter(|s| s.len() >= 8);
+    segments.flat_map(scrub::spellings).chain(scrub::of_url(url)).collect()
 }
 
-/// A text without these.
-pub(super) fn scrubbed(text: &str, secrets: &[String]) -> String {
-    let mut text = text.to_owned();
-    // The longest first: a short one may be a part of it.
-    let mut secrets: Vec<&String> = secrets.iter().filter(|secret| secret.len() >= 4).collect();
-    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-    for secret in secrets {
-        text = text.replace(secret.as_str(), "***");
-    }
-    text
+/// What may be shown of a text: without these, and not long.
+fn fit(text: &str, secrets: &[String]) -> String {
+    let text = scrubbed(text, secrets);
+    if text.chars().count() <= SHOWN { text } else { text.chars().take(SHOWN - 1).chain(['…']).collect() }
 }
 
 /// So many at once, then one in so many seconds.
 pub(super) fn limits(burst: u32, seconds: u64) -> Limits {
     Limits { burst, period: Duration::from_secs(seconds), digests: true }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_part_of_a_key_is_shown_wherever_an_answer_is_cut() {
+        let url =
+            Url::parse("https://u:canary-p%40ss@h.example/hook/canary-path?key=canary%2Fquery&canary-bare")
+                .unwrap();
+        let secrets = parts(&url);
+        let said =
+            "u said canary-p@ss, canary-p%40ss, canary-path, canary/query, canary%2Fquery and canary-bare";
+        for before in 0..400 {
+            let body = format!("{}{said}", "x".repeat(before)).into_bytes();
+            let shown = fit(&Reply { status: 400, after: None, body }.shown(), &secrets);
+            assert!(!shown.contains("can"), "{before}: {shown}");
+            assert!(shown.chars().count() <= SHOWN);
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Local, SecondsFormat, Utc};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::text::{inert, line};
 use super::words::{EN, Words, ZH};
@@ -27,6 +28,8 @@ pub struct Message {
     pub over: bool,
     /// The same for everything about the same cause.
     pub key: String,
+    /// The same for every try to send it, and for no other message.
+    pub id: String,
     /// All of it, for machines.
     pub facts: Value,
     /// When it was written, Unix ms.
@@ -69,6 +72,7 @@ impl Writer {
             severity: Severity::Info,
             over: false,
             key: "cupid/test".to_owned(),
+            id: format!("alert_{}", uuid::Uuid::now_v7().simple()),
             facts,
             now,
         }
@@ -87,7 +91,19 @@ impl Writer {
         let first = notices.first();
         let key = first.map(|n| n.cause.key()).unwrap_or_default();
         let facts = first.map_or(Value::Null, |n| self.facts(n, &title, &text));
-        Message { title, text, severity, over, key, facts, now }
+        let id = self.id(notices);
+        Message { title, text, severity, over, key, id, facts, now }
+    }
+
+    /// Counts may have grown since it was tried last, but it is the same message.
+    fn id(&self, notices: &[Notice]) -> String {
+        let mut digest = Sha256::new();
+        digest.update(self.file.as_bytes());
+        for n in notices {
+            digest.update(format!("\0{}\0{}\0{}\0{}", n.cause.key(), n.since, n.told, n.until.is_some()));
+        }
+        let hex: String = digest.finalize().iter().take(16).map(|b| format!("{b:02x}")).collect();
+        format!("alert_{hex}")
     }
 
     fn one(&self, words: &Words, n: &Notice, now: UnixMs) -> String {
@@ -118,8 +134,11 @@ impl Writer {
         if let (Some((part, whole)), None) = (n.facts.extent, n.until) {
             lines.push((words.extent)(n.cause.event, part, whole));
         }
-        let says = if n.until.is_some() { words.over } else { words.means };
-        lines.push(says(n.cause.event).to_owned());
+        lines.push(match (n.until, n.facts.left) {
+            (None, _) => (words.means)(n.cause.event).to_owned(),
+            (Some(_), false) => (words.over)(n.cause.event).to_owned(),
+            (Some(_), true) => words.left_means.to_owned(),
+        });
         lines.push(format!("{}{}{}", words.next, words.colon, self.command(&n.cause, n.until.is_some())));
         lines.join("\n")
     }
@@ -172,7 +191,7 @@ impl Writer {
 
     fn command(&self, cause: &Cause, over: bool) -> String {
         match (cause.event, &cause.task, &cause.destination) {
-            (Event::Emptied, Some(task), Some(destination)) if !over => format!(
+            (Event::Emptied | Event::Gone, Some(task), Some(destination)) if !over => format!(
                 "cupid resume -c {} --task {} --destination {}",
                 self.file,
                 typed(&line(task.as_str())),
@@ -193,7 +212,11 @@ fn is_counted(event: Event) -> bool {
 }
 
 fn headline(words: &Words, n: &Notice) -> String {
-    let recovered = if n.until.is_some() { words.recovered } else { "" };
+    let recovered = match (n.until, n.facts.left) {
+        (None, _) => "",
+        (Some(_), false) => words.recovered,
+        (Some(_), true) => words.left,
+    };
     let still = if n.until.is_none() && n.told > 0 { words.still } else { "" };
     let whom = match (&n.cause.task, &n.cause.destination) {
         (Some(task), Some(destination)) => {

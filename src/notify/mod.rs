@@ -40,12 +40,13 @@ use thiserror::Error;
 use crate::model::ErrorClass;
 
 pub use alert::{Alert, What};
+pub use bucket::Bucket;
 pub use desk::{Desk, Limits};
 pub use heartbeat::Heartbeat;
 pub use inbox::{Alerts, Signal};
 pub use message::{Message, Writer};
 pub use notice::{Cause, Facts, Notice, Waiting};
-pub use open::open;
+pub use open::{open, place};
 
 /// One deadline over a whole message, from connect to acceptance.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -56,10 +57,12 @@ const DEADLINE: Duration = Duration::from_secs(20);
 pub struct SendError {
     /// One line for people.
     pub text: String,
-    /// How long the channel should be left alone, if the service or the error says so.
+    /// How long the channel should be left alone, if the service says so.
     pub after: Option<Duration>,
     /// What it is, for counting.
     pub class: ErrorClass,
+    /// The same message would be refused again until somebody changes something; another one may pass.
+    pub lasting: bool,
 }
 
 /// A way to tell people.

@@ -43,6 +43,8 @@ pub struct Facts {
     pub extent: Option<(u64, u64)>,
     /// Since when, if that is known better than by when it was said, Unix ms.
     pub since: Option<UnixMs>,
+    /// It did not end: what it is about is no longer configured, so nobody looks.
+    pub left: bool,
 }
 
 impl Facts {
@@ -51,12 +53,13 @@ impl Facts {
         self.error = newer.error.clone().or_else(|| self.error.take());
         self.extent = newer.extent.or(self.extent);
         self.since = newer.since.or(self.since);
+        self.left = newer.left;
     }
 }
 
 impl From<&What> for Facts {
     fn from(what: &What) -> Self {
-        Self { error: what.error(), extent: what.extent(), since: what.since() }
+        Self { error: what.error(), extent: what.extent(), since: what.since(), left: false }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use reqwest::Url;
+use sha2::{Digest as _, Sha256};
 
 use super::dingtalk::Dingtalk;
 use super::discord::Discord;
@@ -22,18 +23,15 @@ use super::{Channel, SendError};
 use crate::config::{ChannelConfig, ChannelKind};
 use crate::model::ErrorClass;
 
-/// How long a channel is left alone after an answer that will not change by itself.
-const LASTING: Duration = Duration::from_secs(3600);
-
 impl SendError {
     /// Trying again may help. As long as nothing else is said, the service was reached and said no.
     pub(super) fn passing(text: String) -> Self {
-        Self { text, after: None, class: ErrorClass::BodyRule }
+        Self { text, after: None, lasting: false, class: ErrorClass::BodyRule }
     }
 
     /// The same would fail again until somebody changes something.
     pub(super) fn lasting(text: String) -> Self {
-        Self { text, after: Some(LASTING), class: ErrorClass::BodyRule }
+        Self { text, after: None, lasting: true, class: ErrorClass::BodyRule }
     }
 
     /// The same of another class.
@@ -80,4 +78,33 @@ pub fn open(config: &ChannelConfig) -> Result<Box<dyn Channel>, SendError> {
         ChannelKind::Webhook(webhook) => Post::new(&client, Webhook(webhook)),
         ChannelKind::Pushbear(key, url) => Post::new(&client, Pushbear { key, url: url.expose().clone() }),
     })
+}
+
+/// Which channels are one and the same to the service: what they share is also how often it may be used.
+pub fn place(config: &ChannelConfig) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    let mut add = |text: &str| {
+        digest.update(text.len().to_be_bytes());
+        digest.update(text);
+    };
+    add(config.kind.as_str());
+    match &config.kind {
+        ChannelKind::Mail(smtp) => add(&format!("{}:{}", smtp.host, smtp.port)),
+        ChannelKind::Wecom(robot)
+        | ChannelKind::Dingtalk(robot)
+        | ChannelKind::Feishu(robot)
+        | ChannelKind::Slack(robot)
+        | ChannelKind::Discord(robot)
+        | ChannelKind::Teams(robot) => add(robot.url.expose().as_str()),
+        ChannelKind::Serverchan(key, _)
+        | ChannelKind::Pushplus(key, ..)
+        | ChannelKind::Pagerduty(key, _)
+        | ChannelKind::Pushbear(key, _) => add(key.expose()),
+        ChannelKind::Telegram(token, chat, _) => {
+            add(token.expose());
+            add(chat);
+        }
+        ChannelKind::Webhook(webhook) => add(webhook.url.expose().as_str()),
+    }
+    digest.finalize().into()
 }

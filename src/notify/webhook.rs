@@ -15,7 +15,7 @@ impl Service for Webhook {
                 template.render(&message.facts).map_err(failed)?
             }
         };
-        let id = format!("alert_{}", uuid::Uuid::now_v7().simple());
+        let id = &message.id;
         let timestamp = message.now / 1000;
         let mut headers = vec![("webhook-id", id.clone()), ("webhook-timestamp", timestamp.to_string())];
         if let Some(secret) = &self.0.secret {

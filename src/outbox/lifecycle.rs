@@ -16,9 +16,12 @@ const UNHEALED: [Duration; 3] = [Duration::from_secs(60), Duration::from_secs(30
 /// Why a delivery goes on after a receiver said yes.
 pub const NOT_FIXED: &str = "acknowledged but not fixed";
 const GONE: &str = "gone at the source";
-const NOT_COMPARABLE: &str = "`deletedWhen` cannot be worked out for this row; it is not compared";
-const TOO_LARGE: &str = "the row is too large to be compared and sent; it is never called back";
-const AMBIGUOUS: &str = "several rows carry this key; it is never called back";
+/// Why a delivery waits for a person.
+pub const NOT_COMPARABLE: &str = "`deletedWhen` cannot be worked out for this row; it is not compared";
+/// The same.
+pub const TOO_LARGE: &str = "the row is too large to be compared and sent; it is never called back";
+/// The same.
+pub const AMBIGUOUS: &str = "several rows carry this key; it is never called back";
 const NO_MESSAGE: &str = "its message is not kept any more; nothing can be sent";
 /// How often a difference is looked at again while nothing may be sent (`--dry-run`).
 const IDLE_LOOK: Duration = Duration::from_secs(10);

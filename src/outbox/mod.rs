@@ -14,7 +14,8 @@ pub use breaker::{Breaker, Change, Probe, Verdict, asks, verdict};
 pub use confirm::{Step, Watch, Witness, first_look};
 pub use hot::{Hot, LEAST, Turn, hot_limit};
 pub use lifecycle::{
-    Answered, NOT_FIXED, Next, Policy, Seen, after_attempt, after_claim, after_look, after_watch,
+    AMBIGUOUS, Answered, NOT_COMPARABLE, NOT_FIXED, Next, Policy, Seen, TOO_LARGE, after_attempt,
+    after_claim, after_look, after_watch,
 };
 pub use storm::{Asked, Storm};
 pub use turns::{Slots, Turns};

@@ -40,6 +40,8 @@ pub struct Learner {
     found: VecDeque<(i64, u32, u32)>,
     /// Suspects that were waited for in vain since one last healed: when the first and the last of them were, and how many.
     in_vain: Option<(UnixMs, UnixMs, u32)>,
+    /// Whether any healed since the last start.
+    healed: bool,
 }
 
 /// What a look at a suspect says about how copies follow. It counts once what was seen is settled: a look that fails
@@ -78,7 +80,14 @@ impl Learner {
     /// Nothing is known but what an earlier run has learned.
     pub fn new(confirm: Confirm, learned: Option<Duration>, now: UnixMs) -> Self {
         let before = learned.map(|wait| (wait, now.saturating_add(RECENT)));
-        Self { confirm, samples: VecDeque::new(), before, found: VecDeque::new(), in_vain: None }
+        Self {
+            confirm,
+            samples: VecDeque::new(),
+            before,
+            found: VecDeque::new(),
+            in_vain: None,
+            healed: false,
+        }
     }
 
     /// Suspects were found.
@@ -107,7 +116,7 @@ impl Learner {
     /// A suspect healed by itself: it was found at `found`, its newest version was first seen at `stood`, and the look
     /// before this one, at `looked`, still saw a difference.
     fn healed(&mut self, found: UnixMs, stood: UnixMs, looked: UnixMs, now: UnixMs) {
-        self.in_vain = None;
+        (self.in_vain, self.healed) = (None, true);
         let second = found.div_euclid(1000);
         // Those of one second are counted together, those found while its count went on as well.
         let at = self.found.partition_point(|(start, ..)| *start <= second);
@@ -159,6 +168,11 @@ impl Learner {
         let followed = !self.samples.is_empty() || self.before.is_some();
         let (first, last, count) = self.in_vain.filter(|_| followed)?;
         (count >= IN_VAIN && last.saturating_sub(first) >= ms(self.confirm.lag)).then_some((first, count))
+    }
+
+    /// Whether copies were seen to follow since the last start, and not to stop since.
+    pub fn follows(&self) -> bool {
+        self.healed && self.stopped().is_none()
     }
 
     fn most(&self) -> Duration {

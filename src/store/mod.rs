@@ -253,6 +253,17 @@ pub struct Pruned {
     pub more: bool,
 }
 
+/// What open deliveries are in that people are told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plight {
+    /// Their quick tries failed; they are tried slowly. What is slow because its copy was not fixed is not among them.
+    Failing,
+    /// Calls for them failed, and they are to be called again.
+    Refused,
+    /// They wait for a person, though one row carries their key.
+    Dead,
+}
+
 /// The durable state.
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -338,6 +349,16 @@ pub trait Store: Send + Sync {
 
     /// Open deliveries by lane and state.
     async fn counts(&self) -> Result<Vec<LaneCount>, StoreError>;
+
+    /// How many deliveries of a destination are in a plight, counted up to `most`: 1 asks whether there is any, and costs
+    /// nothing however many there are.
+    async fn in_plight(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+        plight: Plight,
+        most: u64,
+    ) -> Result<u64, StoreError>;
 
     /// What each feed has covered at each destination.
     async fn coverage(&self) -> Result<Vec<Covered>, StoreError>;

@@ -1,7 +1,10 @@
 //! Who is told what, how often, and that nobody waits for it.
 
 mod channels;
+mod machine;
+mod secrets;
 mod smtp;
+mod truth;
 
 use std::net::TcpListener;
 use std::time::Duration;

@@ -66,6 +66,7 @@ kept_by_local! {
     what_passes_without_a_call_is_kept_for_a_shorter_time
     attempts_of_what_is_tried_for_ever_are_bounded
     counts_and_totals_say_what_is_there
+    plights_are_counted_as_far_as_is_asked
     what_is_looked_at_and_what_is_called_are_claimed_separately
     what_confirming_knows_is_kept
     notes_of_destinations_are_kept

@@ -30,7 +30,7 @@ fn trouble_becomes_a_condition_when_it_lasts() {
         ("db_connect", false, UNREACHABLE, Event::Unreachable),
         ("db_missing_table", true, BLOCKED, Event::Blocked),
         ("paused", true, 0, Event::Emptied),
-        ("gone", true, 0, Event::Failing),
+        ("gone", true, 0, Event::Gone),
     ] {
         let mut status = status(1_000, true);
         let trouble =

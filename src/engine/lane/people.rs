@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::Lane;
+use crate::engine::people;
 use crate::model::{AttemptOutcome, Delivery, Event, State};
 use crate::notify::{Alert, Cause, What};
 use crate::store::Settlement;
@@ -25,7 +26,9 @@ impl Lane {
                 self.failing.store(true, Ordering::Relaxed);
                 What::Failing { class: *class, status: *status }
             }
-            AttemptOutcome::Failed { class, .. } if to == State::Dead => What::Dead { class: Some(*class) },
+            AttemptOutcome::Failed { class, .. } if to == State::Dead => {
+                What::Dead { class: Some(class.as_str()) }
+            }
             _ => return,
         };
         self.alerts.raise(&Alert { task: task.clone(), destination: destination.clone(), count: 1, what });
@@ -33,8 +36,9 @@ impl Lane {
 
     /// What people should know of what was settled without a call.
     pub(super) fn tell_of(&self, settled: &[Settlement]) {
-        if let Some(alert) = self.voice.ambiguous(settled) {
-            self.alerts.raise(&alert);
+        let (task, destination) = (&self.guard.task, &self.guard.destination);
+        for (what, count) in people::of_looks(settled) {
+            self.alerts.raise(&Alert { task: task.clone(), destination: destination.clone(), count, what });
         }
     }
 }

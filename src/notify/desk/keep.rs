@@ -33,6 +33,7 @@ impl Desk {
                     [case.count, case.told, case.told_count, case.relapses],
                     case.facts.error,
                     case.facts.extent,
+                    case.facts.left,
                 ])
             })
             .collect();
@@ -44,7 +45,7 @@ impl Desk {
     pub fn recall(&mut self, text: &str, now: UnixMs) {
         let Ok(Value::Array(cases)) = serde_json::from_str(text) else { return };
         for (cause, case) in cases.iter().filter_map(|case| read(case, now)) {
-            if !matches!(cause.event, Event::Restarted | Event::StoppedFollowing) {
+            if cause.event != Event::Restarted {
                 self.cases.entry(cause).or_insert(case);
             }
         }
@@ -73,10 +74,13 @@ fn read(value: &Value, now: UnixMs) -> Option<(Cause, Case)> {
         told: small(1)?,
         told_count: counts[2].as_u64()?,
         relapses: small(3)?,
+        held: UnixMs::MIN,
+        alone: false,
         facts: Facts {
             error: value[3].as_str().map(str::to_owned),
             extent: extent.0.zip(extent.1),
             since: None,
+            left: value[5] == true,
         },
     };
     Some((cause, case))

@@ -83,7 +83,7 @@ fn an_end_while_the_beginning_is_on_its_way_is_said() {
     desk.raise(&cause, 1, &facts(), START);
     desk.take(START + GATHER).unwrap();
     desk.clear(&cause, START + GATHER + 1);
-    desk.failed(None, START + GATHER + 2);
+    desk.failed(false, None, START + GATHER + 2);
     assert!(pass(&mut desk, START + GATHER + 2, START + 600_000).is_empty());
 }
 
@@ -116,13 +116,50 @@ fn many_at_once_are_one_message_and_so_is_what_an_outage_held_back() {
     desk.raise(&cause(Event::Dead, 1), 1, &facts(), START);
     desk.raise(&cause(Event::Dead, 2), 1, &facts(), START);
     assert_eq!(desk.take(START + GATHER).unwrap().len(), 1);
-    desk.failed(None, START + GATHER);
+    desk.failed(false, None, START + GATHER);
     assert_eq!(desk.next(), Some(START + GATHER + PAUSE));
     assert!(desk.take(START + GATHER + PAUSE - 1).is_none());
     assert_eq!(desk.take(START + GATHER + PAUSE).unwrap().len(), 2);
     // The service says how long; after that it is left alone for longer each time.
-    desk.failed(Some(Duration::from_secs(3_600)), START);
+    desk.failed(false, Some(Duration::from_secs(3_600)), START);
     assert_eq!(desk.next(), Some(START + 3_600_000));
+}
+
+/// A service that refuses one message for good is told the others.
+#[test]
+fn what_is_refused_for_good_holds_up_nobody_else() {
+    let single = Limits { burst: 10, period: Duration::from_secs(1), digests: false };
+    let mut desk = Desk::new(single);
+    desk.raise(&cause(Event::Dead, 1), 1, &facts(), START);
+    assert_eq!(desk.take(START + GATHER).unwrap()[0].cause, cause(Event::Dead, 1));
+    desk.failed(true, None, START + GATHER);
+    desk.raise(&cause(Event::Dead, 2), 1, &facts(), START + 3_000);
+    let sent = pass(&mut desk, START + 3_000, START + 60_000);
+    assert_eq!(sent[0].1[0].cause, cause(Event::Dead, 2));
+    assert_eq!(sent.len(), 1, "and the refused one is left alone");
+    let sent = pass(&mut desk, START + 60_000, START + 3 * REFUSED);
+    assert!(sent.iter().any(|(_, n)| n[0].cause == cause(Event::Dead, 1)), "for a while");
+    // Of a digest nobody knows what was refused: each is told alone.
+    let mut desk = Desk::new(WECOM);
+    for n in 0..6 {
+        desk.raise(&cause(Event::Dead, n), 1, &facts(), START);
+    }
+    let (mut now, mut told) = (START, BTreeSet::new());
+    for _ in 0..40 {
+        now = now.max(desk.next().unwrap());
+        let Some(notices) = desk.take(now) else { break };
+        if notices.iter().any(|n| n.cause == cause(Event::Dead, 3)) {
+            desk.failed(true, None, now);
+        } else {
+            told.extend(notices.iter().map(|n| n.cause.clone()));
+            desk.answered(&notices, now);
+        }
+        if told.len() == 5 {
+            break;
+        }
+    }
+    assert_eq!(told.len(), 5, "{told:?}");
+    assert!(now - START < REFUSED, "soon");
 }
 
 #[test]
@@ -154,6 +191,26 @@ fn a_restart_says_nothing_twice_and_forgets_nothing() {
     for text in ["", "[]", "{}", "[[1]]", "[[[\"new\",null,null],[],[],null,null]]"] {
         Desk::new(WECOM).recall(text, START);
     }
+}
+
+#[test]
+fn what_is_no_longer_configured_is_left_once() {
+    let mut desk = Desk::new(WECOM);
+    for n in 1..=3 {
+        desk.raise(&cause(Event::Unreachable, n), 1, &facts(), START);
+    }
+    assert_eq!(pass(&mut desk, START, START + 60_000).len(), 3);
+    desk.raise(&cause(Event::Dead, 1), 1, &facts(), START + 60_000);
+    let text = desk.news().unwrap();
+    let mut desk = Desk::new(WECOM);
+    desk.recall(&text, START + 61_000);
+    desk.leave(|cause| *cause.destination.as_ref().unwrap() != DestinationName::new("d1"), START + 61_000);
+    let sent = pass(&mut desk, START + 61_000, START + 500_000);
+    let told: Vec<_> = sent.iter().flat_map(|(_, n)| n).map(|n| (n.cause.clone(), n.facts.left)).collect();
+    assert_eq!(told, [(cause(Event::Unreachable, 1), true)], "and who was not told hears nothing");
+    // Configured again, and wrong again.
+    desk.raise(&cause(Event::Unreachable, 1), 1, &facts(), START + 500_000);
+    assert!(!pass(&mut desk, START + 500_000, START + 510_000)[0].1[0].facts.left);
 }
 
 #[derive(Clone, Debug)]
@@ -199,7 +256,7 @@ proptest! {
                 Step::Fail => {
                     if desk.take(now).is_some() {
                         sent.push(now);
-                        desk.failed(None, now);
+                        desk.failed(false, None, now);
                     }
                 }
                 Step::Wait(time) => {

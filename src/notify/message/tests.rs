@@ -10,7 +10,12 @@ fn notice(event: Event) -> Notice {
         until: None,
         count: 10_000,
         told: 0,
-        facts: Facts { error: Some("http_5xx (503)".to_owned()), extent: Some((190, 200)), since: None },
+        facts: Facts {
+            error: Some("http_5xx (503)".to_owned()),
+            extent: Some((190, 200)),
+            since: None,
+            left: false,
+        },
         waiting: Some(Waiting { count: 9_000, oldest: 1_789_999_000_000 }),
     }
 }
@@ -66,4 +71,21 @@ fn a_storm_says_how_to_go_on() {
     let message = writer().write(Lang::En, &[notice(Event::Emptied)]);
     assert!(message.text.contains("cupid resume -c '/etc/my shop/c.json' --task users"), "{}", message.text);
     assert!(message.text.contains("190 of 200 rows"), "{}", message.text);
+}
+
+#[test]
+fn a_message_keeps_its_id_while_it_is_tried() {
+    let id = |n: Notice| writer().write(Lang::En, &[n]).id;
+    let first = notice(Event::Failing);
+    let grown = Notice { count: 20_000, waiting: None, ..first.clone() };
+    assert_eq!(id(first.clone()), id(grown));
+    let others = [
+        Notice { told: 1, ..first.clone() },
+        Notice { until: Some(1_790_000_060_000), ..first.clone() },
+        Notice { since: first.since + 1, ..first.clone() },
+        notice(Event::Dead),
+    ];
+    for other in others {
+        assert_ne!(id(first.clone()), id(other));
+    }
 }

@@ -21,6 +21,8 @@ pub(in crate::notify) const WORDS: Words = Words {
     next: "Next",
     still: " (still)",
     recovered: "recovered: ",
+    left: "no longer looked at: ",
+    left_means: "This is no longer in the configuration, so nobody looks at it any more. What waited for it is kept.",
     several,
     more: |more| format!("… and {more} more"),
     colon: ": ",
@@ -37,6 +39,7 @@ fn what(event: Event) -> &'static str {
         Event::Hot => "rows that never stand still",
         Event::Blocked => "the task is blocked",
         Event::Emptied => "paused, the copy seems to be emptied",
+        Event::Gone => "paused, the receiver says that it is gone",
         Event::StoppedFollowing => "the copy has stopped following",
         Event::Lag => "looks are late",
         Event::State => "the state cannot be written",
@@ -55,7 +58,7 @@ fn means(event: Event) -> &'static str {
              a call now and then. Nothing is lost. Look at the receiver; cupid goes on by itself when it accepts them again."
         }
         Event::Dead => {
-            "Deliveries used up their tries. They are kept and not sent again until a person acts."
+            "Deliveries used up their tries, or cannot be sent as they are. They are kept and not sent until a person acts."
         }
         Event::NotFixed => {
             "The receiver answered 2xx, and the copy still differs. These callbacks are sent again, as new messages, after \
@@ -77,6 +80,10 @@ fn means(event: Event) -> &'static str {
         Event::Emptied => {
             "Rows that agreed before are missing now: the copy was emptied, or is another table. Nothing is sent to this \
              receiver; what is found is kept. Bring the rows back, and cupid goes on by itself; or, if it is meant, say so."
+        }
+        Event::Gone => {
+            "The receiver answered 410 Gone. Nothing is sent to it any more; what is found is kept. When it is there again, or \
+             another one is configured, say so."
         }
         Event::StoppedFollowing => {
             "What the copy lacked used to arrive by itself, and for a while nothing has. What is missing or different is \
@@ -107,7 +114,7 @@ fn over(event: Event) -> &'static str {
         Event::NotFixed | Event::Ambiguous => "It has not happened again.",
         Event::Hot => "All of these rows have stood still and were judged.",
         Event::Blocked => "The task goes on.",
-        Event::Emptied => "Callbacks go on.",
+        Event::Emptied | Event::Gone => "Callbacks go on.",
         Event::StoppedFollowing => "The copy follows again.",
         Event::Lag => "Looks are in time again.",
         Event::State => "The state can be written again.",

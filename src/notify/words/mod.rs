@@ -29,6 +29,9 @@ pub(super) struct Words {
     pub(super) next: &'static str,
     pub(super) still: &'static str,
     pub(super) recovered: &'static str,
+    /// Instead of `recovered`, of what is no longer configured; and what that means.
+    pub(super) left: &'static str,
+    pub(super) left_means: &'static str,
     pub(super) several: fn(usize, usize) -> String,
     pub(super) more: fn(usize) -> String,
     pub(super) colon: &'static str,

@@ -21,6 +21,8 @@ pub(in crate::notify) const WORDS: Words = Words {
     next: "下一步",
     still: "（仍在持续）",
     recovered: "已恢复：",
+    left: "不再检查：",
+    left_means: "配置中已没有它，因此不再检查。等待中的内容会保留。",
     several,
     more: |more| format!("…… 另有 {more} 条"),
     colon: "：",
@@ -37,6 +39,7 @@ fn what(event: Event) -> &'static str {
         Event::Hot => "有的行一直在变化，从未静止",
         Event::Blocked => "任务受阻",
         Event::Emptied => "已暂停，副本似乎被清空",
+        Event::Gone => "已暂停，接收方称其已不存在",
         Event::StoppedFollowing => "副本不再跟随",
         Event::Lag => "检查滞后",
         Event::State => "状态无法写入",
@@ -53,7 +56,7 @@ fn means(event: Event) -> &'static str {
         Event::Failing => {
             "回调已用完快速重试次数，此后放慢重试；或失败过多，除不时的一次探测外不再发送。不会丢失。请检查接收方；它恢复后 cupid 会自动继续。"
         }
-        Event::Dead => "投递已用完重试次数，会一直保留，在人工处理之前不再发送。",
+        Event::Dead => "投递已用完重试次数，或无法按现状发送。会一直保留，在人工处理之前不再发送。",
         Event::NotFixed => {
             "接收方返回了 2xx，但副本仍不一致。这些回调会作为新消息再次发送：1 分钟、5 分钟后，之后每 10 分钟一次。请检查接收方的处理。"
         }
@@ -68,6 +71,9 @@ fn means(event: Event) -> &'static str {
         }
         Event::Emptied => {
             "以前一致的行现在缺失：副本被清空，或换成了另一张表。不再向该接收方发送，发现的差异会保留。恢复这些行后 cupid 会自动继续；若确属有意，请告知 cupid。"
+        }
+        Event::Gone => {
+            "接收方返回 410 Gone。不再向它发送，发现的差异会保留。接收方恢复或改配为其他接收方后，请告知 cupid。"
         }
         Event::StoppedFollowing => {
             "副本缺少的内容以前会自行补上，现在已有一段时间没有。缺失和不一致一经发现就会回调。请检查复制程序。"
@@ -89,7 +95,7 @@ fn over(event: Event) -> &'static str {
         Event::NotFixed | Event::Ambiguous => "没有再发生。",
         Event::Hot => "这些行都已静止并完成比对。",
         Event::Blocked => "任务已继续。",
-        Event::Emptied => "回调已继续。",
+        Event::Emptied | Event::Gone => "回调已继续。",
         Event::StoppedFollowing => "副本重新跟随。",
         Event::Lag => "检查已恢复按时进行。",
         Event::State => "状态可以写入了。",

@@ -13,6 +13,7 @@ mod lock;
 mod memory;
 mod open;
 mod outbox;
+mod plight;
 mod rows;
 mod runs;
 mod scan;

@@ -12,13 +12,13 @@ use sqlx::{ConnectOptions, Connection, Executor};
 use super::check::{classify, engine, migrate, owner, refuse_foreign, sound};
 use super::memory::{self, Memory};
 use super::writer::{Write, Writer, Wrote};
-use super::{Lock, claim, events, history, scan, standing};
+use super::{Lock, claim, events, history, plight, scan, standing};
 use crate::base::clock::UnixMs;
 use crate::model::{
     Delivery, DeliveryId, DeliveryKind, DestinationName, Evidence, Feed, Key, RowId, TaskName,
 };
 use crate::store::{
-    Backlog, ClaimRequest, Committed, Covered, Cursor, Lane, LaneCount, Prepared, Prune, Pruned, Run,
+    Backlog, ClaimRequest, Committed, Covered, Cursor, Lane, LaneCount, Plight, Prepared, Prune, Pruned, Run,
     ScanCommit, Settlement, Standing, Store, StoreError, StoreErrorKind, Told, Totals, Work,
 };
 
@@ -253,6 +253,16 @@ impl Store for LocalStore {
 
     async fn counts(&self) -> Result<Vec<LaneCount>, StoreError> {
         history::counts(&self.readers).await.map_err(|e| self.read_error(e))
+    }
+
+    async fn in_plight(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+        plight: Plight,
+        most: u64,
+    ) -> Result<u64, StoreError> {
+        plight::count(&self.readers, task, destination, plight, most).await.map_err(|e| self.read_error(e))
     }
 
     async fn coverage(&self) -> Result<Vec<Covered>, StoreError> {

@@ -4,7 +4,7 @@
 pub(super) const APPLICATION_ID: i64 = 0x6375_7064;
 
 /// Each entry lifts the schema by one version, in one transaction.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11];
 
 /// Times are Unix milliseconds. `claimed_until` NULL: nobody works on it; `claims` is the number of the current or last
 /// claim. `found`: digest of the difference found last since the claim began. `calling`: when the open call began, or 0.
@@ -345,4 +345,10 @@ CREATE INDEX delivery_fresh ON delivery (task, destination, due, seq)
 CREATE INDEX delivery_again ON delivery (task, destination, due, seq)
     WHERE ended_at IS NULL AND claimed_until IS NULL AND state NOT IN ('suspect', 'verify', 'dead', 'main');
 CREATE INDEX delivery_batch ON delivery (batch) WHERE ended_at IS NULL AND batch IS NOT NULL;
+";
+
+/// What is to be called again after calls that failed: whether there is any is asked every few seconds.
+const V11: &str = "
+CREATE INDEX delivery_refused ON delivery (task, destination, state)
+    WHERE ended_at IS NULL AND tries > 0 AND state IN ('main', 'retry', 'slow');
 ";

@@ -6,8 +6,8 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row};
 
 use super::{
-    LocalStore, act, claim, coverage, events, find, history, lines, memory, outbox, runs, scan, schema,
-    standing, take, told,
+    LocalStore, act, claim, coverage, events, find, history, lines, memory, outbox, plight, runs, scan,
+    schema, standing, take, told,
 };
 use crate::model::{DestinationName, State, TaskName};
 use crate::store::{ClaimRequest, History, Order, RunFilter, RunResult, Runs, Select, Store, Work};
@@ -78,6 +78,16 @@ async fn statements_use_their_indexes() {
         ("prune runs", runs::BEFORE, vec!["INDEX run_ended (ended_at<?)"]),
         ("opened", runs::OPENED, vec!["INDEX delivery_run (run=? AND rowid>?)"]),
         ("calls", runs::CALLS, vec!["attempt USING PRIMARY KEY (delivery=?)"]),
+        ("failing", plight::FAILING, vec!["INDEX delivery_refused (task=? AND destination=? AND state=?)"]),
+        ("refused", plight::REFUSED, vec!["INDEX delivery_refused (task=? AND destination=? AND state=?)"]),
+        (
+            "dead",
+            plight::DEAD,
+            vec![
+                "INDEX delivery_state (task=? AND destination=? AND state=? AND kind<?)",
+                "INDEX delivery_state (task=? AND destination=? AND state=? AND kind>?)",
+            ],
+        ),
         ("prune", history::ENDED_BEFORE, vec!["INDEX delivery_ended (ended_at<?)"]),
         ("prune what passed", history::PASSING_BEFORE, vec!["INDEX delivery_passing (ended_at<?)"]),
         ("crowded", history::CROWDED, vec!["INDEX delivery_passing (ended_at>?)"]),

@@ -298,6 +298,27 @@ async fn mail_goes_over_tls_with_a_password() {
     }
 }
 
+/// Who cannot be written to keeps the mail from nobody else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_refused_address_is_no_reason_to_tell_nobody() {
+    let server = MailServer::new(Security::Plain).await;
+    let mail = |to: &[&str]| {
+        let smtp = format!("smtp://127.0.0.1:{}", server.port);
+        json!({ "notify": { "ops": { "mail": { "smtp": smtp, "from": "a@b.c", "to": to } } } })
+    };
+    let site =
+        Site::new(&with(sqlite(), mail(&["ops@example.org", "refused@example.org", "dba@example.org"])));
+    let ran = site.run(&["notify", "test", "-c", "{c}"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.all());
+    assert!(ran.all().contains("refused@example.org") && ran.all().contains("no such user"), "{}", ran.all());
+    let to: Vec<String> = server.mails().into_iter().flat_map(|mail| mail.to).collect();
+    assert_eq!(to, ["RCPT TO:<ops@example.org>", "RCPT TO:<dba@example.org>"]);
+    site.write(&with(sqlite(), mail(&["refused@example.org", "refused@example.com"])));
+    let ran = site.run(&["notify", "test", "-c", "{c}"]);
+    assert!(ran.code == Some(1) && ran.all().contains("no such user"), "{}", ran.all());
+    assert_eq!(server.mails().len(), 2);
+}
+
 /// A server that takes the connection and says nothing is given up after the deadline of the whole message.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_silent_server_is_given_up() {

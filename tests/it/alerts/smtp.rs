@@ -130,6 +130,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
                 line.clone_into(&mut mail.from);
                 "250 ok\r\n"
             }
+            "RCPT" if line.contains("refused@") => "550 5.1.1 no such user\r\n",
             "RCPT" => {
                 mail.to.push(line);
                 "250 ok\r\n"

@@ -1,15 +1,11 @@
 //! A daemon whose state is on a full disk: it stops, says so once, and goes on when there is room.
 
-use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use cupid::config::Engine;
 use serde_json::json;
 
 use crate::support::config::with;
 use crate::support::daemon::Site;
+use crate::support::disk::SmallDisk;
 use crate::support::pair::{Pair, ids_of};
 use crate::support::receiver::Receiver;
 use crate::support::temp::TempDir;
@@ -17,48 +13,13 @@ use crate::support::wait::{LIMIT, wait_until};
 
 const SAYS: &str = "the state cannot be written, nothing moves until it can";
 
-/// A small file system of its own.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    /// `None` where this process may not mount.
-    fn new(folder: &Path) -> Option<Self> {
-        fs::create_dir_all(folder).unwrap();
-        let mount = ["-t", "tmpfs", "-o", "size=8m", "tmpfs"];
-        let mounted = Command::new("mount").args(mount).arg(folder).output();
-        mounted.is_ok_and(|out| out.status.success()).then(|| Self(folder.to_owned()))
-    }
-
-    /// Leaves no byte.
-    fn fill(&self) {
-        let mut file = fs::File::create(self.0.join("filler")).unwrap();
-        for size in [65536, 4096, 1] {
-            let piece = vec![0; size];
-            while file.write_all(&piece).is_ok() {}
-        }
-    }
-
-    fn make_room(&self) {
-        fs::remove_file(self.0.join("filler")).unwrap();
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_stops_everything_until_there_is_room() {
     let dir = TempDir::new("full");
-    let Some(disk) = SmallDisk::new(&dir.path().join("small")) else {
-        eprintln!("NOT RUN: this process may not mount a small file system");
-        return;
-    };
+    let Some(disk) = SmallDisk::new(&dir.path().join("small"), 8) else { return };
     let pair = Pair::new(Engine::Sqlite).await.expect("SQLite is always there");
     let receiver = Receiver::answering(200).await;
-    let state = disk.0.display().to_string();
+    let state = disk.path().display().to_string();
     let site = Site::new(&with(pair.inserts(&receiver.url()), json!({ "verify": false, "state": state })));
     let mut daemon = site.start();
     pair.fill_source(1..=5).await;

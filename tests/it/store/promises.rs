@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cupid::model::{AttemptOutcome, Counts, DeliveryKind, Feed, Finding, Key, RowId, State, TaskName, Unfit};
+use cupid::model::{
+    AttemptOutcome, Counts, DeliveryKind, Evidence, Feed, Finding, Key, RowId, State, TaskName, Unfit,
+};
 use cupid::store::{
-    ClaimRequest, Committed, Counted, Covered, Cursor, Facts, Pass, Prepared, Prune, Pruned, ScanCommit,
-    Seen, Settlement, Store, Transition, Work,
+    ClaimRequest, Committed, Counted, Covered, Cursor, Facts, Pass, Plight, Prepared, Prune, Pruned,
+    ScanCommit, Seen, Settlement, Store, Transition, Work,
 };
 use futures_util::future::join_all;
 
@@ -707,6 +709,35 @@ pub async fn counts_and_totals_say_what_is_there(bed: &dyn Bed) {
     let totals = store.totals().await.unwrap();
     assert_eq!((totals.healed, totals.delivered, totals.attempts), (1, 1, 0));
     assert_eq!(totals.median_heal_ms, Some(10));
+}
+
+pub async fn plights_are_counted_as_far_as_is_asked(bed: &dyn Bed) {
+    let store = bed.open().await;
+    let got = claimed(&*store, T0, (1..=9).map(|key| finding(key, 1))).await;
+    let become_ = async |n: usize, state, tries, evidence: Option<Evidence>| {
+        let mut s = settlement(&got[n], state, T0);
+        (s.to.tries, s.evidence) = (tries, evidence.map(Box::new));
+        settle(&*store, s).await;
+    };
+    become_(0, State::Slow, 4, None).await;
+    become_(1, State::Slow, 5, None).await;
+    // Acknowledged three times, and not fixed.
+    become_(2, State::Slow, 0, None).await;
+    become_(3, State::Retry, 1, None).await;
+    become_(4, State::Main, 0, None).await;
+    become_(5, State::Dead, 4, None).await;
+    become_(6, State::Dead, 0, Some(Evidence::default())).await;
+    become_(7, State::Healed, 4, None).await;
+    let count = async |plight, most| {
+        let (task, destination) = (task(), destination("d"));
+        store.in_plight(&task, &destination, plight, most).await.unwrap()
+    };
+    for (plight, all) in [(Plight::Failing, 2), (Plight::Refused, 3), (Plight::Dead, 1)] {
+        assert_eq!(count(plight, u64::MAX).await, all, "{plight:?}");
+        assert_eq!(count(plight, 1).await, 1, "{plight:?}");
+        let elsewhere = store.in_plight(&task(), &destination("e"), plight, 1).await.unwrap();
+        assert_eq!(elsewhere, 0, "{plight:?}");
+    }
 }
 
 pub async fn nothing_is_done_after_close(bed: &dyn Bed) {

@@ -6,6 +6,7 @@ pub mod config;
 pub mod daemon;
 pub mod db;
 pub mod dice;
+pub mod disk;
 pub mod faketime;
 pub mod held;
 pub mod pair;

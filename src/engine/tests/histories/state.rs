@@ -14,7 +14,7 @@ use crate::model::{
 };
 use crate::store::local::LocalStore;
 use crate::store::{
-    Backlog, ClaimRequest, Committed, Covered, Cursor, Lane, LaneCount, Prepared, Prune, Pruned, Run,
+    Backlog, ClaimRequest, Committed, Covered, Cursor, Lane, LaneCount, Plight, Prepared, Prune, Pruned, Run,
     ScanCommit, Settlement, Standing, Store, StoreError, Told, Totals, Work,
 };
 
@@ -222,6 +222,16 @@ impl Store for Durable {
 
     async fn counts(&self) -> Result<Vec<LaneCount>, StoreError> {
         self.read(self.store.counts())
+    }
+
+    async fn in_plight(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+        plight: Plight,
+        most: u64,
+    ) -> Result<u64, StoreError> {
+        self.read(self.store.in_plight(task, destination, plight, most))
     }
 
     async fn totals(&self) -> Result<Totals, StoreError> {
