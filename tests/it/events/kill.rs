@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cupid::config::Engine;
+use serde_json::json;
 
 use super::journal::Journal;
 use super::{Site, config, events, nothing_waits, told};
+use crate::support::config::with;
 use crate::support::dice::Dice;
 use crate::support::pair::Pair;
 use crate::support::receiver::{Answer, Receiver};
@@ -34,7 +36,9 @@ async fn whatever_is_killed_every_version_read_is_told_in_order() {
             }
         })
         .await;
-        let site = Site::new(&config(&pair, vec![events(&receiver)]));
+        // However often it refuses, nobody waits for ten minutes.
+        let entry = with(events(&receiver), json!({ "retry": { "delay": "1s", "tries": 1000 } }));
+        let site = Site::new(&config(&pair, vec![entry]));
         pair.fill_source(1..=20).await;
         let done = AtomicBool::new(false);
         let kill = async {
