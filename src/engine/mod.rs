@@ -15,6 +15,7 @@
 mod callback;
 mod clerk;
 mod conditions;
+mod control;
 mod covered;
 mod feeder;
 mod guard;
@@ -48,6 +49,7 @@ mod watcher;
 
 pub use callback::Callback;
 pub use clerk::{Clerk, Job};
+pub use control::{ControlHandle, Resumed};
 pub use feeder::{Feeder, Tried};
 pub use janitor::{Janitor, Keep, Longest};
 pub use manager::{Manager, StartId};
@@ -56,7 +58,7 @@ pub use notifier::{Line, Notifier};
 pub use pair::{Judged, Looked, Pair, Sample};
 pub use places::{Places, TaskPlaces};
 pub use scanner::Scanner;
-pub use status::{ControlHandle, LastRead, Resumed, Status, StatusBoard, TaskStatus};
+pub use status::{LastRead, Status, StatusBoard, TaskStatus};
 pub use stop::Stop;
 pub use supervisor::{Supervisor, TaskKind};
 use ticket::Scanned;

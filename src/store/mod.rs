@@ -17,6 +17,7 @@ mod error;
 mod events;
 mod history;
 pub mod local;
+mod prune;
 mod record;
 mod runs;
 
@@ -36,6 +37,7 @@ pub use events::{Backlog, Lane, Last, Told, Versions};
 pub use history::{
     Act, Acted, Doing, Found, History, Line, Order, Place, Refusal, Select, TakenIn, Tally, Verb,
 };
+pub use prune::{Prune, Pruned};
 pub use record::{Done, Episode, Message, Record, Tried, shown_key, typed_key};
 pub use runs::{Called, Opened, Run, RunError, RunFilter, RunResult, RunStep, Runs};
 
@@ -223,34 +225,6 @@ pub struct LaneCount {
     pub count: u64,
     /// When the oldest of them was found, Unix ms.
     pub oldest: UnixMs,
-}
-
-/// What is deleted: deliveries and runs that ended, and attempts that began, before a time, also those of open deliveries.
-/// What is remembered stays without its message until it is seen to agree, or has not been seen for a quarter of a year.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Prune {
-    /// What ended before this, Unix ms.
-    pub ended: UnixMs,
-    /// The same for suspects that healed without a call: where copies are late, most are.
-    pub passing: UnixMs,
-    /// At most so many of each kind.
-    pub limit: usize,
-}
-
-impl Prune {
-    /// All alike.
-    pub fn before(ended: UnixMs, limit: usize) -> Self {
-        Self { ended, passing: ended, limit }
-    }
-}
-
-/// What was deleted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Pruned {
-    /// Deliveries.
-    pub deliveries: u64,
-    /// Whether there is more to delete.
-    pub more: bool,
 }
 
 /// What open deliveries are in that people are told of.
