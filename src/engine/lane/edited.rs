@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use serde::de::IgnoredAny;
+
 use super::super::look::Ready;
 use super::{Lane, Refill, claim, pack};
 use crate::base::clock::UnixMs;
@@ -22,15 +24,21 @@ impl Lane {
             self.give_back(edited.iter().map(claim).collect(), IDLE, None).await;
             return Refill::Nothing(Duration::from_millis(1));
         }
-        let now = self.clock.now();
-        let ready = edited.into_iter().filter_map(|delivery| ready(delivery, now)).collect();
-        let parcels = pack(ready, self.receiving().batch, &self.policy.retry);
+        let (now, batch) = (self.clock.now(), self.receiving().batch);
+        let ready = edited.into_iter().filter_map(|delivery| ready(delivery, batch.is_some(), now)).collect();
+        let parcels = pack(ready, batch, &self.policy.retry);
         Refill::Ready(self.clock.elapsed(), None, parcels)
     }
 }
 
-fn ready(mut delivery: Delivery, now: UnixMs) -> Option<Ready> {
+fn ready(mut delivery: Delivery, in_list: bool, now: UnixMs) -> Option<Ready> {
     let body = delivery.edited.take()?;
+    // In a list, what is no JSON would spoil all of it.
+    let body = if in_list && serde_json::from_slice::<IgnoredAny>(&body).is_err() {
+        serde_json::to_vec(&String::from_utf8_lossy(&body)).ok()?.into()
+    } else {
+        body
+    };
     let (revision, attempt) = (delivery.revision + 1, delivery.attempts + 1);
     let prepared = Prepared {
         id: delivery.id,

@@ -2,6 +2,7 @@
 
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
+use tracing::error;
 use uuid::Uuid;
 
 use super::shares::{Part, Share, mixed, shares};
@@ -186,7 +187,7 @@ async fn mates(
         .bind(until(request))
         .fetch_all(&mut *connection)
         .await?;
-    claimed.extend(decoded(connection, rows).await?);
+    claimed.extend(decoded(connection, request, rows).await?);
     Ok(())
 }
 
@@ -211,11 +212,12 @@ async fn take(
         .bind(bytes)
         .fetch_all(&mut *connection)
         .await?;
-    decoded(connection, rows).await
+    decoded(connection, request, rows).await
 }
 
 async fn decoded(
     connection: &mut SqliteConnection,
+    request: &ClaimRequest,
     rows: Vec<SqliteRow>,
 ) -> Result<Vec<Claimed>, sqlx::Error> {
     let mut claimed = Vec::with_capacity(rows.len());
@@ -224,7 +226,12 @@ async fn decoded(
         match decode(&row) {
             Ok(delivery) => claimed.push((order, delivery)),
             // One row that cannot be read must not hold up the others.
-            Err(problem) => bury(connection, order.1, &problem.to_string()).await?,
+            Err(problem) => {
+                let (task, destination) = (&request.task, &request.destination);
+                error!(%task, %destination, number = order.1, error = %problem,
+                    "a delivery cannot be read, it waits for a person");
+                bury(connection, order.1, &problem.to_string()).await?;
+            }
         }
     }
     claimed.sort_by_key(|(order, _)| *order);

@@ -326,6 +326,7 @@ async fn ten_thousand_failures_are_a_handful_of_messages() {
     let hook = Receiver::answering(200).await;
     let settings = json!({
         "verify": false, "confirm": "100ms", "retry": { "tries": 0, "then": "every 1h" }, "log": { "level": "info" },
+        "breaker": false,
     });
     let site = Site::new(&with(with(pair.inserts(&receiver.url()), settings), hook_of(&hook)));
     let mut daemon = site.start_ready().await;
