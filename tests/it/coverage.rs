@@ -104,7 +104,7 @@ async fn the_numbers_are_those_of_the_tables() {
         let t = pair.src.quote(TABLE);
         pair.src.run(format!("UPDATE {t} SET number = NULL WHERE id IN (20, 21, 1400)")).await;
         let receiver = Receiver::answering(503).await;
-        let site = Site::new(&pair.both_feeds(&receiver.url()));
+        let site = Site::new(&with(pair.both_feeds(&receiver.url()), json!({ "breaker": false })));
         assert!(
             status(&site).ends_with("nothing has been looked at yet · nothing waits\n"),
             "{}",

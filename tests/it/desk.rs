@@ -204,7 +204,7 @@ async fn mistakes_are_explained() {
     refused(&run(&["replay", "--state", "dead"]), 2, "--yes");
     refused(&run(&["close", "--key", "n1"]), 2, "this would close 1 delivery");
     refused(&run(&["list", "--state", "gone"]), 2, "open, ended, all");
-    refused(&run(&["list", "--since", "soon"]), 2, "2h, 30m, 1d");
+    refused(&run(&["list", "--since", "soon"]), 2, "30m, 2h, 7d");
     refused(&run(&["edit", &number(&letters[0]), "--body", "{c}.none"]), 2, "cannot be read");
     std::fs::write(site.path("body"), "{ not: json").unwrap();
     let body = site.path("body").display().to_string();
