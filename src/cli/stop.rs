@@ -42,6 +42,16 @@ pub(super) async fn stop(config: &Config, wait: u64) -> ExitCode {
         }
         tokio::time::sleep(LOOK).await;
     }
+    // The lock is let go shortly before the end.
+    while runs(number) && Instant::now() < limit {
+        tokio::time::sleep(LOOK).await;
+    }
     println!("stopped (process {number})");
     ExitCode::SUCCESS
+}
+
+/// Whether a process has not ended yet; one that only its parent has not noticed yet has.
+fn runs(number: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{number}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
 }
