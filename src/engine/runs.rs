@@ -36,6 +36,8 @@ pub(super) struct Book {
     first: bool,
     /// The pass under way.
     open: Option<Run>,
+    /// Whether that is written down.
+    open_kept: bool,
     /// The run that failed, as long as nothing works; when it was last written down; whether it has changed since.
     failing: Option<(Run, Instant, bool)>,
     /// The row that uneventful passes share, and whether it has changed since it was written down.
@@ -44,7 +46,17 @@ pub(super) struct Book {
 
 impl Book {
     pub(super) fn new(task: TaskName, destination: DestinationName, feed: Feed) -> Self {
-        Self { task, destination, feed, asked: 0, first: true, open: None, failing: None, quiet: None }
+        Self {
+            task,
+            destination,
+            feed,
+            asked: 0,
+            first: true,
+            open: None,
+            open_kept: false,
+            failing: None,
+            quiet: None,
+        }
     }
 
     /// A read has been asked for.
@@ -107,7 +119,9 @@ impl Book {
 
     /// Whether a step has to be kept even if nothing else is.
     pub(super) fn is_news(&self, step: &RunStep) -> bool {
-        self.failing.is_some() || (step.run.result == RunResult::Ok && step.quiet.is_none())
+        // What is written down as under way must be written down as ended.
+        let ends = step.run.result == RunResult::Ok && (step.quiet.is_none() || self.open_kept);
+        self.failing.is_some() || ends
     }
 
     /// A step has been made; `kept`: it is durable. Returns the id under which it is kept.
@@ -123,6 +137,7 @@ impl Book {
             _ => {}
         }
         let goes_on = run.result == RunResult::Running;
+        self.open_kept = goes_on && (self.open_kept || kept);
         self.open = goes_on.then(|| run.with(committed));
         id
     }
@@ -136,6 +151,7 @@ impl Book {
             Some((run, ..)) => run,
             None => self.open.take().unwrap_or_else(|| self.begin(self.asked, None)),
         };
+        self.open_kept = false;
         run.result = RunResult::Failed;
         run.errors += 1;
         run.first_error.get_or_insert_with(|| error.clone());
@@ -149,6 +165,7 @@ impl Book {
 
     /// The pass under way will not come to its end.
     pub(super) fn cut_off(&mut self) -> Option<Run> {
+        self.open_kept = false;
         self.open.take().map(|run| Run { result: RunResult::CutOff, ..run })
     }
 

@@ -90,6 +90,7 @@ fn a_pass_that_opens_something_or_takes_long_has_a_row_of_its_own() {
     let id = book.go_on(step, OPENED, true);
     let step = book.step(&read(5, false, T0 + 20), T0 + 30);
     assert_eq!((step.run.id, step.run.opened, step.run.counts.rows), (id, 1, 10));
+    assert!(book.is_news(&step), "what is kept as running is kept as ended");
     assert_eq!(book.go_on(step, NOTHING, true), id, "it has opened one before");
     assert!(book.quiet.is_none());
 
