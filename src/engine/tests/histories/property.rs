@@ -26,6 +26,8 @@ use crate::store::Store;
 const SILENCE: Duration = Duration::from_secs(100);
 /// Within this everything is healed once receivers heal: what was acknowledged in vain waits for ten minutes at most.
 const HEALING: Duration = Duration::from_secs(700);
+/// The same where the clock was set far back: what was due waits as much longer, an hour at most.
+const HEALING_LATE: Duration = Duration::from_secs(4500);
 
 /// Seeds that are run if nobody says how many.
 const HISTORIES: u64 = 60;
@@ -145,7 +147,7 @@ impl History {
         }
         self.world.all_heal();
         self.pace = Duration::from_secs(60);
-        self.go_on(HEALING);
+        self.go_on(if self.world.set_far { HEALING_LATE } else { HEALING });
         self.world.ledger().judge_end(self.plan.copies);
         self.check();
     }
