@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use cupid::config::Engine;
 use serde_json::json;
-use sqlx::{AssertSqlSafe, Connection, Executor};
 
 use crate::support::config::{legacy, source, with};
 use crate::support::daemon::{Daemon, Site};
@@ -12,53 +11,20 @@ use crate::support::db::Db;
 use crate::support::held::Held;
 use crate::support::pair::{Pair, TABLE, ids_of};
 use crate::support::wait::{LIMIT, wait_for};
-use crate::support::{servers, state};
-
-/// A transaction of an application, open until it is told to commit.
-enum Open {
-    MySql(sqlx::MySqlConnection),
-    Postgres(sqlx::PgConnection),
-}
-
-impl Open {
-    async fn begin(pair: &Pair, sql: &str) -> Self {
-        let url = pair.src.url();
-        match pair.src.engine {
-            Engine::MySql => {
-                let mut connection = sqlx::MySqlConnection::connect(&url).await.unwrap();
-                connection.execute("START TRANSACTION").await.unwrap();
-                connection.execute(AssertSqlSafe(sql.to_owned())).await.unwrap();
-                Self::MySql(connection)
-            }
-            Engine::Postgres => {
-                let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
-                connection.execute("BEGIN").await.unwrap();
-                connection.execute(AssertSqlSafe(sql.to_owned())).await.unwrap();
-                Self::Postgres(connection)
-            }
-            Engine::Sqlite => unreachable!("SQLite has one writer at a time"),
-        }
-    }
-
-    async fn commit(self) {
-        match self {
-            Self::MySql(mut c) => drop(c.execute("COMMIT").await.unwrap()),
-            Self::Postgres(mut c) => drop(c.execute("COMMIT").await.unwrap()),
-        }
-    }
-}
+use crate::support::{faketime, servers, state};
 
 /// Smaller keys commit after larger ones were read; in between the daemon is killed and started again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_smaller_key_that_commits_later_is_found() {
-    for pair in Pair::everywhere(&[Engine::MySql, Engine::Postgres]).await {
+    for pair in Pair::apart(&[Engine::MySql, Engine::Postgres]).await {
         let table = pair.src.quote(TABLE);
         pair.fill(1..=20).await;
         let row = |id: i64| {
             format!("INSERT INTO {table} (id, number, name, phone) VALUES ({id}, 'n{id}', 'late {id}', NULL)")
         };
-        let first = Open::begin(&pair, &row(21)).await;
-        let second = Open::begin(&pair, &row(22)).await;
+        let (mut first, mut second) = (Held::begin(&pair.src).await, Held::begin(&pair.src).await);
+        first.run(&row(21)).await;
+        second.run(&row(22)).await;
         pair.fill_source(23..=23).await;
         let receiver = pair.repairer().await;
         let site = Site::new(&pair.inserts(&receiver.url()));
@@ -66,10 +32,10 @@ async fn a_smaller_key_that_commits_later_is_found() {
         daemon
             .until("the larger key is called back", LIMIT, || ids_of(&receiver.calls()).contains(&23))
             .await;
-        first.commit().await;
+        first.end("COMMIT").await;
         daemon.until("the late row is called back", LIMIT, || ids_of(&receiver.calls()).contains(&21)).await;
         daemon.kill();
-        second.commit().await;
+        second.end("COMMIT").await;
         let mut daemon = site.start();
         daemon.until("also over a kill", LIMIT, || ids_of(&receiver.calls()).contains(&22)).await;
         wait_for("all are seen to agree", LIMIT, async || {
@@ -162,4 +128,41 @@ async fn destinations_that_drift_apart_share_their_reads_again() {
 
 fn daemon_says(site: &Site, words: &str, times: usize) -> bool {
     site.everything_written().matches(words).count() >= times
+}
+
+/// A clock that was set while the daemon was down says nothing about how long a row has stood: its copy gets its time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_is_set_while_the_daemon_is_down_believes_nothing() {
+    let pair = Pair::of(Db::sqlite().await, Db::sqlite().await).await;
+    pair.fill(1..=5).await;
+    let receiver = pair.repairer().await;
+    let mut site = Site::new(&with(pair.inserts(&receiver.url()), json!({ "confirm": "10s" })));
+    let mut daemon = site.start();
+    pair.fill_source(6..=6).await;
+    wait_for("it has been looked at, and where the clock stood is kept", LIMIT, async || {
+        let looked = "SELECT count(*) FROM delivery WHERE watch IS NOT NULL AND state = 'suspect'";
+        let kept = "SELECT count(*) FROM note WHERE name = 'clock'";
+        (state::try_number(&site, looked).await? == 1 && state::try_number(&site, kept).await? > 0)
+            .then_some(())
+    })
+    .await;
+    daemon.kill();
+    if !faketime::set(&mut site, "+1h") {
+        return;
+    }
+    let mut daemon = site.start();
+    let looked = state::number(&site, "SELECT claims FROM delivery").await;
+    daemon.until("the daemon runs", LIMIT, || daemon_says(&site, "started", 2)).await;
+    wait_for("it is looked at again", LIMIT, async || {
+        (state::try_number(&site, "SELECT claims FROM delivery").await? > looked).then_some(())
+    })
+    .await;
+    pair.fill_copy(6).await;
+    wait_for("it is seen to agree", LIMIT, async || {
+        (state::try_number(&site, "SELECT count(*) FROM delivery WHERE state = 'healed'").await? == 1)
+            .then_some(())
+    })
+    .await;
+    assert!(daemon.running());
+    assert_eq!(receiver.count(), 0, "it was only late");
 }

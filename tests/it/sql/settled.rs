@@ -300,6 +300,8 @@ async fn a_prepared_transaction_is_waited_for_over_a_restart_of_the_server() {
     updates.look().await;
     session.run("XA END 'a'; XA PREPARE 'a'").await;
     drop(session);
+    // Long ago when the server starts anew, which is all that it tells then.
+    updates.goes_on(SETTLE * 3).await;
     let server = db.server.clone().unwrap();
     server.stop().await;
     server.start().await;
