@@ -153,10 +153,11 @@ async fn a_clock_that_is_set_while_the_daemon_is_down_believes_nothing() {
     let mut daemon = site.start();
     let looked = state::number(&site, "SELECT claims FROM delivery").await;
     daemon.until("the daemon runs", LIMIT, || daemon_says(&site, "started", 2)).await;
-    wait_for("it is looked at again", LIMIT, async || {
-        (state::try_number(&site, "SELECT claims FROM delivery").await? > looked).then_some(())
+    wait_for("it has been looked at again, and is claimed once more", LIMIT, async || {
+        (state::try_number(&site, "SELECT claims FROM delivery").await? >= looked + 2).then_some(())
     })
     .await;
+    assert_eq!(receiver.count(), 0, "it has not stood for an hour");
     pair.fill_copy(6).await;
     wait_for("it is seen to agree", LIMIT, async || {
         (state::try_number(&site, "SELECT count(*) FROM delivery WHERE state = 'healed'").await? == 1)
