@@ -297,37 +297,7 @@ pub(super) fn shown<'v>(column: &Column, value: &'v Value, form: ValueForm) -> C
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{DeliveryId, DestinationName, Key, RowId, RunId, TaskName};
     use crate::outbox::Witness;
-
-    fn suspect() -> Delivery {
-        Delivery {
-            id: DeliveryId(uuid::Uuid::nil()),
-            task: TaskName::new("t"),
-            destination: DestinationName::new("d"),
-            key: Key::new([1_u8]),
-            row: RowId(1),
-            run: RunId(uuid::Uuid::nil()),
-            kind: DeliveryKind::Differs,
-            state: State::Suspect,
-            revision: 0,
-            tries: 0,
-            attempts: 0,
-            body: None,
-            sent: None,
-            edited: None,
-            fingerprint: [1; 16],
-            renew: true,
-            looks: 0,
-            unhealed: 0,
-            found_at: 1000,
-            acked_at: None,
-            watch: None,
-            shown: false,
-            batch: None,
-            claim: 1,
-        }
-    }
 
     /// Only what says something about how copies follow; and it is handed on, so that it counts when it is settled.
     #[test]
@@ -336,7 +306,7 @@ mod tests {
         let sent = Sent { kind: DeliveryKind::Differs, row: [1; 16] };
         let disagrees = Seen::Disagrees(sent);
         let taught = |d: &Delivery, seen, step| lesson(d, seen, step, Some(&watch), 5000);
-        let (d, wait) = (suspect(), Step::Wait(6000));
+        let (d, wait) = (Delivery::sample(), Step::Wait(6000));
         let healed = Lesson::Healed { found: 1000, stood: 2000, looked: 2000, now: 5000 };
         assert_eq!(taught(&d, Seen::Agrees, wait), Some(healed));
         assert_eq!(taught(&d, disagrees, Step::Confirmed), Some(Lesson::InVain(5000)));
@@ -345,7 +315,7 @@ mod tests {
         for never in [Seen::Ambiguous, Seen::TooLarge, Seen::NotComparable] {
             assert_eq!(taught(&d, never, Step::Confirmed), None, "{never:?} is not waited for");
         }
-        let called = Delivery { sent: Some(sent), ..suspect() };
+        let called = Delivery { sent: Some(sent), ..Delivery::sample() };
         assert_eq!(taught(&called, Seen::Agrees, wait), None, "a receiver has mended it");
     }
 
@@ -362,9 +332,9 @@ mod tests {
             };
             evidence(d, to, &mut looked).is_some()
         };
-        assert!(evidence_of(&suspect(), State::Dead));
-        assert!(!evidence_of(&suspect(), State::Suspect), "not yet believed");
-        let shown = Delivery { shown: true, fingerprint: [7; 16], ..suspect() };
+        assert!(evidence_of(&Delivery::sample(), State::Dead));
+        assert!(!evidence_of(&Delivery::sample(), State::Suspect), "not yet believed");
+        let shown = Delivery { shown: true, fingerprint: [7; 16], ..Delivery::sample() };
         assert!(!evidence_of(&shown, State::Dead));
         assert!(evidence_of(&Delivery { fingerprint: [6; 16], ..shown }, State::Dead), "other rows");
     }
@@ -378,7 +348,7 @@ mod tests {
         for (sent, fingerprint, expected) in
             [(unread, [1; 16], now), (unread, [2; 16], unread), (other, [1; 16], other)]
         {
-            let mut d = Delivery { sent: Some(sent), ..suspect() };
+            let mut d = Delivery { sent: Some(sent), ..Delivery::sample() };
             let looked = Looked {
                 verdict: Some(Verdict::Differs(vec![0])),
                 row: None,

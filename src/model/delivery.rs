@@ -199,6 +199,39 @@ pub struct Batched {
     pub attempt: u32,
 }
 
+#[cfg(test)]
+impl Delivery {
+    /// One that has just been found, for tests to change.
+    pub(crate) fn sample() -> Self {
+        Self {
+            id: DeliveryId(uuid::Uuid::nil()),
+            task: TaskName::new("t"),
+            destination: DestinationName::new("d"),
+            key: Key::new([1_u8]),
+            row: RowId(1),
+            run: RunId(uuid::Uuid::nil()),
+            kind: DeliveryKind::Differs,
+            state: State::Suspect,
+            revision: 0,
+            tries: 0,
+            attempts: 0,
+            body: None,
+            sent: None,
+            edited: None,
+            fingerprint: [1; 16],
+            renew: true,
+            looks: 0,
+            unhealed: 0,
+            found_at: 1000,
+            acked_at: None,
+            watch: None,
+            shown: false,
+            batch: None,
+            claim: 1,
+        }
+    }
+}
+
 /// One try of a delivery, for the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {

@@ -1,39 +1,15 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{DeliveryId, DestinationName, ErrorClass, Key, RowId, RunId, TaskName};
+use crate::model::ErrorClass;
 
 const NOW: UnixMs = 1_000_000;
 const ROW: [u8; 16] = [1; 16];
 const OTHER: [u8; 16] = [2; 16];
 
 fn delivery(state: State) -> Delivery {
-    Delivery {
-        id: DeliveryId(uuid::Uuid::nil()),
-        task: TaskName::new("t"),
-        destination: DestinationName::new("d"),
-        key: Key::new([1_u8]),
-        row: RowId(1),
-        run: RunId(uuid::Uuid::nil()),
-        kind: DeliveryKind::Missing,
-        state,
-        revision: 0,
-        tries: 0,
-        attempts: 0,
-        body: None,
-        sent: None,
-        edited: None,
-        fingerprint: ROW,
-        renew: true,
-        looks: 0,
-        unhealed: 0,
-        found_at: NOW,
-        acked_at: None,
-        watch: None,
-        shown: false,
-        batch: None,
-        claim: 1,
-    }
+    let (kind, fingerprint, found_at) = (DeliveryKind::Missing, ROW, NOW);
+    Delivery { kind, state, fingerprint, found_at, ..Delivery::sample() }
 }
 
 /// A delivery whose revision 1 was sent and acknowledged at `NOW`.

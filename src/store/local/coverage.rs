@@ -5,25 +5,13 @@ use std::sync::LazyLock;
 
 use sqlx::sqlite::SqliteConnection;
 
+use super::counts::{self, COUNTS};
 use super::rows::ForRows;
 use crate::model::{DestinationName, Feed, RowId, TaskName};
 use crate::store::{Pass, ScanCommit, Seen};
 
 /// Rows kept at most of one destination that cannot be compared.
 pub(super) const MOST: i64 = 100_000;
-
-pub(super) const COUNTS: [&str; 10] = [
-    "rows",
-    "same",
-    "missing",
-    "differs",
-    "ambiguous",
-    "extra",
-    "not_comparable",
-    "null_key",
-    "undecided",
-    "too_large",
-];
 
 pub(super) const FACTS: [&str; 14] = [
     "looked_at",
@@ -85,25 +73,13 @@ pub(super) fn row_bytes(row: RowId) -> [u8; 16] {
 
 pub(super) async fn save(connection: &mut SqliteConnection, commit: &ScanCommit) -> Result<(), sqlx::Error> {
     if let Some(covered) = &commit.covered {
-        let (c, f) = (covered.looks, &covered.facts);
+        let f = &covered.facts;
         let mut query = sqlx::query(SAVE.as_str())
             .bind(covered.task.as_str())
             .bind(covered.destination.as_str())
             .bind(covered.feed.as_str());
-        let counts = [
-            c.rows,
-            c.same,
-            c.missing,
-            c.differs,
-            c.ambiguous,
-            c.extra,
-            c.not_comparable,
-            c.null_key,
-            c.undecided,
-            c.too_large,
-        ];
-        for count in counts {
-            query = query.bind(int(count));
+        for count in counts::values(covered.looks) {
+            query = query.bind(count);
         }
         query
             .bind(covered.looked_at)

@@ -3,6 +3,7 @@
 mod act;
 mod check;
 mod claim;
+mod counts;
 mod coverage;
 mod desk;
 mod events;

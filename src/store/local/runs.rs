@@ -8,9 +8,10 @@ use sqlx::{AssertSqlSafe, QueryBuilder, Row, Sqlite};
 use uuid::Uuid;
 
 use super::LocalStore;
-use super::coverage::{COUNTS, int};
+use super::counts::{self, COUNTS};
+use super::coverage::int;
 use crate::base::clock::UnixMs;
-use crate::model::{Counts, DeliveryId, DeliveryKind, DestinationName, Feed, RowId, RunId, State, TaskName};
+use crate::model::{DeliveryId, DeliveryKind, DestinationName, Feed, RowId, RunId, State, TaskName};
 use crate::store::{
     Called, Committed, Opened, Run, RunError, RunFilter, RunResult, RunStep, Runs, StoreError,
 };
@@ -83,21 +84,8 @@ pub(super) async fn keep(connection: &mut SqliteConnection, run: &Run) -> Result
         .bind(error(&run.last_error))
         .bind(run.started)
         .bind(run.ended);
-    let c = run.counts;
-    let counts = [
-        c.rows,
-        c.same,
-        c.missing,
-        c.differs,
-        c.ambiguous,
-        c.extra,
-        c.not_comparable,
-        c.null_key,
-        c.undecided,
-        c.too_large,
-    ];
-    for count in counts {
-        query = query.bind(int(count));
+    for count in counts::values(run.counts) {
+        query = query.bind(count);
     }
     query.execute(connection).await?;
     Ok(())
@@ -245,18 +233,7 @@ fn decode(row: &SqliteRow) -> Result<Run, sqlx::Error> {
         to: row.try_get("to_at")?,
         result: RunResult::parse(row.try_get("result")?).ok_or_else(|| unreadable("the result"))?,
         passes: count("passes")?,
-        counts: Counts {
-            rows: count("rows")?,
-            same: count("same")?,
-            missing: count("missing")?,
-            differs: count("differs")?,
-            ambiguous: count("ambiguous")?,
-            extra: count("extra")?,
-            not_comparable: count("not_comparable")?,
-            null_key: count("null_key")?,
-            undecided: count("undecided")?,
-            too_large: count("too_large")?,
-        },
+        counts: counts::read(row)?,
         opened: count("opened")?,
         changed: count("changed")?,
         healed: count("healed")?,

@@ -3,8 +3,9 @@
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{AssertSqlSafe, Row};
 
-use super::coverage::{COUNTS, FACTS, MOST, row_bytes, saturated};
-use crate::model::{Counts, DeliveryKind, DestinationName, Feed, RowId, State, TaskName, Unfit};
+use super::counts::{self, COUNTS};
+use super::coverage::{FACTS, MOST, row_bytes, saturated};
+use crate::model::{DeliveryKind, DestinationName, Feed, RowId, State, TaskName, Unfit};
 use crate::store::{Counted, Covered, Facts, Standing, Stands};
 
 /// The first version of the schema that knows of coverage.
@@ -66,18 +67,7 @@ fn decode(row: &SqliteRow) -> Result<Option<Covered>, sqlx::Error> {
         task: TaskName::new(row.try_get::<String, _>("task")?),
         destination: DestinationName::new(row.try_get::<String, _>("destination")?),
         feed,
-        looks: Counts {
-            rows: count("rows")?,
-            same: count("same")?,
-            missing: count("missing")?,
-            differs: count("differs")?,
-            ambiguous: count("ambiguous")?,
-            extra: count("extra")?,
-            not_comparable: count("not_comparable")?,
-            null_key: count("null_key")?,
-            undecided: count("undecided")?,
-            too_large: count("too_large")?,
-        },
+        looks: counts::read(row)?,
         looked_at: row.try_get("looked_at")?,
         facts: Facts {
             caught_up: row.try_get("caught_up")?,

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::Then;
-use crate::model::{Delivery, DeliveryId, DeliveryKind, DestinationName, Key, RowId, Sent, State, TaskName};
+use crate::model::{Delivery, DeliveryId, DeliveryKind, Key, RowId, Sent, State};
 use crate::store::Prepared;
 
 fn retry(tries: u32) -> RetryPolicy {
@@ -14,29 +14,12 @@ fn retry(tries: u32) -> RetryPolicy {
 fn ready(n: u8, tries: u32) -> Ready {
     let delivery = Delivery {
         id: DeliveryId(uuid::Uuid::from_u128(u128::from(n))),
-        task: TaskName::new("t"),
-        destination: DestinationName::new("d"),
         key: Key::new([n]),
         row: RowId(i128::from(n)),
-        run: crate::model::RunId(uuid::Uuid::nil()),
-        kind: DeliveryKind::Differs,
         state: State::Main,
-        revision: 0,
         tries,
         attempts: tries,
-        body: None,
-        sent: None,
-        edited: None,
-        fingerprint: [1; 16],
-        renew: true,
-        looks: 0,
-        unhealed: 0,
-        found_at: 1000,
-        acked_at: None,
-        watch: None,
-        shown: false,
-        batch: None,
-        claim: 1,
+        ..Delivery::sample()
     };
     let prepared = Prepared {
         id: delivery.id,
