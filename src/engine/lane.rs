@@ -12,19 +12,18 @@ use tokio::sync::Notify;
 
 mod attempt;
 mod edited;
+mod fresh;
 mod pace;
 mod parcel;
 mod people;
 
 use super::Stop;
-use super::feeder;
 use super::guard::Guard;
-use super::look::{Claim, Sorted, look};
+use super::look::Claim;
 use super::places::TaskPlaces;
 use super::receiver::{Admitted, Receiver, Room};
 use super::status::StatusBoard;
 use super::voice::{Before, Voice};
-use crate::base::chain::chain;
 use crate::base::clock::{Clock, UnixMs};
 use crate::config::CallbackConfig;
 use crate::deliver::Call;
@@ -252,7 +251,7 @@ impl Lane {
                 let rows = rows - sorted.left.len();
                 self.give_back_due(sorted.left, UnixMs::MIN, None).await;
                 let ended = self.clock.elapsed();
-                // A single row cannot be read any sooner before it is sent than right before that.
+                // What `look` returns of a single row is as fresh as it can be.
                 let read_at = if rows == 1 { ended } else { began };
                 let parcels = pack(sorted.ready, batch, &self.policy.retry);
                 Ok(Refill::Ready(read_at, Some((rows, ended.saturating_sub(began))), parcels))
@@ -260,41 +259,6 @@ impl Lane {
             Err((error, pause)) => {
                 self.give_back(claims, pause, Some(error)).await;
                 Ok(Refill::Nothing(pause))
-            }
-        }
-    }
-
-    async fn look(&self, claimed: Vec<Delivery>) -> Result<Sorted, (String, Duration)> {
-        let config = &self.places.config;
-        if self.places.is_event(self.destination) {
-            return Ok(feeder::ready(claimed, &self.policy, self.clock.now()));
-        }
-        let looked = async {
-            let pair = self.places.pair(self.destination).await?;
-            self.places.recheck(self.destination, FRESH).await?;
-            let sorted = look(&pair, claimed, &self.policy, self.receiving(), || self.clock.now()).await?;
-            // Of a source whose ids have begun anew, no row is gone and none is another.
-            self.places.stands().await?;
-            Ok(sorted)
-        };
-        let result = looked.await;
-        match result {
-            Ok(sorted) => {
-                self.status.place_works(
-                    &config.name,
-                    "deliveries",
-                    &config.destinations[self.destination].name,
-                );
-                Ok(sorted)
-            }
-            Err(e) => {
-                let destination = &config.destinations[self.destination].name;
-                let pause = self.status.place_failed(&config.name, "deliveries", destination, &e);
-                if !e.kind.is_passing() {
-                    self.places.doubt_destination(self.destination);
-                    self.places.doubt_source();
-                }
-                Err((chain(&e).to_string(), pause))
             }
         }
     }

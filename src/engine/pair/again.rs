@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::lookup::again;
 use super::{LONGEST_KEY, Looked, Pair};
-use crate::model::{Key, Row, RowId, Value, Verdict};
+use crate::diff::digest;
+use crate::model::{DeliveryKind, Key, Row, RowId, Sent, Value, Verdict};
 use crate::outbox::{Asked, Witness};
 use crate::sql::PlaceError;
 
@@ -15,27 +16,8 @@ impl Pair {
     /// # Errors
     /// Either side cannot be asked.
     pub async fn look(&self, wanted: &[(RowId, &Key)]) -> Result<Vec<Option<Looked>>, PlaceError> {
-        let ids: Vec<RowId> = wanted.iter().map(|(id, _)| *id).filter(|id| *id != RowId::NONE).collect();
-        let mut later = vec![false; wanted.len()];
-        let mut rows: HashMap<RowId, Row> = HashMap::new();
-        if !ids.is_empty() {
-            let fetched = self.source.fetch_some(&ids).await?;
-            let rest: HashSet<RowId> = fetched.rest.into_iter().collect();
-            later = wanted.iter().map(|(id, _)| rest.contains(id)).collect();
-            rows = fetched.rows.into_iter().map(|row| (row.id, row.values)).collect();
-        }
-        // Two deliveries may name one row: by the key it had, and by the key it has. Only the latter takes it.
-        let mut sources: Vec<Option<Row>> = wanted
-            .iter()
-            .map(|(id, key)| {
-                let named = rows.get(id).is_some_and(|row| self.whole_key(row).as_ref() == Some(*key));
-                if named { rows.remove(id) } else { None }
-            })
-            .collect();
-        let whole = self.delete && self.key_form.goes_back();
-        if whole {
-            self.find_elsewhere(wanted, &mut sources, &mut later).await?;
-        }
+        let (sources, mut later) = self.sources(wanted).await?;
+        let whole = self.finds_elsewhere();
         let keys = sources.iter().flatten().map(|row| &row[self.whole.key]);
         let keys: Vec<&Value> = keys.filter(|key| key.weight() <= LONGEST_KEY).collect();
         let several = self.several_at_source(&keys).await?;
@@ -82,6 +64,53 @@ impl Pair {
             Some(Looked { verdict: Some(verdict), row, copy, fingerprint, witness, evidence })
         });
         Ok(looked.collect())
+    }
+
+    /// Whether the source still is what a message says: a look at the copy may have taken its time.
+    ///
+    /// # Errors
+    /// The source cannot be asked.
+    pub(in crate::engine) async fn still_says(
+        &self,
+        (id, key): (RowId, &Key),
+        sent: Sent,
+    ) -> Result<bool, PlaceError> {
+        let (sources, _) = self.sources(&[(id, key)]).await?;
+        let row = sources.first().and_then(Option::as_deref);
+        Ok(match row.filter(|row| self.is_there(&self.whole, row) == Some(true)) {
+            Some(row) => sent.kind != DeliveryKind::Extra && digest(&[row]) == sent.row,
+            None => sent.kind == DeliveryKind::Extra,
+        })
+    }
+
+    /// The source's rows for single keys, and for which of them there was no room; never the first.
+    async fn sources(&self, wanted: &[(RowId, &Key)]) -> Result<(Vec<Option<Row>>, Vec<bool>), PlaceError> {
+        let ids: Vec<RowId> = wanted.iter().map(|(id, _)| *id).filter(|id| *id != RowId::NONE).collect();
+        let mut later = vec![false; wanted.len()];
+        let mut rows: HashMap<RowId, Row> = HashMap::new();
+        if !ids.is_empty() {
+            let fetched = self.source.fetch_some(&ids).await?;
+            let rest: HashSet<RowId> = fetched.rest.into_iter().collect();
+            later = wanted.iter().map(|(id, _)| rest.contains(id)).collect();
+            rows = fetched.rows.into_iter().map(|row| (row.id, row.values)).collect();
+        }
+        // Two deliveries may name one row: by the key it had, and by the key it has. Only the latter takes it.
+        let mut sources: Vec<Option<Row>> = wanted
+            .iter()
+            .map(|(id, key)| {
+                let named = rows.get(id).is_some_and(|row| self.whole_key(row).as_ref() == Some(*key));
+                if named { rows.remove(id) } else { None }
+            })
+            .collect();
+        if self.finds_elsewhere() {
+            self.find_elsewhere(wanted, &mut sources, &mut later).await?;
+        }
+        Ok((sources, later))
+    }
+
+    /// Whether a key that is not where it was is looked for by its value.
+    fn finds_elsewhere(&self) -> bool {
+        self.delete && self.key_form.goes_back()
     }
 
     /// Looks for rows that agreed before. Returns also which of them the source no longer has.
