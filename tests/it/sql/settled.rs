@@ -481,9 +481,11 @@ async fn few_statements_are_run() {
     let Some(server) = servers::start_mysql(&[], &[]).await else { return };
     let db = Db::on(&Arc::new(server)).await;
     table(&db).await;
-    let count = async || {
-        db.number("SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'COM_STMT_EXECUTE'").await
+    let status = async |name: &str| {
+        let from = "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME =";
+        db.number(format!("{from} '{name}'")).await
     };
+    let count = async || status("COM_STMT_EXECUTE").await;
     db.run("INSERT INTO t SELECT seq, seq, 0, NOW() FROM seq_1_to_30000").await;
     let mut inserts = Walker::new(&config(&db), Feed::Insert).await;
     let mut updates = Walker::new(&config(&db), Feed::Update).await;
@@ -492,7 +494,7 @@ async fn few_statements_are_run() {
         let first = 200_000 + round * 3000;
         db.run(format!("INSERT INTO t SELECT {first} + seq, seq, 0, NOW() FROM seq_1_to_3000")).await;
         for walker in [&mut inserts, &mut updates] {
-            let before = count().await;
+            let (before, passed) = (count().await, status("HANDLER_READ_NEXT").await);
             let mut rows = 0;
             loop {
                 let batch = walker.source.read(walker.feed, &walker.at, 1000).await.unwrap();
@@ -503,9 +505,11 @@ async fn few_statements_are_run() {
                 }
             }
             let statements = count().await - before;
+            // What has not settled is listed again when it is time for that, 10 000 ids in one statement.
+            let passed = status("HANDLER_READ_NEXT").await - passed;
             assert!(
-                statements <= rows / 1000 + 14,
-                "{} feed: {statements} statements for {rows} rows",
+                statements <= rows / 1000 + passed / 10_000 + 14,
+                "{} feed: {statements} statements for {rows} rows of the {passed} that were passed",
                 walker.feed
             );
         }
