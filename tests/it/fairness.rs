@@ -7,13 +7,14 @@ use cupid::config::Engine;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::support::config::{copy, legacy, source};
+use crate::support::config::{copy, legacy, source, with};
 use crate::support::daemon::Site;
 use crate::support::db::Db;
+use crate::support::held::Held;
 use crate::support::pair::{Pair, TABLE, id_of, ids_of};
 use crate::support::receiver::Receiver;
 use crate::support::state;
-use crate::support::wait::{LIMIT, wait_for};
+use crate::support::wait::{LIMIT, wait_for, wait_until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_catch_up_holds_up_neither_the_update_feed_nor_another_task() {
@@ -141,4 +142,41 @@ async fn a_row_that_takes_longer_to_read_than_it_stays_fresh_is_called_back_all_
     let mut daemon = site.start();
     // Whatever asks the view sleeps, since its column must not be left out.
     daemon.until("all are called back", 2 * LIMIT, || ids_of(&receiver.calls()) == [1, 2, 3]).await;
+}
+
+/// The copy cannot be read for a while, after its source row was, and that changes meanwhile: what is sent is the new one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_changes_while_its_copy_takes_long_to_read_is_sent_as_it_is_then() {
+    for pair in Pair::apart(&[Engine::Postgres, Engine::MySql]).await {
+        pair.fill(1..=3).await;
+        pair.spoil(&[2]).await;
+        let receiver = Receiver::answering(500).await;
+        let settings = json!({ "retry": { "delay": "1s", "tries": 100 }, "breaker": false });
+        let site = Site::new(&with(pair.inserts(&receiver.url()), settings));
+        let mut daemon = site.start_ready().await;
+        daemon.until("the receiver refuses", LIMIT, || receiver.count() >= 2).await;
+
+        let mut held = Held::session(&pair.des).await;
+        let (t, postgres) = (pair.des.quote(TABLE), pair.des.engine == Engine::Postgres);
+        let lock =
+            if postgres { "BEGIN; LOCK TABLE _ IN ACCESS EXCLUSIVE MODE" } else { "LOCK TABLES _ WRITE" };
+        held.run(&lock.replace('_', &t)).await;
+        let waiting = if postgres {
+            "SELECT COUNT(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database \
+             WHERE d.datname = current_database() AND NOT l.granted"
+        } else {
+            "SELECT COUNT(*) FROM information_schema.PROCESSLIST \
+             WHERE DB = DATABASE() AND STATE = 'Waiting for table metadata lock' AND INFO LIKE 'SELECT%'"
+        };
+        let blocked = async || (pair.des.number(waiting).await > 0).then_some(());
+        wait_for("the copy is asked", LIMIT, blocked).await;
+        let (called, since) = (receiver.count(), Instant::now());
+        pair.update(&[2], "changed").await;
+        wait_until("what was read is old", LIMIT, || since.elapsed() > Duration::from_millis(2500)).await;
+        held.end(if postgres { "COMMIT" } else { "UNLOCK TABLES" }).await;
+        daemon.until("it is called back", LIMIT, || receiver.count() > called).await;
+        let call = &receiver.calls()[called];
+        assert_eq!(call.src("name").as_deref(), Some("changed"), "{:?}: {}", pair.des.engine, call.json());
+        daemon.stop().await;
+    }
 }
