@@ -7,8 +7,9 @@ use crate::config::Engine;
 /// A name (column, table, schema) quoted so that any spelling is safe: `order`, `a.b`, Chinese, quotes.
 pub(crate) fn quote(engine: Engine, name: &str) -> String {
     let mark = match engine {
-        Engine::MySql => '`',
-        Engine::Postgres | Engine::Sqlite => '"',
+        // SQLite takes a name in double quotes that it does not know for a text.
+        Engine::MySql | Engine::Sqlite => '`',
+        Engine::Postgres => '"',
     };
     let mut quoted = String::with_capacity(name.len() + 2);
     quoted.push(mark);
@@ -54,6 +55,6 @@ mod tests {
         assert_eq!(quote(Engine::MySql, "order"), "`order`");
         assert_eq!(quote(Engine::MySql, "a`b\"c"), "`a``b\"c`");
         assert_eq!(quote(Engine::Postgres, "a`b\"c"), "\"a`b\"\"c\"");
-        assert_eq!(quote(Engine::Sqlite, "用户"), "\"用户\"");
+        assert_eq!(quote(Engine::Sqlite, "用户"), "`用户`");
     }
 }

@@ -61,14 +61,14 @@ fn pages() {
         ),
         (
             Engine::Sqlite,
-            "SELECT \"id\", \"at\" FROM \"or\"\"de`r\" WHERE \"at\" > ? AND \"at\" <= ? ORDER BY \"at\", \"id\" LIMIT ?",
+            "SELECT `id`, `at` FROM `or\"de``r` WHERE `at` > ? AND `at` <= ? ORDER BY `at`, `id` LIMIT ?",
         ),
     ];
     for (engine, wanted) in cases {
         assert_eq!(sql(&page(&table(engine), &[0, 2], &bounds, &[2, 0])), wanted);
     }
     let first = page(&table(Engine::Sqlite), &[0], &[Bound::From(0)], &[0]);
-    assert_eq!(sql(&first), "SELECT \"id\" FROM \"or\"\"de`r\" WHERE \"id\" >= ? ORDER BY \"id\" LIMIT ?");
+    assert_eq!(sql(&first), "SELECT `id` FROM `or\"de``r` WHERE `id` >= ? ORDER BY `id` LIMIT ?");
     let same = page(&table(Engine::MySql), &[0], &[Bound::Equal(2), Bound::After(0)], &[0]);
     assert_eq!(
         sql(&same),
@@ -95,7 +95,7 @@ fn look_ups() {
     );
     assert_eq!(
         &*lookup(Engine::Sqlite, 0, 3),
-        "SELECT \"id\", \"name\" FROM \"or\"\"de`r\" WHERE \"id\" IN (?, ?, ?)"
+        "SELECT `id`, `name` FROM `or\"de``r` WHERE `id` IN (?, ?, ?)"
     );
 }
 

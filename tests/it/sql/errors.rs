@@ -189,6 +189,22 @@ async fn a_failing_statement_is_not_a_missing_row() {
     }
 }
 
+/// Also where a database takes a quoted name that it does not know for a text.
+#[tokio::test]
+async fn a_column_that_is_dropped_is_no_text() {
+    for engine in [Engine::MySql, Engine::Postgres, Engine::Sqlite] {
+        let Some(db) = Db::new(engine).await else { continue };
+        db.run(
+            "CREATE TABLE t (k INTEGER PRIMARY KEY, a INTEGER, b INTEGER); INSERT INTO t VALUES (1, 2, 3)",
+        )
+        .await;
+        let copy = open_destination(&db, "t", "k", &["a", "b"]).await.unwrap();
+        assert_eq!(copy.lookup(&[Value::Int(1)]).await.unwrap().rows.len(), 1, "{engine}");
+        db.run("ALTER TABLE t DROP COLUMN b").await;
+        told(&copy.lookup(&[Value::Int(1)]).await.unwrap_err(), PlaceErrorKind::Missing, &["b"]);
+    }
+}
+
 /// A key that the database's own encoding has no letters for can be in none of its rows.
 #[tokio::test]
 async fn keys_beyond_the_encoding_find_nothing() {
