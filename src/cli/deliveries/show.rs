@@ -64,10 +64,16 @@ fn lines(r: &Record, parked: bool, now: UnixMs) -> Vec<String> {
         out.push("rows that carry the key".to_owned());
         out.extend(listed("source", &evidence.source).into_iter().chain(listed("copy", &evidence.copy)));
     }
-    out.push(if r.attempts.is_empty() { "no attempt yet" } else { "attempts" }.to_owned());
+    out.push(
+        if r.attempts.is_empty() && r.not_kept.is_empty() { "no attempt yet" } else { "attempts" }.to_owned(),
+    );
     if !r.attempts.is_empty() {
         out.extend(attempts(r));
     }
+    out.extend(r.not_kept.iter().map(|gap| match gap {
+        (one, last) if one == last => format!("  attempt {one} is not kept"),
+        (first, last) => format!("  attempts {first} to {last} are not kept"),
+    }));
     if !r.acts.is_empty() {
         out.push("what people did".to_owned());
         out.extend(acts(r));
@@ -108,7 +114,8 @@ fn state(r: &Record, parked: bool, now: UnixMs) -> String {
     format!("{}{next}", r.state)
 }
 
-fn when(due: UnixMs, now: UnixMs) -> String {
+fn when(due: Option<UnixMs>, now: UnixMs) -> String {
+    let Some(due) = due else { return "behind an older version".to_owned() };
     if due <= now { "as soon as possible".to_owned() } else { format!("in {}", span((due - now) / 1000)) }
 }
 

@@ -1,7 +1,7 @@
 //! What people see of deliveries and do with them, asked of the state of one process.
 
 use cupid::model::{AttemptOutcome, DeliveryKind, Difference, Finding, Key, RowId, State};
-use cupid::store::local::{LocalStore, problem};
+use cupid::store::local::{LocalStore, Rehearsal, problem};
 use cupid::store::{
     Act, Acted, Doing, History, Order, Place, Prepared, Record, Refusal, Select, Settlement, Store, TakenIn,
     Tally,
@@ -44,7 +44,7 @@ async fn the_number(store: &LocalStore, key: u8) -> i64 {
 
 fn act(doing: Doing, numbers: &[i64], now: i64) -> Act {
     let note = Some("because".to_owned());
-    Act { doing, author: "mei".to_owned(), note, numbers: numbers.to_vec(), now }
+    Act { doing, author: "mei".to_owned(), note, numbers: numbers.to_vec(), named: true, now }
 }
 
 async fn acted(store: &LocalStore, doing: Doing, number: i64, now: i64) -> Acted {
@@ -105,6 +105,8 @@ async fn lists_go_page_by_page_in_the_order_of_finding() {
         count(Select { numbers: vec![5, 6, 6, 99], states: vec![State::Suspect], ..between }).await,
         1
     );
+    let of_key = |key: &str| Select { numbers: vec![5, 6], key: Some(key.to_owned()), ..Select::default() };
+    assert_eq!((count(of_key("e")).await, count(of_key("z")).await), (1, 0), "numbers are filtered as well");
     // What is counted is what is listed.
     for select in [
         Select::default(),
@@ -214,6 +216,33 @@ async fn an_act_on_what_has_ended_is_one_on_its_key() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_foretold_of_an_act_is_what_it_does() {
+    let bed = Local::new();
+    let store = bed.store().await;
+    for (key, state) in
+        [(b'a', State::Dead), (b'b', State::Verify), (b'c', State::Suspect), (b'd', State::Main)]
+    {
+        put(&store, key, state, T0).await;
+    }
+    for n in 0..3 {
+        put(&store, b'e', State::Healed, T0 + n * S).await;
+    }
+    let all = numbers(&store, &Select::default()).await;
+    let mut foretold = Vec::new();
+    let mut taken = std::collections::HashSet::new();
+    // Piece by piece, as a long list is.
+    for piece in all.chunks(2) {
+        foretold.extend(store.would_act(&act(Doing::Replay, piece, T0 + 9 * S), &mut taken).await.unwrap());
+    }
+    let mut done = Vec::new();
+    for piece in all.chunks(2) {
+        done.extend(store.act(act(Doing::Replay, piece, T0 + 9 * S)).await.unwrap());
+    }
+    assert_eq!(foretold, done);
+    assert_eq!(done.iter().filter(|(_, acted)| *acted == Acted::Done).count(), 2, "a and one of e: {done:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_closed_is_remembered_by_its_difference() {
     let bed = Local::new();
     let store = bed.store().await;
@@ -308,15 +337,15 @@ async fn what_is_exported_is_taken_in_once() {
     assert!(read.iter().all(|record| problem(record).is_none()));
 
     let fresh = other.store().await;
-    let would = fresh.take_in(read.clone(), true).await.unwrap();
+    let would = fresh.would_take(&read, &mut Rehearsal::default()).await.unwrap();
     assert_eq!(
         (would, numbers(&fresh, &Select::default()).await.len()),
         (TakenIn { taken: 5, known: 0, older: 0 }, 0)
     );
-    assert_eq!(fresh.take_in(read.clone(), false).await.unwrap(), would);
-    let twice = fresh.take_in(read.clone(), false).await.unwrap();
+    assert_eq!(fresh.take_in(read.clone()).await.unwrap(), would);
+    let twice = fresh.take_in(read.clone()).await.unwrap();
     assert_eq!(twice, TakenIn { taken: 0, known: 5, older: 0 });
-    assert_eq!(store.take_in(read.clone(), false).await.unwrap(), twice, "also where they come from");
+    assert_eq!(store.take_in(read.clone()).await.unwrap(), twice, "also where they come from");
     let same = |mut record: Record| {
         record.number = 0;
         record
@@ -336,17 +365,13 @@ async fn a_state_keeps_what_is_newest_of_a_key() {
     put(&store, b'b', State::Closed, T0).await;
     put(&newer, b'a', State::Retry, T0 + S).await;
     put(&newer, b'b', State::Healed, T0 + S).await;
-    let taken = newer.take_in(export(&store, &Select::default()).await, false).await.unwrap();
+    let taken = newer.take_in(export(&store, &Select::default()).await).await.unwrap();
     assert_eq!(taken, TakenIn { taken: 0, known: 0, older: 2 });
     // The other way round what ended here is past, and revisions go on.
     put(&newer, b'c', State::Dead, T0 + S).await;
     put(&store, b'c', State::Closed, T0).await;
     let before = the_number(&store, b'c').await;
-    assert_eq!(
-        store.take_in(export(&newer, &Select::default()).await, false).await.unwrap().taken,
-        2,
-        "b and c"
-    );
+    assert_eq!(store.take_in(export(&newer, &Select::default()).await).await.unwrap().taken, 2, "b and c");
     let record = store.record(before).await.unwrap().unwrap();
     assert!(record.forgotten, "what came later counts");
 }
