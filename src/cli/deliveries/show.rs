@@ -108,14 +108,16 @@ fn state(r: &Record, parked: bool, now: UnixMs) -> String {
         _ if r.ended_at.is_some() => return r.state.clone(),
         Some(State::Dead) => ": waits for you (replay, edit or close it)".to_owned(),
         _ if parked => ": parked, the destination is not in the configuration".to_owned(),
-        Some(State::Suspect | State::Verify) => format!(", looked at {}", when(r.due, now)),
-        _ => format!(", sent again {}", when(r.due, now)),
+        _ => match (state, r.due) {
+            (_, None) => ", behind an older version".to_owned(),
+            (Some(State::Suspect | State::Verify), Some(due)) => format!(", looked at {}", when(due, now)),
+            (_, Some(due)) => format!(", sent again {}", when(due, now)),
+        },
     };
     format!("{}{next}", r.state)
 }
 
-fn when(due: Option<UnixMs>, now: UnixMs) -> String {
-    let Some(due) = due else { return "behind an older version".to_owned() };
+fn when(due: UnixMs, now: UnixMs) -> String {
     if due <= now { "as soon as possible".to_owned() } else { format!("in {}", span((due - now) / 1000)) }
 }
 

@@ -223,7 +223,9 @@ impl Store for LocalStore {
         destination: &DestinationName,
         work: Work,
     ) -> Result<Option<UnixMs>, StoreError> {
-        claim::next_due(&self.readers, task, destination, work).await.map_err(|e| self.read_error(e))
+        let due = claim::next_due(&self.readers, task, destination, work).await;
+        // What waits behind an older version waits for no time.
+        due.map(|due| due.filter(|due| *due != events::HELD)).map_err(|e| self.read_error(e))
     }
 
     async fn remembers(&self, task: &TaskName, destination: &DestinationName) -> Result<bool, StoreError> {

@@ -170,6 +170,8 @@ async fn an_edited_version_keeps_its_turn() {
     assert_eq!((line.due, line.edited), (None, true), "behind an older one, as before");
     life.claim(10).await;
     assert_eq!(life.claimed.len(), 1);
+    let next = life.store.next_due(&life.task, &life.destination, Work::Call).await.unwrap();
+    assert_eq!(next, None, "the others wait for that one");
     assert_eq!(life.act(Doing::Edit(Box::from([1])), 1, true).await, Acted::Busy);
     assert_eq!(life.act(Doing::Close, 2, true).await, Acted::Done);
     life.recorded.insert(1, vec![1, 3]);
