@@ -122,7 +122,11 @@ impl App {
             store.forget_cursors(task, None).await?;
         }
         for task in &config.tasks {
-            for destination in task.destinations.iter().filter(|destination| destination.is_event()) {
+            for destination in &task.destinations {
+                if !destination.is_event() {
+                    store.end_events(&task.name, &destination.name).await?;
+                    continue;
+                }
                 let closed = store.begin_events(&task.name, &destination.name, clock.now()).await?;
                 if closed > 0 {
                     warn!(task = %task.name, destination = %destination.name, closed,

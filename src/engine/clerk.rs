@@ -59,7 +59,25 @@ pub struct Job {
 }
 
 impl Job {
-    fn count(&mut self, acted: Acted) {
+    /// One that has not begun.
+    pub fn new(verb: Verb, select: Select) -> Self {
+        Self {
+            number: 0,
+            verb,
+            select,
+            author: String::new(),
+            note: None,
+            began: 0,
+            ended: None,
+            done: 0,
+            already: 0,
+            busy: 0,
+            refused: BTreeMap::new(),
+        }
+    }
+
+    /// Counts what became of one delivery.
+    pub fn count(&mut self, acted: Acted) {
         match acted {
             Acted::Done => self.done += 1,
             Acted::Already => self.already += 1,
@@ -134,19 +152,7 @@ impl Clerk {
             return Err(StoreError::new(StoreErrorKind::Other, message));
         }
         tray.next += 1;
-        let job = Job {
-            number: tray.next,
-            verb,
-            select,
-            author,
-            note,
-            began: self.clock.now(),
-            ended: None,
-            done: 0,
-            already: 0,
-            busy: 0,
-            refused: BTreeMap::new(),
-        };
+        let job = Job { number: tray.next, author, note, began: self.clock.now(), ..Job::new(verb, select) };
         tray.tasks.push_back(Task { job: job.clone(), after: None, walked: None, busy: Vec::new() });
         drop(tray);
         self.wake.notify_one();
@@ -172,7 +178,7 @@ impl Clerk {
         note: Option<String>,
     ) -> Result<Acted, StoreError> {
         let now = self.clock.now();
-        let act = Act { doing: Doing::Edit(body), author, note, numbers: vec![number], now };
+        let act = Act { doing: Doing::Edit(body), author, note, numbers: vec![number], named: true, now };
         let acted = self.history.act(act).await?;
         self.ring();
         Ok(acted.first().map_or(Acted::Refused(Refusal::Unknown), |(_, acted)| *acted))
@@ -183,7 +189,7 @@ impl Clerk {
     /// # Errors
     /// If the state cannot be written.
     pub async fn take_in(&self, records: Vec<Record>) -> Result<TakenIn, StoreError> {
-        let taken = self.history.take_in(records, false).await?;
+        let taken = self.history.take_in(records).await?;
         self.ring();
         Ok(taken)
     }
@@ -234,8 +240,8 @@ impl Clerk {
         let mut acted = Vec::new();
         if !numbers.is_empty() {
             let doing = if job.verb == Verb::Close { Doing::Close } else { Doing::Replay };
-            let (author, note) = (job.author, job.note);
-            let act = Act { doing, author, note, numbers, now: self.clock.now() };
+            let (author, note, named) = (job.author, job.note, job.select.named);
+            let act = Act { doing, author, note, numbers, named, now: self.clock.now() };
             acted = self.history.act(act).await?;
         }
         if job.verb != Verb::Close && acted.iter().any(|(_, acted)| *acted == Acted::Done) {

@@ -150,7 +150,15 @@ impl Janitor {
         let now = self.clock.now();
         let mut moved = 0;
         for (work, longest) in [(Work::Look, self.longest.look), (Work::Call, self.longest.call)] {
-            moved += self.store.bring_forward(work, now.saturating_add(ms(longest))).await?;
+            let latest = now.saturating_add(ms(longest));
+            loop {
+                let some = self.store.bring_forward(work, latest).await?;
+                moved += some;
+                if some == 0 {
+                    break;
+                }
+                tokio::time::sleep(BREATH).await;
+            }
         }
         if moved > 0 {
             info!(moved, "deliveries were due later than any pause lasts, the clock was set back");

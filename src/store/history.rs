@@ -32,6 +32,8 @@ pub struct Select {
     pub until: Option<UnixMs>,
     /// With this text in the note, the last error or an answer; ASCII letters in either case.
     pub text: Option<String>,
+    /// The numbers were typed by a person, one by one.
+    pub named: bool,
 }
 
 /// Where a list stands: the delivery it ended with. Deliveries are in the order in which they were found.
@@ -79,8 +81,8 @@ pub struct Line {
     pub attempts: i64,
     /// When it was found, Unix ms.
     pub found_at: UnixMs,
-    /// When it is due, Unix ms; of no meaning for dead and ended ones.
-    pub due: UnixMs,
+    /// When it is due, Unix ms; of no meaning for dead and ended ones. `None`: when an older version of its key is through.
+    pub due: Option<UnixMs>,
     /// When it ended, Unix ms.
     pub ended_at: Option<UnixMs>,
     /// Why it is where it is.
@@ -172,6 +174,8 @@ pub struct Act {
     pub note: Option<String>,
     /// With which deliveries.
     pub numbers: Vec<i64>,
+    /// Whether a person named each of them: then an old version may go out after a newer one.
+    pub named: bool,
     /// When, Unix ms.
     pub now: UnixMs,
 }
@@ -202,6 +206,8 @@ pub enum Refusal {
     Acknowledged,
     /// It has ended.
     Ended,
+    /// It is a version of a row of which a newer one was delivered or is going to be.
+    Superseded,
 }
 
 impl Refusal {
@@ -212,6 +218,9 @@ impl Refusal {
             Self::Unconfirmed => "not confirmed yet: a suspect is called back by itself once it is",
             Self::Acknowledged => "acknowledged just now: the copy is being looked at",
             Self::Ended => "ended already",
+            Self::Superseded => {
+                "a newer version of the same key was delivered or waits for that: close them, or name them by number"
+            }
         }
     }
 }
@@ -264,10 +273,11 @@ pub trait History: Send + Sync {
 
     /// Does something with at most a few hundred deliveries, in one transaction, and says what became of each.
     ///
-    /// An act on an ended delivery is one on its key: on the open delivery of that key, or else on the last one.
+    /// An act on an ended delivery is one on its key: on the open delivery of that key, or else on the last one. Of
+    /// versions it is the newest one that is open and not dead, or else the newest one.
     async fn act(&self, act: Act) -> Result<Vec<(i64, Acted)>, StoreError>;
 
-    /// Takes in deliveries of another state, in one transaction; `dry`: only says what would become of them. One that is
-    /// there already is not doubled, and a key keeps what is newest of it.
-    async fn take_in(&self, records: Vec<Record>, dry: bool) -> Result<TakenIn, StoreError>;
+    /// Takes in deliveries of another state, in one transaction. One that is there already is not doubled, and a key keeps
+    /// what is newest of it; versions come behind those that are there, in the order in which they are given.
+    async fn take_in(&self, records: Vec<Record>) -> Result<TakenIn, StoreError>;
 }

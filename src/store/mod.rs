@@ -348,8 +348,8 @@ pub trait Store: Send + Sync {
     /// Ended deliveries by state, and all attempts made: totals for summaries.
     async fn totals(&self) -> Result<Totals, StoreError>;
 
-    /// Lets no open delivery that waits for this work be due later than `latest`, Unix ms; what waits for a person goes
-    /// with the calls. Returns how many were.
+    /// Lets deliveries that wait for this work be due no later than `latest`, Unix ms, about a thousand at a time: to be
+    /// asked until there are none. Returns how many were.
     async fn bring_forward(&self, work: Work, latest: UnixMs) -> Result<u64, StoreError>;
 
     /// Deletes what need not be kept any more, no more than a limit of each kind at a time.

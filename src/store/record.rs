@@ -35,8 +35,12 @@ pub struct Record {
     pub found_at: UnixMs,
     /// When it was last seen otherwise than before.
     pub seen_at: UnixMs,
-    /// When it is due; of no meaning for dead and ended ones.
-    pub due: UnixMs,
+    /// When it is due; of no meaning for dead and ended ones. `None`: when an older version of its key is through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<UnixMs>,
+    /// For an event destination: its place in the order in which versions were read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<i64>,
     /// When the last message was acknowledged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acked_at: Option<UnixMs>,
@@ -89,6 +93,9 @@ pub struct Record {
     /// Every attempt that is kept.
     #[serde(default)]
     pub attempts: Vec<Tried>,
+    /// Attempts that are not kept any more: the first and the last of each row of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_kept: Vec<(i64, i64)>,
     /// What people did with it.
     #[serde(default)]
     pub acts: Vec<Done>,

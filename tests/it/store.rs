@@ -7,6 +7,7 @@ mod desk;
 mod full;
 mod local;
 mod model;
+mod moved;
 mod promises;
 mod runs;
 

@@ -1,5 +1,6 @@
 //! `cupid deliveries replay` and `close`: any number of deliveries.
 
+use std::collections::HashSet;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
@@ -13,10 +14,13 @@ use crate::base::clock::Clock;
 use crate::config::Config;
 use crate::engine::Job;
 use crate::model::State;
-use crate::store::{History, Order, Select, Store, Tally, Verb};
+use crate::store::local::LocalStore;
+use crate::store::{Act, Doing, History, Order, Select, Store, Tally, Verb};
 
 /// How often progress is told.
 const TELL: Duration = Duration::from_secs(1);
+/// Deliveries that are looked at in one piece.
+const PIECE: usize = 500;
 
 /// Counts what is meant, asks, and does it.
 pub(super) async fn act(config: &Config, given: &str, verb: Verb, bulk: Bulk) -> Result<u8, Ends> {
@@ -38,11 +42,13 @@ pub(super) async fn act(config: &Config, given: &str, verb: Verb, bulk: Bulk) ->
     }
     let tally = store.tally(&select).await?;
     let total: u64 = tally.iter().map(|t| t.count).sum();
-    store.close().await;
     if dry_run || total == 0 {
-        println!("{}", counted(config, verb, &tally, total).join("\n"));
+        let would = rehearsed(&store, verb, &select).await?;
+        store.close().await;
+        println!("{}", counted(config, &would, &tally, total).join("\n"));
         return Ok(0);
     }
+    store.close().await;
     if !named && !yes && !agreed(config, verb, &tally, total)? {
         println!("nothing was done");
         return Ok(0);
@@ -84,12 +90,13 @@ fn deliveries(count: u64) -> String {
 }
 
 /// What is meant, by lane and state.
-pub(super) fn counts(config: &Config, tally: &[Tally]) -> Vec<String> {
+pub(super) fn counts(config: &Config, verb: Option<Verb>, tally: &[Tally]) -> Vec<String> {
     let now = Clock::system().now();
     let rows: Vec<Vec<String>> = tally
         .iter()
         .map(|t| {
-            let open = State::parse(&t.state).is_none_or(State::is_open);
+            // What ended is open again afterwards.
+            let open = verb == Some(Verb::Replay) || State::parse(&t.state).is_none_or(State::is_open);
             let parked = if open && is_parked(config, &t.task, &t.destination) { " (parked)" } else { "" };
             let lane = format!("{} → {}{parked}", plain(&t.task), plain(&t.destination));
             vec![number(t.count), t.state.clone(), lane, format!("{} ago", age(t.oldest, now))]
@@ -98,12 +105,33 @@ pub(super) fn counts(config: &Config, tally: &[Tally]) -> Vec<String> {
     table(&[">COUNT", "STATE", "TASK → DESTINATION", "OLDEST FOUND"], &rows)
 }
 
-fn counted(config: &Config, verb: Verb, tally: &[Tally], total: u64) -> Vec<String> {
+/// What would become of what is meant, piece by piece as it would be done.
+async fn rehearsed(store: &LocalStore, verb: Verb, select: &Select) -> Result<Job, Ends> {
+    let mut job = Job::new(verb, select.clone());
+    let (mut taken, mut after) = (HashSet::new(), None);
+    loop {
+        let found = store.find(select, Order::Oldest, after, PIECE).await?;
+        let numbers = found.places.iter().map(|place| place.number).collect();
+        let doing = if verb == Verb::Close { Doing::Close } else { Doing::Replay };
+        let act = Act { doing, author: String::new(), note: None, numbers, named: select.named, now: 0 };
+        for (_, acted) in store.would_act(&act, &mut taken).await? {
+            job.count(acted);
+        }
+        after = found.next;
+        if after.is_none() {
+            return Ok(job);
+        }
+    }
+}
+
+fn counted(config: &Config, would: &Job, tally: &[Tally], total: u64) -> Vec<String> {
     if total == 0 {
         return vec!["no delivery fits, nothing to do".to_owned()];
     }
-    let mut out = counts(config, tally);
-    out.push(format!("{} would be meant by `{}`; nothing was done", deliveries(total), verb.as_str()));
+    let mut out = counts(config, Some(would.verb), tally);
+    let did = if would.verb == Verb::Close { "would be closed" } else { "would be sent again" };
+    out.push(format!("{did}: {}; nothing was done", deliveries(would.done)));
+    out.extend(left(would));
     out
 }
 
@@ -114,7 +142,7 @@ fn agreed(config: &Config, verb: Verb, tally: &[Tally], total: u64) -> Result<bo
         let words = format!("this would {what}; look with --dry-run, and type --yes to do it");
         return Err(Ends::new(exit::CONFIG, words));
     }
-    println!("{}", counts(config, tally).join("\n"));
+    println!("{}", counts(config, Some(verb), tally).join("\n"));
     print!("{what}? [y/N] ");
     let _ = std::io::stdout().flush();
     let mut answer = String::new();
@@ -123,11 +151,19 @@ fn agreed(config: &Config, verb: Verb, tally: &[Tally], total: u64) -> Result<bo
 }
 
 fn said(job: &Job, given: &str) -> Vec<String> {
-    let (did, already) = match job.verb {
-        Verb::Close => ("closed", "closed before"),
-        Verb::Replay | Verb::Edit => ("to be sent again", "waits to be sent already"),
-    };
+    let did = if job.verb == Verb::Close { "closed" } else { "to be sent again" };
     let mut out = vec![format!("{did}: {}", deliveries(job.done))];
+    out.extend(left(job));
+    if job.verb == Verb::Replay && job.done > 0 {
+        out.push(format!("watch them with: cupid queue -c {given}"));
+    }
+    out
+}
+
+/// What it is not done with, and why.
+fn left(job: &Job) -> Vec<String> {
+    let already = if job.verb == Verb::Close { "closed before" } else { "waits to be sent already" };
+    let mut out = Vec::new();
     if job.already > 0 {
         out.push(format!("{already}: {}", number(job.already)));
     }
@@ -139,9 +175,6 @@ fn said(job: &Job, given: &str) -> Vec<String> {
     }
     for (why, count) in &job.refused {
         out.push(format!("left alone: {}, {}", number(*count), why.words()));
-    }
-    if job.verb == Verb::Replay && job.done > 0 {
-        out.push(format!("watch them with: cupid queue -c {given}"));
     }
     out
 }

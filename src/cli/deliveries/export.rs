@@ -23,7 +23,7 @@ pub(super) async fn export(config: &Config, export: Export) -> Result<u8, Ends> 
         let total: u64 = tally.iter().map(|t| t.count).sum();
         let total = limit.map_or(total, |limit| total.min(limit));
         if total > 0 {
-            println!("{}", act::counts(config, &tally).join("\n"));
+            println!("{}", act::counts(config, None, &tally).join("\n"));
         }
         println!("{total} would be written");
         return Ok(0);

@@ -1,6 +1,5 @@
 //! `cupid deliveries import`: what `export` wrote, taken in again.
 
-use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read as _};
 use std::path::Path;
 
@@ -11,8 +10,8 @@ use super::args::Import;
 use super::desk::{self, Desk};
 use super::list::is_parked;
 use crate::config::Config;
-use crate::store::local::problem;
-use crate::store::{History, Record, TakenIn};
+use crate::store::local::{Rehearsal, problem};
+use crate::store::{Record, TakenIn};
 
 /// Deliveries, and bytes, that are taken in at once.
 const PIECE: usize = 200;
@@ -68,24 +67,15 @@ struct Intake<'c> {
     wrong: u64,
     parked: u64,
     /// In a dry run: what was in the file before.
-    seen: HashSet<(String, i64)>,
-    twice: u64,
+    rehearsal: Rehearsal,
     taken: TakenIn,
 }
 
 impl<'c> Intake<'c> {
     fn new(config: &'c Config) -> Self {
-        let (lines, wrong, parked, twice) = (0, 0, 0, 0);
-        Self {
-            config,
-            dry: false,
-            lines,
-            wrong,
-            parked,
-            seen: HashSet::new(),
-            twice,
-            taken: TakenIn::default(),
-        }
+        let (lines, wrong, parked) = (0, 0, 0);
+        let (rehearsal, taken) = (Rehearsal::default(), TakenIn::default());
+        Self { config, dry: false, lines, wrong, parked, rehearsal, taken }
     }
 
     async fn all(&mut self, input: &mut dyn BufRead, end: &End) -> Result<(), Ends> {
@@ -127,18 +117,13 @@ impl<'c> Intake<'c> {
         }
     }
 
-    async fn piece(&mut self, mut records: Vec<Record>, end: &End) -> Result<(), Ends> {
+    async fn piece(&mut self, records: Vec<Record>, end: &End) -> Result<(), Ends> {
         let parked = |r: &&Record| r.ended_at.is_none() && is_parked(self.config, &r.task, &r.destination);
         self.parked += records.iter().filter(parked).count() as u64;
-        if self.dry {
-            let before = records.len();
-            records.retain(|r| self.seen.insert((r.delivery.clone(), r.found_at)));
-            self.twice += (before - records.len()) as u64;
-        }
         let taken = match end {
             End::Desk(desk) => desk.take_in(records).await?,
-            End::View(Some(store)) => store.take_in(records, true).await?,
-            End::View(None) => TakenIn { taken: records.len() as u64, ..TakenIn::default() },
+            End::View(Some(store)) => store.would_take(&records, &mut self.rehearsal).await?,
+            End::View(None) => self.rehearsal.afresh(&records),
         };
         self.taken.add(taken);
         Ok(())
@@ -148,8 +133,8 @@ impl<'c> Intake<'c> {
         let TakenIn { taken, known, older } = self.taken;
         let mut out =
             vec![format!("{}: {}", if self.dry { "would be taken in" } else { "taken in" }, number(taken))];
-        if known + self.twice > 0 {
-            out.push(format!("were there already: {}", number(known + self.twice)));
+        if known > 0 {
+            out.push(format!("were there already: {}", number(known)));
         }
         if older > 0 {
             out.push(format!(

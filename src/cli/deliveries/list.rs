@@ -123,8 +123,9 @@ fn next(line: &Line, parked: bool, now: UnixMs) -> String {
     if line.claimed {
         return "now".to_owned();
     }
-    match line.due.saturating_sub(now) {
-        1.. => format!("in {}", span((line.due - now) / 1000)),
+    let Some(due) = line.due else { return "behind an older version".to_owned() };
+    match due.saturating_sub(now) {
+        1.. => format!("in {}", span((due - now) / 1000)),
         _ if line.edited => "due, as edited".to_owned(),
         _ => "due".to_owned(),
     }

@@ -23,6 +23,7 @@ pub(super) async fn select(store: &dyn History, filter: Filter, states: &[State]
     wanted.sort_unstable();
     wanted.dedup();
     Ok(Select {
+        named: !numbers.is_empty(),
         numbers,
         task: filter.task,
         destination: filter.destination,

@@ -64,10 +64,16 @@ fn lines(r: &Record, parked: bool, now: UnixMs) -> Vec<String> {
         out.push("rows that carry the key".to_owned());
         out.extend(listed("source", &evidence.source).into_iter().chain(listed("copy", &evidence.copy)));
     }
-    out.push(if r.attempts.is_empty() { "no attempt yet" } else { "attempts" }.to_owned());
+    out.push(
+        if r.attempts.is_empty() && r.not_kept.is_empty() { "no attempt yet" } else { "attempts" }.to_owned(),
+    );
     if !r.attempts.is_empty() {
         out.extend(attempts(r));
     }
+    out.extend(r.not_kept.iter().map(|gap| match gap {
+        (one, last) if one == last => format!("  attempt {one} is not kept"),
+        (first, last) => format!("  attempts {first} to {last} are not kept"),
+    }));
     if !r.acts.is_empty() {
         out.push("what people did".to_owned());
         out.extend(acts(r));
@@ -102,8 +108,11 @@ fn state(r: &Record, parked: bool, now: UnixMs) -> String {
         _ if r.ended_at.is_some() => return r.state.clone(),
         Some(State::Dead) => ": waits for you (replay, edit or close it)".to_owned(),
         _ if parked => ": parked, the destination is not in the configuration".to_owned(),
-        Some(State::Suspect | State::Verify) => format!(", looked at {}", when(r.due, now)),
-        _ => format!(", sent again {}", when(r.due, now)),
+        _ => match (state, r.due) {
+            (_, None) => ", behind an older version".to_owned(),
+            (Some(State::Suspect | State::Verify), Some(due)) => format!(", looked at {}", when(due, now)),
+            (_, Some(due)) => format!(", sent again {}", when(due, now)),
+        },
     };
     format!("{}{next}", r.state)
 }

@@ -62,7 +62,7 @@ impl History for Fake {
         Ok(None)
     }
 
-    async fn take_in(&self, _: Vec<Record>, _: bool) -> Result<TakenIn, StoreError> {
+    async fn take_in(&self, _: Vec<Record>) -> Result<TakenIn, StoreError> {
         Ok(TakenIn::default())
     }
 }

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Manager;
 use crate::engine::Places;
-use crate::store::Backlog;
+use crate::model::{DestinationName, TaskName};
+use crate::store::{Backlog, Plight};
 
 /// Versions of one destination that may wait.
 const VERSIONS: u64 = 100_000;
@@ -59,6 +60,23 @@ fn has_room(backlog: Backlog, was_full: bool) -> bool {
     backlog.versions < part(VERSIONS) && backlog.bytes < part(BYTES)
 }
 
+/// Why nothing is read, and what to do about it: dead versions wait for a person, whatever the receiver does.
+fn full(backlog: Backlog, dead: u64, task: &TaskName, destination: &DestinationName) -> String {
+    let Backlog { versions, bytes, .. } = backlog;
+    let mut why = format!(
+        "{versions} versions ({} MiB) wait for the receiver; no more are read until it has taken some, then the newest of \
+         each row",
+        bytes >> 20
+    );
+    if dead > 0 {
+        why = format!(
+            "{why}; {dead} of them are dead and wait for you: `cupid deliveries replay` or `close` with --task '{task}' \
+             --destination '{destination}' --state dead"
+        );
+    }
+    why
+}
+
 impl Manager {
     /// Asks where it is not known, or time, whether there is room.
     pub(super) async fn make_room(&mut self) {
@@ -84,12 +102,8 @@ impl Manager {
                 continue;
             }
             self.room.full.insert(at, ticks.saturating_add(ASK));
-            let why = format!(
-                "{} versions ({} MiB) wait for the receiver; no more are read until it has taken some, then the newest \
-                 of each row",
-                backlog.versions,
-                backlog.bytes >> 20
-            );
+            let dead = self.store.in_plight(task, destination, Plight::Dead, VERSIONS).await.unwrap_or(0);
+            let why = full(backlog, dead, task, destination);
             self.status.backlog(task, destination, Some(&why));
         }
     }
@@ -110,6 +124,21 @@ impl Manager {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dead_versions_are_named_with_what_to_type() {
+        let backlog = Backlog { versions: VERSIONS, bytes: 5 << 20, delivered: 0 };
+        let (task, destination) = (TaskName::new("t"), DestinationName::new("cache"));
+        let of = |dead| full(backlog, dead, &task, &destination);
+        assert!(of(0).ends_with("then the newest of each row"), "{}", of(0));
+        assert!(of(0).starts_with("100000 versions (5 MiB) wait for the receiver"), "{}", of(0));
+        assert!(
+            of(99_990)
+                .contains("99990 of them are dead and wait for you: `cupid deliveries replay` or `close`"),
+            "{}",
+            of(99_990)
+        );
+    }
 
     #[test]
     fn what_is_full_has_room_again_when_a_tenth_is_free() {

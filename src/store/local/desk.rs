@@ -1,18 +1,21 @@
 //! [`History`] of the state of one process.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use sqlx::sqlite::SqlitePool;
 
 use super::open::LocalStore;
+use super::take::Rehearsal;
 use super::writer::{Write, Wrote};
-use super::{find, lines, take, told};
+use super::{act, find, lines, take, told};
 use crate::store::{
     Act, Acted, Found, History, Line, Order, Place, Record, Select, StoreError, StoreErrorKind, TakenIn,
     Tally,
 };
 
-/// The first version of the schema that knows of acts.
-const SINCE: i64 = 7;
+/// The first version of the schema that has what is read here.
+const SINCE: i64 = 9;
 
 impl LocalStore {
     /// Whether a daemon of this version has brought the schema up to date; until then deliveries cannot be looked through.
@@ -23,6 +26,33 @@ impl LocalStore {
         let version: Result<i64, _> =
             sqlx::query_scalar("PRAGMA user_version").fetch_one(self.readers()).await;
         Ok(version.map_err(|e| self.read_error(e))? >= SINCE)
+    }
+
+    /// What [`History::take_in`] would make of these, behind what was rehearsed before.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub async fn would_take(
+        &self,
+        records: &[Record],
+        rehearsal: &mut Rehearsal,
+    ) -> Result<TakenIn, StoreError> {
+        let pool = self.lifted().await?;
+        take::would_take(pool, records, rehearsal).await.map_err(|e| self.read_error(e))
+    }
+
+    /// What [`History::act`] would make of these; `taken` has the deliveries with which it would be done before.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub async fn would_act(
+        &self,
+        act: &Act,
+        taken: &mut HashSet<i64>,
+    ) -> Result<Vec<(i64, Acted)>, StoreError> {
+        let mut connection = self.lifted().await?.acquire().await.map_err(|e| self.read_error(e))?;
+        let weighed = act::weigh(&mut connection, act, taken).await;
+        weighed.map(|(answers, _)| answers).map_err(|e| self.read_error(e))
     }
 
     async fn lifted(&self) -> Result<&SqlitePool, StoreError> {
@@ -75,11 +105,7 @@ impl History for LocalStore {
         self.write(Write::Act(act)).await.map(Wrote::acted)
     }
 
-    async fn take_in(&self, records: Vec<Record>, dry: bool) -> Result<TakenIn, StoreError> {
-        if dry {
-            let pool = self.lifted().await?;
-            return take::would_take(pool, &records).await.map_err(|e| self.read_error(e));
-        }
+    async fn take_in(&self, records: Vec<Record>) -> Result<TakenIn, StoreError> {
         self.write(Write::TakeIn(records)).await.map(Wrote::taken_in)
     }
 }

@@ -81,6 +81,13 @@ pub(super) const ENDED: &str = "DELETE FROM delivery
                   WHERE task = ?1 AND destination = ?2 AND event > 0 AND ended_at IS NOT NULL AND ended_at < ?3
                   ORDER BY ended_at LIMIT ?4) RETURNING revision";
 
+/// The next destination of which versions have ended, and whether it is none that is told versions.
+pub(super) const NEXT_ENDED: &str = "SELECT task, destination, NOT EXISTS (
+        SELECT 1 FROM event_lane AS l WHERE l.task = delivery.task AND l.destination = delivery.destination)
+    FROM delivery INDEXED BY event_ended
+    WHERE event > 0 AND ended_at IS NOT NULL AND (task, destination) > (?1, ?2)
+    ORDER BY task, destination LIMIT 1";
+
 /// What was open of a destination that compared.
 const CLOSE: &str = "UPDATE delivery
     SET state = ?4, ended_at = ?3, claimed_until = NULL, calling = 0, forgotten = 1,
@@ -212,6 +219,13 @@ pub(super) async fn begin_again(
     Ok(())
 }
 
+/// What is open from an earlier time, or was taken in before, is counted; what was told in an earlier time is told again.
+const BEGIN: &str = "INSERT INTO event_lane (task, destination, waiting, bytes, delivered, after, begun)
+    SELECT ?1, ?2, count(*), coalesce(sum(length(body)), 0), 0,
+        coalesce((SELECT value FROM mark WHERE name = 'event'), 0), 1
+    FROM delivery WHERE task = ?1 AND destination = ?2 AND ended_at IS NULL AND event > 0
+    ON CONFLICT DO UPDATE SET begun = 1 WHERE begun = 0";
+
 /// A destination that has never been told versions begins with nothing: what it was before, if it was a copy, is over.
 /// Returns how many open deliveries were closed.
 pub(super) async fn begin(
@@ -221,13 +235,17 @@ pub(super) async fn begin(
     now: UnixMs,
 ) -> Result<u64, sqlx::Error> {
     let of_lane = |text: &'static str| sqlx::query(text).bind(task.as_str()).bind(destination.as_str());
-    let made = of_lane("INSERT INTO event_lane VALUES (?1, ?2, 0, 0, 0, 0) ON CONFLICT DO NOTHING")
-        .execute(&mut *connection)
-        .await?
-        .rows_affected();
-    if made == 0 {
+    let is_one =
+        "SELECT EXISTS (SELECT 1 FROM event_lane WHERE task = ?1 AND destination = ?2 AND begun = 1)";
+    let is_one: bool = sqlx::query_scalar(is_one)
+        .bind(task.as_str())
+        .bind(destination.as_str())
+        .fetch_one(&mut *connection)
+        .await?;
+    if is_one {
         return Ok(0);
     }
+    of_lane(BEGIN).execute(&mut *connection).await?;
     let closed = of_lane(CLOSE)
         .bind(now)
         .bind(State::Closed.as_str())
@@ -243,6 +261,20 @@ pub(super) async fn begin(
         of_lane(text).execute(&mut *connection).await?;
     }
     Ok(closed)
+}
+
+/// A destination that compares is told no versions: what was told need not be known any more. What is open goes on.
+pub(super) async fn end(
+    connection: &mut SqliteConnection,
+    task: &TaskName,
+    destination: &DestinationName,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM event_lane WHERE task = ?1 AND destination = ?2")
+        .bind(task.as_str())
+        .bind(destination.as_str())
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 pub(super) async fn backlog(
@@ -277,6 +309,26 @@ pub(super) async fn prune(
 ) -> Result<Vec<i64>, sqlx::Error> {
     let query = sqlx::query_scalar(ENDED).bind(lane.task.as_str()).bind(lane.destination.as_str());
     query.bind(lane.before).bind(limit).fetch_all(connection).await
+}
+
+/// The same of destinations that are told no versions any more.
+pub(super) async fn prune_former(
+    connection: &mut SqliteConnection,
+    before: UnixMs,
+    limit: i64,
+) -> Result<Vec<i64>, sqlx::Error> {
+    let (mut gone, mut at) = (Vec::new(), (String::new(), String::new()));
+    loop {
+        let next = sqlx::query(NEXT_ENDED).bind(&at.0).bind(&at.1).fetch_optional(&mut *connection).await?;
+        let Some(next) = next else { return Ok(gone) };
+        at = (next.try_get(0)?, next.try_get(1)?);
+        let left = limit - i64::try_from(gone.len()).unwrap_or(limit);
+        if next.try_get(2)? && left > 0 {
+            let query = sqlx::query_scalar(ENDED).bind(&at.0).bind(&at.1).bind(before).bind(left);
+            let revisions: Vec<i64> = query.fetch_all(&mut *connection).await?;
+            gone.extend(revisions);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -66,11 +66,11 @@ macro_rules! count {
 pub(super) const COUNT_OPEN: &str = count!("delivery_state", "IS NULL");
 pub(super) const COUNT_PAST: &str = count!("delivery_past", "IS NOT NULL");
 
-pub(super) const BY_NUMBER: &str = "SELECT d.task, d.destination, d.state, d.found_at, d.seq
+pub(super) const BY_NUMBER: &str = "SELECT d.task, d.destination, d.state, d.found_at, d.seq, d.key
     FROM (SELECT DISTINCT value AS asked FROM json_each(?1)) CROSS JOIN delivery AS d ON d.seq = asked";
-pub(super) const BY_KEY_OPEN: &str = "SELECT task, destination, state, found_at, seq FROM delivery
+pub(super) const BY_KEY_OPEN: &str = "SELECT task, destination, state, found_at, seq, key FROM delivery
     WHERE task = ?1 AND destination = ?2 AND key = ?3 AND ended_at IS NULL";
-pub(super) const BY_KEY_PAST: &str = "SELECT task, destination, state, found_at, seq FROM delivery
+pub(super) const BY_KEY_PAST: &str = "SELECT task, destination, state, found_at, seq, key FROM delivery
     WHERE task = ?1 AND destination = ?2 AND key = ?3 AND ended_at IS NOT NULL";
 
 pub(super) const SAYS: &str = "SELECT d.seq FROM (SELECT value AS asked FROM json_each(?1))
@@ -219,11 +219,14 @@ async fn named(pool: &SqlitePool, select: &Select) -> Result<Vec<Place>, sqlx::E
         rows.extend(query.fetch_all(pool).await?);
     }
     let (from, to) = (select.since.unwrap_or(EVER.0), select.until.unwrap_or(EVER.1));
+    let key = select.key.as_deref().map(typed_key);
     let mut places = Vec::new();
     for row in rows {
         let place = Place { found_at: row.try_get(3)?, number: row.try_get(4)? };
         let meant = means(select, row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-        if meant && (from..=to).contains(&place.found_at) {
+        let has: Vec<u8> = row.try_get(5)?;
+        let of_key = key.as_ref().is_none_or(|key| key.as_bytes() == has);
+        if meant && of_key && (from..=to).contains(&place.found_at) {
             places.push(place);
         }
     }

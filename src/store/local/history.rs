@@ -19,7 +19,7 @@ pub(super) const ENDED_BEFORE: &str = "DELETE FROM delivery
 
 /// The same of one destination that keeps less than others; what was looked at before is gone.
 pub(super) const ENDED_OF_LANE: &str = "DELETE FROM delivery
-    WHERE seq IN (SELECT seq FROM delivery INDEXED BY delivery_ended
+    WHERE seq IN (SELECT seq FROM delivery INDEXED BY delivery_ended_of
                   WHERE ended_at >= ?3 AND ended_at < ?4 AND event = 0
                       AND (forgotten = 1 OR state NOT IN ('delivered', 'closed')) AND task = ?1 AND destination = ?2
                   ORDER BY ended_at LIMIT ?5) RETURNING revision";
@@ -151,9 +151,12 @@ pub(super) async fn prune(connection: &mut SqliteConnection, what: Prune) -> Res
         most = most.max(rows.len() as u64);
         deleted.extend(rows);
     }
-    let revisions = deleted.iter().map(|row| row.try_get(0)).collect::<Result<Vec<i64>, _>>()?;
+    let mut revisions = deleted.iter().map(|row| row.try_get(0)).collect::<Result<Vec<i64>, _>>()?;
+    let former = events::prune_former(connection, what.ended, limit).await?;
+    most = most.max(former.len() as u64);
+    revisions.extend(former);
     mark(connection, &revisions).await?;
-    Ok(Pruned { deliveries: deleted.len() as u64, more: most >= limit.unsigned_abs() })
+    Ok(Pruned { deliveries: revisions.len() as u64, more: most >= limit.unsigned_abs() })
 }
 
 /// The same of one destination.
@@ -163,21 +166,23 @@ pub(super) async fn prune_lane(
     limit: usize,
 ) -> Result<Pruned, sqlx::Error> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let revisions: Vec<i64> = if lane.events {
-        events::prune(connection, lane, limit).await?
-    } else {
-        sqlx::query_scalar(ENDED_OF_LANE)
+    // A copy may have been an event destination.
+    let mut revisions = events::prune(connection, lane, limit).await?;
+    let mut most = revisions.len() as u64;
+    if !lane.events {
+        let ended: Vec<i64> = sqlx::query_scalar(ENDED_OF_LANE)
             .bind(lane.task.as_str())
             .bind(lane.destination.as_str())
             .bind(lane.from)
             .bind(lane.before)
             .bind(limit)
             .fetch_all(&mut *connection)
-            .await?
-    };
+            .await?;
+        most = most.max(ended.len() as u64);
+        revisions.extend(ended);
+    }
     mark(connection, &revisions).await?;
-    let deliveries = revisions.len() as u64;
-    Ok(Pruned { deliveries, more: deliveries >= limit.unsigned_abs() })
+    Ok(Pruned { deliveries: revisions.len() as u64, more: most >= limit.unsigned_abs() })
 }
 
 /// Revisions never begin below those of what is gone.

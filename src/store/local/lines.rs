@@ -3,6 +3,7 @@
 use sqlx::Row;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 
+use super::events::HELD;
 use super::find::list;
 use crate::model::{DeliveryKind, Key};
 use crate::store::record::{hex, unhex};
@@ -37,7 +38,7 @@ fn line(row: &SqliteRow) -> Result<Line, sqlx::Error> {
         revision: row.try_get("revision")?,
         attempts: row.try_get("attempts").unwrap_or_default(),
         found_at: row.try_get("found_at")?,
-        due: row.try_get("due").unwrap_or_default(),
+        due: Some(row.try_get("due").unwrap_or_default()).filter(|due| *due != HELD),
         ended_at: row.try_get("ended_at")?,
         note: row.try_get("note")?,
     })

@@ -29,4 +29,4 @@ mod writer;
 
 pub use lock::{Holder, Lock, holder};
 pub use open::{LocalStore, make_folder};
-pub use take::problem;
+pub use take::{Rehearsal, problem};

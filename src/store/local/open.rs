@@ -96,6 +96,18 @@ impl LocalStore {
         version.map(|version| version < FIRST).map_err(|e| self.read_error(e))
     }
 
+    /// A destination compares now: if it was told versions, that is over.
+    ///
+    /// # Errors
+    /// If the state cannot be read or written.
+    pub async fn end_events(&self, task: &TaskName, destination: &DestinationName) -> Result<(), StoreError> {
+        if self.backlog(task, destination).await?.is_none() {
+            return Ok(());
+        }
+        let (task, destination) = (task.clone(), destination.clone());
+        self.write(Write::EndEvents { task, destination }).await.map(drop)
+    }
+
     pub(super) fn readers(&self) -> &SqlitePool {
         &self.readers
     }
@@ -211,7 +223,9 @@ impl Store for LocalStore {
         destination: &DestinationName,
         work: Work,
     ) -> Result<Option<UnixMs>, StoreError> {
-        claim::next_due(&self.readers, task, destination, work).await.map_err(|e| self.read_error(e))
+        let due = claim::next_due(&self.readers, task, destination, work).await;
+        // What waits behind an older version waits for no time.
+        due.map(|due| due.filter(|due| *due != events::HELD)).map_err(|e| self.read_error(e))
     }
 
     async fn remembers(&self, task: &TaskName, destination: &DestinationName) -> Result<bool, StoreError> {

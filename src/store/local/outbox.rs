@@ -7,7 +7,6 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
 
 use super::claim::uuid;
-use super::events::HELD;
 use super::rows::ForRows;
 use crate::base::clock::UnixMs;
 use crate::model::{AttemptOutcome, DeliveryId};
@@ -97,12 +96,13 @@ pub(super) static LOG: LazyLock<ForRows> = LazyLock::new(|| {
     )
 });
 
+/// What was prepared has not been sent: it was no attempt.
 pub(super) static RELEASE: LazyLock<ForRows> = LazyLock::new(|| {
     ForRows::new(
         &["to_id", "claim", "least_due", "to_note"],
         "UPDATE delivery
-         SET claimed_until = NULL, calling = 0, fingerprint = coalesce(found, fingerprint), found = NULL, lost = 0,
-             due = max(due, least_due), note = coalesce(to_note, note)
+         SET claimed_until = NULL, attempts = attempts - (calling <> 0), calling = 0,
+             fingerprint = coalesce(found, fingerprint), found = NULL, lost = 0, due = max(due, least_due), note = coalesce(to_note, note)
          FROM v WHERE id = to_id AND claims = claim AND claimed_until IS NOT NULL",
     )
 });
@@ -219,8 +219,10 @@ pub(super) async fn settle(
 /// Attempts kept of each delivery: the first ones, and the last ones.
 const KEPT: (u32, u32) = (10, 50);
 
+/// Of the same delivery as [`LOG`].
 pub(super) const OLDER: &str = "DELETE FROM attempt WHERE delivery = (
-    SELECT min(seq) FROM delivery INDEXED BY delivery_id WHERE id = ?1 AND claims >= ?2) AND number = ?3";
+    SELECT seq FROM delivery INDEXED BY delivery_id WHERE id = ?1 AND claims >= ?2 ORDER BY claims, seq LIMIT 1)
+    AND number = ?3";
 
 pub(super) async fn release(
     connection: &mut SqliteConnection,
@@ -251,20 +253,57 @@ pub(super) async fn expire(connection: &mut SqliteConnection, now: UnixMs) -> Re
     Ok(sqlx::query(EXPIRE).bind(now).bind(POISONED).execute(connection).await?.rows_affected())
 }
 
+/// The next lane of which anything is open.
+pub(super) const NEXT_LANE: &str = "SELECT task, destination FROM delivery INDEXED BY delivery_state
+    WHERE ended_at IS NULL AND (task, destination) > (?1, ?2) ORDER BY task, destination LIMIT 1";
+
+/// What waits in some states for later than it may. What waits behind an older version does not wait for a time.
+macro_rules! late {
+    ($states:literal) => {
+        concat!(
+            "UPDATE delivery SET due = ?3 WHERE seq IN (
+                 SELECT seq FROM delivery WHERE task = ?1 AND destination = ?2 AND ended_at IS NULL
+                     AND claimed_until IS NULL AND state ",
+            $states,
+            " AND due > ?3 AND due < 253402300799000 ORDER BY due LIMIT ?4)"
+        )
+    };
+}
+
+pub(super) const LATE_LOOK: &str = late!("IN ('suspect', 'verify')");
+pub(super) const LATE_CALL: &str = late!("= 'main'");
+pub(super) const LATE_AGAIN: &str = late!("NOT IN ('suspect', 'verify', 'dead', 'main')");
+/// What somebody works on is due then if it is given back.
+pub(super) const LATE_CLAIMED: &str = "UPDATE delivery SET due = ?1
+    WHERE claimed_until IS NOT NULL AND due > ?1 AND (state IN ('suspect', 'verify')) = ?2";
+
+/// Most deliveries of one piece.
+const FORWARD: usize = 1000;
+
 pub(super) async fn bring_forward(
     connection: &mut SqliteConnection,
     work: Work,
     latest: UnixMs,
 ) -> Result<u64, sqlx::Error> {
-    let late = match work {
-        Work::Look => {
-            "UPDATE delivery SET due = ?1 WHERE ended_at IS NULL AND due > ?1 AND state IN ('suspect', 'verify')
-                 AND due <> ?2"
-        }
-        Work::Call => {
-            "UPDATE delivery SET due = ?1 WHERE ended_at IS NULL AND due > ?1 AND state NOT IN ('suspect', 'verify')
-                 AND due <> ?2"
-        }
+    let claimed = sqlx::query(LATE_CLAIMED).bind(latest).bind(work == Work::Look);
+    let mut moved = claimed.execute(&mut *connection).await?.rows_affected();
+    let late: &[&'static str] = match work {
+        Work::Look => &[LATE_LOOK],
+        Work::Call => &[LATE_CALL, LATE_AGAIN],
     };
-    Ok(sqlx::query(late).bind(latest).bind(HELD).execute(connection).await?.rows_affected())
+    let mut at = (String::new(), String::new());
+    loop {
+        let next = sqlx::query(NEXT_LANE).bind(&at.0).bind(&at.1).fetch_optional(&mut *connection).await?;
+        let Some(next) = next else { return Ok(moved) };
+        at = (next.try_get(0)?, next.try_get(1)?);
+        for text in late {
+            let left = FORWARD.saturating_sub(usize::try_from(moved).unwrap_or(FORWARD));
+            if left == 0 {
+                return Ok(moved);
+            }
+            let query = sqlx::query(*text).bind(&at.0).bind(&at.1).bind(latest);
+            let left = i64::try_from(left).unwrap_or(i64::MAX);
+            moved += query.bind(left).execute(&mut *connection).await?.rows_affected();
+        }
+    }
 }

@@ -1,13 +1,18 @@
 //! Deliveries of another state, taken into this one.
 
+use std::collections::HashMap;
+
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{Row, Sqlite};
 
+use super::events::HELD;
+use crate::base::clock::UnixMs;
 use crate::model::{DeliveryKind, RowId, State};
 use crate::store::record::unhex;
 use crate::store::{Message, Record, TakenIn, typed_key};
 
 /// A record as the table holds it.
+#[derive(Debug)]
 struct Raw {
     id: Vec<u8>,
     key: Vec<u8>,
@@ -82,61 +87,152 @@ pub fn problem(record: &Record) -> Option<String> {
     encode(record).err()
 }
 
-/// Whether it is there, something is open for its key, and when the newest delivery of its key was found.
+/// Whether it is there, whether it would wait behind something, when the newest of its key was found, and what its
+/// numbers go on from.
 pub(super) const OF_KEY: &str = "SELECT
-    coalesce(sum(id = ?4 AND found_at = ?5), 0), coalesce(sum(ended_at IS NULL), 0), max(found_at),
-    coalesce(max(revision), 0), coalesce(max(claims), 0)
+    coalesce(sum(id = ?4 AND found_at = ?5), 0) > 0, coalesce(sum(ended_at IS NULL), 0) > 0, max(found_at),
+    max(coalesce(max(revision), 0), coalesce((SELECT value FROM mark WHERE name = 'revision'), 0)),
+    coalesce(max(claims), 0), NULL
     FROM (SELECT id, found_at, ended_at, revision, claims FROM delivery
             WHERE task = ?1 AND destination = ?2 AND key = ?3 AND ended_at IS NULL
           UNION ALL
           SELECT id, found_at, ended_at, revision, claims FROM delivery
             WHERE task = ?1 AND destination = ?2 AND key = ?3 AND ended_at IS NOT NULL)";
 
-/// What a key has had already: numbers that only grow go on from there.
-#[derive(Clone, Copy)]
-struct Least {
+/// The same of a version: a key has many, and they have the id that the key has here.
+pub(super) const VERSIONS_OF_KEY: &str = "SELECT
+    coalesce(sum(found_at = ?5 AND fingerprint = ?6), 0) > 0,
+    coalesce(sum(ended_at IS NULL AND state <> 'dead'), 0) > 0, max(found_at),
+    max(coalesce(max(revision), 0), coalesce((SELECT value FROM mark WHERE name = 'revision'), 0)),
+    coalesce(max(claims), 0),
+    (SELECT last.id FROM delivery AS last
+     WHERE last.task = ?1 AND last.destination = ?2 AND last.key = ?3 AND last.event > 0 ORDER BY last.event DESC LIMIT 1)
+    FROM delivery WHERE task = ?1 AND destination = ?2 AND key = ?3 AND event > 0 AND ?4 IS NOT NULL";
+
+/// What a state knows of the key of a record.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    /// This very one.
+    same: bool,
+    /// Something is open: of versions one that this would wait behind.
+    open: bool,
+    /// When the newest was found.
+    newest: Option<UnixMs>,
+    /// Numbers that only grow go on from these.
     revision: i64,
     claims: i64,
+    /// Of versions the id of the key.
+    id: Option<Vec<u8>>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
-    Take(Least),
+    Take,
     Known,
     Older,
 }
 
-async fn fate<'c, E>(executor: E, record: &Record, row: &Raw) -> Result<Fate, sqlx::Error>
+impl Known {
+    fn fate(&self, record: &Record) -> Fate {
+        if self.same {
+            Fate::Known
+        } else if (self.open && record.event.is_none()) || self.newest.is_some_and(|at| at > record.found_at)
+        {
+            Fate::Older
+        } else {
+            Fate::Take
+        }
+    }
+}
+
+impl TakenIn {
+    fn count(&mut self, fate: Fate) {
+        match fate {
+            Fate::Take => self.taken += 1,
+            Fate::Known => self.known += 1,
+            Fate::Older => self.older += 1,
+        }
+    }
+}
+
+async fn known<'c, E>(executor: E, record: &Record, row: &Raw) -> Result<Known, sqlx::Error>
 where
     E: sqlx::Executor<'c, Database = Sqlite>,
 {
-    let found = sqlx::query(OF_KEY)
+    let found = sqlx::query(if record.event.is_some() { VERSIONS_OF_KEY } else { OF_KEY })
         .bind(&record.task)
         .bind(&record.destination)
         .bind(&row.key)
         .bind(&row.id)
         .bind(record.found_at)
+        .bind(&row.fingerprint)
         .fetch_one(executor)
         .await?;
-    let (same, open): (i64, i64) = (found.try_get(0)?, found.try_get(1)?);
-    let newest: Option<i64> = found.try_get(2)?;
-    Ok(if same > 0 {
-        Fate::Known
-    } else if open > 0 || newest.is_some_and(|newest| newest > record.found_at) {
-        Fate::Older
-    } else {
-        Fate::Take(Least { revision: found.try_get(3)?, claims: found.try_get(4)? })
+    Ok(Known {
+        same: found.try_get(0)?,
+        open: found.try_get(1)?,
+        newest: found.try_get(2)?,
+        revision: found.try_get(3)?,
+        claims: found.try_get(4)?,
+        id: found.try_get(5)?,
     })
 }
 
-pub(super) async fn would_take(pool: &SqlitePool, records: &[Record]) -> Result<TakenIn, sqlx::Error> {
+/// What would become of a file if it were taken in, line by line.
+#[derive(Debug, Default)]
+pub struct Rehearsal {
+    /// By task, destination and key: what would have been taken in before.
+    taken: HashMap<(String, String, Vec<u8>), Vec<Ahead>>,
+}
+
+#[derive(Debug)]
+struct Ahead {
+    id: Vec<u8>,
+    found_at: UnixMs,
+    fingerprint: Vec<u8>,
+    open: bool,
+}
+
+impl Rehearsal {
+    /// What would become of these where there is no state yet.
+    pub fn afresh(&mut self, records: &[Record]) -> TakenIn {
+        let mut all = TakenIn::default();
+        for record in records {
+            let Ok(row) = encode(record) else { continue };
+            all.count(self.next(record, row, Known::default()));
+        }
+        all
+    }
+
+    fn next(&mut self, record: &Record, row: Raw, mut known: Known) -> Fate {
+        let key = (record.task.clone(), record.destination.clone(), row.key);
+        let before = self.taken.entry(key).or_default();
+        let version = record.event.is_some();
+        for one in &*before {
+            let same = if version { one.fingerprint == row.fingerprint } else { one.id == row.id };
+            known.same |= same && one.found_at == record.found_at;
+            known.open |= one.open;
+            known.newest = known.newest.max(Some(one.found_at));
+        }
+        let fate = known.fate(record);
+        if fate == Fate::Take {
+            let (id, fingerprint, open) = (row.id, row.fingerprint, row.state.is_open());
+            before.push(Ahead { id, found_at: record.found_at, fingerprint, open });
+        }
+        fate
+    }
+}
+
+pub(super) async fn would_take(
+    pool: &SqlitePool,
+    records: &[Record],
+    rehearsal: &mut Rehearsal,
+) -> Result<TakenIn, sqlx::Error> {
     let mut all = TakenIn::default();
     for record in records {
         let Ok(row) = encode(record) else { continue };
-        match fate(pool, record, &row).await? {
-            Fate::Take(_) => all.taken += 1,
-            Fate::Known => all.known += 1,
-            Fate::Older => all.older += 1,
-        }
+        let known = known(pool, record, &row).await?;
+        all.count(rehearsal.next(record, row, known));
     }
     Ok(all)
 }
@@ -148,9 +244,17 @@ const FORGET: &str = "UPDATE delivery SET forgotten = 1
 
 const INSERT: &str = "INSERT INTO delivery (id, task, destination, key, row_id, kind, state, due, revision, tries,
         attempts, looks, unhealed, renew, forgotten, body, sent, edited, fingerprint, run, note, found_at, seen_at,
-        acked_at, ended_at, watch, evidence, differs, claims)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, max(?9, ?10, coalesce((SELECT value FROM mark WHERE name = 'revision'), 0)),
-        ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30)";
+        acked_at, ended_at, watch, evidence, differs, claims, event)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,
+        ?25, ?26, ?27, ?28, ?29, ?30)";
+
+const NEXT_EVENT: &str = "INSERT INTO mark (name, value) VALUES ('event', 1)
+    ON CONFLICT DO UPDATE SET value = value + 1 RETURNING value";
+
+/// The destination may not have begun yet: what is taken in is not what it was before that.
+const COUNT_VERSION: &str =
+    "INSERT INTO event_lane (task, destination, waiting, bytes, delivered, after, begun) VALUES (?1, ?2, ?3, ?4, 0, 0, 0)
+     ON CONFLICT DO UPDATE SET waiting = waiting + ?3, bytes = bytes + ?4";
 
 pub(super) async fn take_in(
     connection: &mut SqliteConnection,
@@ -160,23 +264,39 @@ pub(super) async fn take_in(
     for record in records {
         // Whoever asks has looked whether they can be taken in.
         let Ok(row) = encode(record) else { continue };
-        match fate(&mut *connection, record, &row).await? {
-            Fate::Take(least) => {
-                take(connection, record, &row, least).await?;
-                all.taken += 1;
-            }
-            Fate::Known => all.known += 1,
-            Fate::Older => all.older += 1,
+        let known = known(&mut *connection, record, &row).await?;
+        let fate = known.fate(record);
+        if fate == Fate::Take {
+            take(connection, record, &row, known).await?;
         }
+        all.count(fate);
     }
     Ok(all)
+}
+
+/// The next place in the order of versions; what is open counts as waiting.
+async fn next_event(
+    connection: &mut SqliteConnection,
+    record: &Record,
+    row: &Raw,
+) -> Result<i64, sqlx::Error> {
+    let waits = row.state.is_open();
+    let bytes = row.body.as_ref().filter(|_| waits).map_or(0, Vec::len);
+    sqlx::query(COUNT_VERSION)
+        .bind(&record.task)
+        .bind(&record.destination)
+        .bind(waits)
+        .bind(i64::try_from(bytes).unwrap_or(i64::MAX))
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query_scalar(NEXT_EVENT).fetch_one(connection).await
 }
 
 async fn take(
     connection: &mut SqliteConnection,
     record: &Record,
     row: &Raw,
-    least: Least,
+    known: Known,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(FORGET)
         .bind(&record.task)
@@ -184,26 +304,33 @@ async fn take(
         .bind(&row.key)
         .execute(&mut *connection)
         .await?;
+    let event = match record.event {
+        Some(_) => next_event(connection, record, row).await?,
+        None => 0,
+    };
+    let goes = row.state.is_open() && row.state != State::Dead;
+    let due = if event > 0 && goes && known.open { HELD } else { record.due.unwrap_or(record.found_at) };
+    // The receiver knows the key's versions by the id that they have here.
+    let id = known.id.as_ref().unwrap_or(&row.id);
     // Bytes that went out under a revision of that state do not go out under another one of this.
-    let renew = record.renew || least.revision > record.revision;
+    let renew = record.renew || known.revision > record.revision || *id != row.id;
 
     let seq = sqlx::query(INSERT)
-        .bind(&row.id)
+        .bind(id)
         .bind(&record.task)
         .bind(&record.destination)
         .bind(&row.key)
         .bind(&row.row_id)
         .bind(row.kind)
         .bind(row.state.as_str())
-        .bind(record.due)
-        .bind(record.revision)
-        .bind(least.revision)
+        .bind(due)
+        .bind(record.revision.max(known.revision))
         .bind(record.tries)
         .bind(record.attempted)
         .bind(record.looks)
         .bind(record.unhealed)
         .bind(renew)
-        .bind(record.forgotten)
+        .bind(record.forgotten || event > 0)
         .bind(row.body.as_deref())
         .bind(row.sent.as_deref())
         .bind(row.edited.as_deref())
@@ -217,7 +344,8 @@ async fn take(
         .bind(row.watch.as_deref())
         .bind(record.evidence.as_ref().and_then(|e| serde_json::to_string(e).ok()))
         .bind(record.differs.as_ref().and_then(|d| serde_json::to_string(d).ok()))
-        .bind(least.claims)
+        .bind(known.claims)
+        .bind(event)
         .execute(&mut *connection)
         .await?
         .last_insert_rowid();

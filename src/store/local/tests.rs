@@ -94,7 +94,33 @@ async fn statements_use_their_indexes() {
         ("older attempts", outbox::OLDER, vec!["attempt USING PRIMARY KEY (delivery=? AND number=?)"]),
         ("prune the unseen", history::UNSEEN_SINCE, vec!["INDEX delivery_told (seen_at<?)"]),
         ("lighten", history::LIGHTEN, vec!["INDEX delivery_heavy (ended_at<?)"]),
-        ("prune one", history::ENDED_OF_LANE, vec!["INDEX delivery_ended (ended_at>? AND ended_at<?)"]),
+        (
+            "prune one",
+            history::ENDED_OF_LANE,
+            vec!["INDEX delivery_ended_of (task=? AND destination=? AND ended_at>? AND ended_at<?)"],
+        ),
+        (
+            "next destination with old versions",
+            events::NEXT_ENDED,
+            vec!["INDEX event_ended ((task,destination)>(?,?))", "l USING PRIMARY KEY"],
+        ),
+        ("next lane", outbox::NEXT_LANE, vec!["COVERING INDEX delivery_state ((task,destination)>(?,?))"]),
+        (
+            "late for a look",
+            outbox::LATE_LOOK,
+            vec![by_seq, "INDEX delivery_look (task=? AND destination=? AND due>? AND due<?)"],
+        ),
+        (
+            "late for a call",
+            outbox::LATE_CALL,
+            vec![by_seq, "INDEX delivery_fresh (task=? AND destination=? AND due>? AND due<?)"],
+        ),
+        (
+            "late to be tried again",
+            outbox::LATE_AGAIN,
+            vec![by_seq, "INDEX delivery_again (task=? AND destination=? AND due>? AND due<?)"],
+        ),
+        ("late and claimed", outbox::LATE_CLAIMED, vec!["INDEX delivery_claimed (claimed_until>?)"]),
         (
             "versions",
             events::NEW.longest(),
@@ -141,10 +167,21 @@ async fn statements_use_their_indexes() {
             told::OTHERS_PAST,
             vec!["INDEX delivery_key (task=? AND destination=? AND key=?"],
         ),
-        ("targets", act::TARGETS, vec![by_number, "t USING INTEGER PRIMARY KEY (rowid=?)"]),
+        (
+            "targets",
+            act::TARGETS,
+            vec![
+                by_number,
+                "t USING INTEGER PRIMARY KEY (rowid=?)",
+                "n USING INDEX event_of_key (task=? AND destination=? AND key=? AND event>?)",
+                "w USING INDEX event_waits (task=? AND destination=? AND key=?",
+                "l USING COVERING INDEX event_of_key (task=? AND destination=? AND key=?",
+            ],
+        ),
         ("record an act", act::RECORD, vec![by_number, "before USING PRIMARY KEY (delivery=?)"]),
         ("replay", act::REPLAY, vec!["delivery USING INTEGER PRIMARY KEY (rowid=?)"]),
         ("close", act::CLOSE, vec!["delivery USING INTEGER PRIMARY KEY (rowid=?)"]),
+        ("versions of a key", take::VERSIONS_OF_KEY, vec![of_key, "last USING INDEX event_of_key"]),
         ("of a key", take::OF_KEY, vec!["INDEX delivery_open (task=? AND destination=? AND key=?)"]),
         (
             "attempts",
@@ -280,4 +317,28 @@ async fn a_state_of_the_released_schema_remembers_what_it_did() {
     let rows = connection.fetch_all(AssertSqlSafe(remembered)).await.unwrap();
     let keys: Vec<Vec<u8>> = rows.iter().map(|row| row.get(0)).collect();
     assert_eq!(keys, [[2], [4]]);
+}
+
+/// Versions of a key share an id; one that was replayed has the newest claim, whatever its number is.
+#[tokio::test]
+async fn the_attempt_that_is_left_out_is_one_of_the_delivery_that_was_tried() {
+    let mut connection = SqliteConnectOptions::new().in_memory(true).connect().await.unwrap();
+    for migration in schema::MIGRATIONS {
+        connection.execute(*migration).await.unwrap();
+    }
+    connection
+        .execute(
+            "INSERT INTO delivery (seq, id, task, destination, key, row_id, kind, state, due, fingerprint, run, found_at,
+                 seen_at, ended_at, claims, event)
+             VALUES (1, x'01', 't', 'd', x'01', '1', 2, 'main', 0, x'00', x'00', 1, 1, NULL, 9, 1),
+                    (2, x'01', 't', 'd', x'01', '1', 2, 'delivered', 0, x'00', x'00', 2, 2, 3, 5, 2);
+             INSERT INTO attempt (delivery, number, revision, began, took_ms, outcome)
+             VALUES (1, 11, 1, 1, 1, 'unknown'), (2, 11, 1, 1, 1, 'unknown')",
+        )
+        .await
+        .unwrap();
+    sqlx::query(outbox::OLDER).bind(vec![1]).bind(5).bind(11).execute(&mut connection).await.unwrap();
+    let left: Vec<i64> =
+        sqlx::query_scalar("SELECT delivery FROM attempt").fetch_all(&mut connection).await.unwrap();
+    assert_eq!(left, [1]);
 }

@@ -3,6 +3,7 @@
 use sqlx::Row;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 
+use super::events::HELD;
 use super::lines::{shown_id, shown_kind};
 use crate::model::{ErrorClass, Key, RowId, State};
 use crate::store::record::hex;
@@ -10,7 +11,8 @@ use crate::store::{Done, Episode, Message, Record, Tried, shown_key};
 
 pub(super) const ONE: &str = "SELECT seq, id, task, destination, key, row_id, kind, state, due, revision, tries,
         attempts, looks, unhealed, renew, forgotten, body, sent, edited, fingerprint, run, note, found_at, seen_at,
-        acked_at, ended_at, watch, evidence, differs
+        acked_at, ended_at, watch, evidence, differs, event,
+        calling
     FROM delivery WHERE seq = ?1";
 pub(super) const ATTEMPTS: &str = "SELECT number, revision, began, took_ms, outcome, status, detail, answer
     FROM attempt WHERE delivery = ?1 ORDER BY number";
@@ -39,6 +41,9 @@ pub(super) async fn record(pool: &SqlitePool, number: i64) -> Result<Option<Reco
             answer: row.try_get("answer")?,
         });
     }
+    // The last one may be under way.
+    let made = record.attempted - i64::from(row.try_get::<i64, _>("calling").unwrap_or_default() != 0);
+    record.not_kept = not_kept(&record.attempts, made);
     for row in sqlx::query(ACTS).bind(number).fetch_all(pool).await? {
         record.acts.push(Done {
             at: row.try_get("at")?,
@@ -65,6 +70,19 @@ pub(super) async fn record(pool: &SqlitePool, number: i64) -> Result<Option<Reco
     Ok(Some(record))
 }
 
+/// What is missing of the attempts that were made.
+fn not_kept(attempts: &[Tried], made: i64) -> Vec<(i64, i64)> {
+    let mut gaps = Vec::new();
+    let mut next = 1;
+    for number in attempts.iter().map(|tried| tried.number).chain([made + 1]) {
+        if next < number {
+            gaps.push((next, number - 1));
+        }
+        next = next.max(number + 1);
+    }
+    gaps
+}
+
 /// A row that cannot be understood is shown all the same: a number that is none counts as 0.
 fn decode(row: &SqliteRow) -> Result<Record, sqlx::Error> {
     let number = |name: &str| row.try_get::<i64, _>(name).unwrap_or_default();
@@ -87,7 +105,8 @@ fn decode(row: &SqliteRow) -> Result<Record, sqlx::Error> {
         state,
         found_at,
         seen_at: number("seen_at"),
-        due: number("due"),
+        due: Some(number("due")).filter(|due| *due != HELD),
+        event: Some(number("event")).filter(|event| *event > 0),
         acked_at: row.try_get("acked_at")?,
         ended_at,
         note: row.try_get("note")?,
@@ -107,7 +126,36 @@ fn decode(row: &SqliteRow) -> Result<Record, sqlx::Error> {
         edited: message("edited")?,
         watch: message("watch")?,
         attempts: Vec::new(),
+        not_kept: Vec::new(),
         acts: Vec::new(),
         others: Vec::new(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_that_are_not_kept_are_named() {
+        let tried = |number| Tried {
+            number,
+            revision: 1,
+            began: 0,
+            took_ms: 0,
+            outcome: "unknown".to_owned(),
+            group: None,
+            status: None,
+            detail: None,
+            answer: None,
+        };
+        let of = |numbers: &[i64], made| {
+            let kept: Vec<Tried> = numbers.iter().map(|number| tried(*number)).collect();
+            not_kept(&kept, made)
+        };
+        assert_eq!(of(&[], 0), []);
+        assert_eq!(of(&[1, 2, 3], 3), []);
+        assert_eq!(of(&[1, 2, 7, 8, 10], 10), [(3, 6), (9, 9)]);
+        assert_eq!(of(&[], 4), [(1, 4)], "all of them are too old");
+    }
 }

@@ -45,6 +45,7 @@ pub(super) enum Write {
     Prune(Prune),
     PruneLane { lane: Lane, limit: usize },
     BeginEvents { task: TaskName, destination: DestinationName, now: UnixMs },
+    EndEvents { task: TaskName, destination: DestinationName },
     Remember { task: TaskName, destination: DestinationName, name: String, value: Option<String> },
     Act(Act),
     TakeIn(Vec<Record>),
@@ -75,6 +76,7 @@ impl Write {
             | Self::Prune(_)
             | Self::PruneLane { .. }
             | Self::BeginEvents { .. }
+            | Self::EndEvents { .. }
             | Self::Remember { .. } => false,
         }
     }
@@ -310,6 +312,10 @@ async fn apply_all(
             }
             Write::BeginEvents { task, destination, now } => {
                 Wrote::Count(events::begin(connection, task, destination, *now).await?)
+            }
+            Write::EndEvents { task, destination } => {
+                events::end(connection, task, destination).await?;
+                Wrote::Done
             }
             Write::Act(one) => Wrote::Acted(act::act(connection, one).await?),
             Write::TakeIn(records) => Wrote::TakenIn(take::take_in(connection, records).await?),

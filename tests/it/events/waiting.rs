@@ -159,3 +159,46 @@ async fn a_receiver_that_is_gone_is_waited_for() {
     journal.is_in_order();
     assert_eq!(journal.all("n1", "name"), ["name 1", "name 1", "changed"]);
 }
+
+/// As dead letters do: they keep their order, and what is known of them is not told again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn versions_that_waited_move_to_a_fresh_state() {
+    let pair = Pair::new(Engine::Sqlite).await.expect("SQLite is always there");
+    let receiver = Receiver::answering(200).await;
+    let config = config(&pair, vec![events(&receiver)]);
+    let site = Site::new(&with(config.clone(), json!({ "callbacks": "off" })));
+    pair.fill_source(1..=2).await;
+    let mut daemon = site.start();
+    wait_for("both are read", LIMIT, async || (versions(&site).await == 2).then_some(())).await;
+    pair.update(&[1], "changed").await;
+    wait_for("the change is read", LIMIT, async || (versions(&site).await == 3).then_some(())).await;
+    daemon.stop().await;
+    let listed = site.run(&["deliveries", "list", "-c", "{c}"]).all();
+    assert_eq!(listed.matches("behind an older version").count(), 1, "{listed}");
+    let exported = site.run(&["deliveries", "export", "-c", "{c}"]).stdout;
+    assert!(!exported.contains("253402300799000"), "{exported}");
+    let file = site.path("waiting.jsonl").display().to_string();
+    std::fs::write(&file, &exported).unwrap();
+
+    let fresh = Site::new(&config);
+    let import =
+        |more: &[&str]| fresh.run(&[&["deliveries", "import", "-c", "{c}", &file], more].concat()).all();
+    for _ in 0..2 {
+        let said = import(&["--dry-run"]);
+        assert!(said.contains("would be taken in: 3"), "{said}");
+    }
+    let said = import(&[]);
+    assert!(said.contains("taken in: 3"), "{said}");
+    let said = import(&["--dry-run"]);
+    assert!(said.contains("were there already: 3"), "{said}");
+    let mut daemon = fresh.start();
+    told(&mut daemon, &pair, &receiver).await;
+    nothing_waits(&fresh).await;
+    pair.update(&[2], "changed too").await;
+    told(&mut daemon, &pair, &receiver).await;
+    nothing_waits(&fresh).await;
+    let journal = Journal::of(&receiver.calls());
+    journal.is_in_order();
+    assert_eq!(journal.all("n1", "name"), ["name 1", "changed"]);
+    assert_eq!(receiver.count(), 4);
+}

@@ -1,10 +1,9 @@
 //! What people see of deliveries and do with them, asked of the state of one process.
 
-use cupid::model::{AttemptOutcome, DeliveryKind, Difference, Finding, Key, RowId, State};
-use cupid::store::local::{LocalStore, problem};
+use cupid::model::{AttemptOutcome, DeliveryKind, Difference, Finding, Key, State};
+use cupid::store::local::LocalStore;
 use cupid::store::{
-    Act, Acted, Doing, History, Order, Place, Prepared, Record, Refusal, Select, Settlement, Store, TakenIn,
-    Tally,
+    Act, Acted, Doing, History, Order, Place, Prepared, Refusal, Select, Settlement, Store, Tally,
 };
 
 use super::bed::*;
@@ -16,7 +15,7 @@ fn of_states(states: &[State]) -> Select {
 }
 
 /// Puts the delivery of a key where it is wanted, under the claim that it needs for that.
-async fn put(store: &LocalStore, key: u8, state: State, now: i64) {
+pub(super) async fn put(store: &LocalStore, key: u8, state: State, now: i64) {
     store.commit_scan(found(now, [finding(key, 1)])).await.unwrap();
     if state == State::Suspect {
         return;
@@ -32,22 +31,22 @@ async fn put(store: &LocalStore, key: u8, state: State, now: i64) {
     }
 }
 
-async fn numbers(store: &LocalStore, select: &Select) -> Vec<i64> {
+pub(super) async fn numbers(store: &LocalStore, select: &Select) -> Vec<i64> {
     let found = store.find(select, Order::Oldest, None, 1000).await.unwrap();
     found.places.iter().map(|place| place.number).collect()
 }
 
-async fn the_number(store: &LocalStore, key: u8) -> i64 {
+pub(super) async fn the_number(store: &LocalStore, key: u8) -> i64 {
     let select = Select { key: Some(String::from_utf8(vec![key]).unwrap()), ..Select::default() };
     *numbers(store, &select).await.last().unwrap()
 }
 
 fn act(doing: Doing, numbers: &[i64], now: i64) -> Act {
     let note = Some("because".to_owned());
-    Act { doing, author: "mei".to_owned(), note, numbers: numbers.to_vec(), now }
+    Act { doing, author: "mei".to_owned(), note, numbers: numbers.to_vec(), named: true, now }
 }
 
-async fn acted(store: &LocalStore, doing: Doing, number: i64, now: i64) -> Acted {
+pub(super) async fn acted(store: &LocalStore, doing: Doing, number: i64, now: i64) -> Acted {
     let answers = store.act(act(doing, &[number], now)).await.unwrap();
     assert_eq!(answers.len(), 1);
     assert_eq!(answers[0].0, number);
@@ -105,6 +104,8 @@ async fn lists_go_page_by_page_in_the_order_of_finding() {
         count(Select { numbers: vec![5, 6, 6, 99], states: vec![State::Suspect], ..between }).await,
         1
     );
+    let of_key = |key: &str| Select { numbers: vec![5, 6], key: Some(key.to_owned()), ..Select::default() };
+    assert_eq!((count(of_key("e")).await, count(of_key("z")).await), (1, 0), "numbers are filtered as well");
     // What is counted is what is listed.
     for select in [
         Select::default(),
@@ -214,6 +215,33 @@ async fn an_act_on_what_has_ended_is_one_on_its_key() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_foretold_of_an_act_is_what_it_does() {
+    let bed = Local::new();
+    let store = bed.store().await;
+    for (key, state) in
+        [(b'a', State::Dead), (b'b', State::Verify), (b'c', State::Suspect), (b'd', State::Main)]
+    {
+        put(&store, key, state, T0).await;
+    }
+    for n in 0..3 {
+        put(&store, b'e', State::Healed, T0 + n * S).await;
+    }
+    let all = numbers(&store, &Select::default()).await;
+    let mut foretold = Vec::new();
+    let mut taken = std::collections::HashSet::new();
+    // Piece by piece, as a long list is.
+    for piece in all.chunks(2) {
+        foretold.extend(store.would_act(&act(Doing::Replay, piece, T0 + 9 * S), &mut taken).await.unwrap());
+    }
+    let mut done = Vec::new();
+    for piece in all.chunks(2) {
+        done.extend(store.act(act(Doing::Replay, piece, T0 + 9 * S)).await.unwrap());
+    }
+    assert_eq!(foretold, done);
+    assert_eq!(done.iter().filter(|(_, acted)| *acted == Acted::Done).count(), 2, "a and one of e: {done:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_closed_is_remembered_by_its_difference() {
     let bed = Local::new();
     let store = bed.store().await;
@@ -275,110 +303,6 @@ async fn a_delivery_is_found_by_the_beginning_of_its_id() {
     assert_eq!(by(&id.replace('-', "")).await, [(id.clone(), number)], "what is open of it");
     assert_eq!(by(&id[..1]).await.len(), 2);
     assert!(by("ffff").await.is_empty());
-}
-
-async fn export(store: &LocalStore, select: &Select) -> Vec<Record> {
-    let mut records = Vec::new();
-    for number in numbers(store, select).await {
-        records.push(store.record(number).await.unwrap().unwrap());
-    }
-    records
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_exported_is_taken_in_once() {
-    let (bed, other) = (Local::new(), Local::new());
-    let store = bed.store().await;
-    for (key, state) in
-        [(b'a', State::Dead), (b'b', State::Retry), (b'c', State::Closed), (b'd', State::Suspect)]
-    {
-        put(&store, key, state, T0).await;
-    }
-    let extra =
-        Finding { kind: DeliveryKind::Extra, row: RowId::NONE, key: Key::new([0xff, 0]), ..finding(0, 7) };
-    store.commit_scan(found(T0, [extra])).await.unwrap();
-    let number = the_number(&store, b'a').await;
-    acted(&store, Doing::Edit(Box::from([0xfe, 0xff])), number, T0).await;
-    let records = export(&store, &Select::default()).await;
-    assert_eq!(records.len(), 5);
-    // Through the file.
-    let lines: Vec<String> = records.iter().map(|r| serde_json::to_string(r).unwrap()).collect();
-    let read: Vec<Record> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(read, records);
-    assert!(read.iter().all(|record| problem(record).is_none()));
-
-    let fresh = other.store().await;
-    let would = fresh.take_in(read.clone(), true).await.unwrap();
-    assert_eq!(
-        (would, numbers(&fresh, &Select::default()).await.len()),
-        (TakenIn { taken: 5, known: 0, older: 0 }, 0)
-    );
-    assert_eq!(fresh.take_in(read.clone(), false).await.unwrap(), would);
-    let twice = fresh.take_in(read.clone(), false).await.unwrap();
-    assert_eq!(twice, TakenIn { taken: 0, known: 5, older: 0 });
-    assert_eq!(store.take_in(read.clone(), false).await.unwrap(), twice, "also where they come from");
-    let same = |mut record: Record| {
-        record.number = 0;
-        record
-    };
-    let there: Vec<Record> = export(&fresh, &Select::default()).await.into_iter().map(same).collect();
-    assert_eq!(there, read.into_iter().map(same).collect::<Vec<_>>());
-    // It works there as it did here: what was closed stays closed, and what is due is handed out.
-    assert_eq!(fresh.commit_scan(found(T0, [finding(b'c', 1)])).await.unwrap(), committed(0, 1, 0));
-    assert_eq!(fresh.claim_any(request(T0)).await.unwrap().len(), 4);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_state_keeps_what_is_newest_of_a_key() {
-    let (bed, other) = (Local::new(), Local::new());
-    let (store, newer) = (bed.store().await, other.store().await);
-    put(&store, b'a', State::Dead, T0).await;
-    put(&store, b'b', State::Closed, T0).await;
-    put(&newer, b'a', State::Retry, T0 + S).await;
-    put(&newer, b'b', State::Healed, T0 + S).await;
-    let taken = newer.take_in(export(&store, &Select::default()).await, false).await.unwrap();
-    assert_eq!(taken, TakenIn { taken: 0, known: 0, older: 2 });
-    // The other way round what ended here is past, and revisions go on.
-    put(&newer, b'c', State::Dead, T0 + S).await;
-    put(&store, b'c', State::Closed, T0).await;
-    let before = the_number(&store, b'c').await;
-    assert_eq!(
-        store.take_in(export(&newer, &Select::default()).await, false).await.unwrap().taken,
-        2,
-        "b and c"
-    );
-    let record = store.record(before).await.unwrap().unwrap();
-    assert!(record.forgotten, "what came later counts");
-}
-
-#[test]
-fn a_record_that_is_none_is_refused_with_what_is_wrong() {
-    let record = serde_json::json!({
-        "cupid": 1, "delivery": uuid::Uuid::nil().to_string(), "task": "t", "destination": "d", "key": "1", "row": "1",
-        "kind": "differs", "state": "dead", "found_at": 1, "seen_at": 1, "due": 1, "revision": 0, "tries": 0,
-        "attempted": 0, "looks": 0, "unhealed": 0, "renew": true, "run": uuid::Uuid::nil().to_string(),
-        "fingerprint": "00".repeat(16),
-    });
-    let with = |name: &str, value: serde_json::Value| {
-        let mut record = record.clone();
-        record[name] = value;
-        problem(&serde_json::from_value(record).unwrap())
-    };
-    assert_eq!(with("tries", 1.into()), None);
-    for (name, value, says) in [
-        ("cupid", 2.into(), "reads 1"),
-        ("delivery", "x".into(), "UUID"),
-        ("kind", "odd".into(), "missing, differs"),
-        ("state", "gone".into(), "suspect, main"),
-        ("ended_at", 5.into(), "ended_at"),
-        ("row", "one".into(), "whole number"),
-        ("fingerprint", "00".into(), "32 hexadecimal"),
-        ("sent", "zz".into(), "34 hexadecimal"),
-        ("message", serde_json::json!({ "base64": "?" }), "base64"),
-    ] {
-        let problem = with(name, value).unwrap_or_default();
-        assert!(problem.contains(says), "{name}: {problem:?}");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

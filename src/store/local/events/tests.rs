@@ -5,13 +5,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 use super::*;
 use crate::model::{Delivery, DeliveryId, DeliveryKind, RunId, Sent};
 use crate::source::dice::Dice;
 use crate::store::local::LocalStore;
-use crate::store::{ClaimRequest, Prepared, Settlement, Store, Transition, Work};
+use crate::store::{Act, Acted, ClaimRequest, Doing, History, Prepared, Settlement, Store, Transition, Work};
+
+mod handled;
 
 struct Life {
     store: LocalStore,
@@ -26,8 +28,10 @@ struct Life {
     claimed: Vec<Delivery>,
     /// Every claim that was handed out.
     claims: HashSet<(DeliveryId, i64)>,
-    /// Replayed: these may go out after newer ones.
+    /// Replayed or edited: these may go out after newer ones.
     replayed: Vec<(u8, u8)>,
+    /// Closed: these need not go out.
+    closed: Vec<(u8, u8)>,
 }
 
 impl Life {
@@ -45,6 +49,7 @@ impl Life {
             claimed: Vec::new(),
             claims: HashSet::new(),
             replayed: Vec::new(),
+            closed: Vec::new(),
         }
     }
 
@@ -154,24 +159,31 @@ impl Life {
         self.store.settle(vec![settlement]).await.unwrap();
     }
 
-    /// A person lets one go once more that is dead or was delivered.
-    async fn replay(&mut self) {
+    /// A person does something with one of these.
+    async fn desk(&mut self, doing: Doing, states: &str, at: u64) {
         let mut connection = self.connection().await;
-        let found: Option<(i64, Vec<u8>, Vec<u8>)> = sqlx::query_as(
-            "SELECT seq, key, body FROM delivery WHERE state IN ('dead', 'delivered') ORDER BY state, seq LIMIT 1",
-        )
-        .fetch_optional(&mut connection)
-        .await
-        .unwrap();
-        if let Some((seq, key, body)) = found {
-            self.replayed.push((key[0], body[0]));
-            let sql = format!(
-                "UPDATE delivery SET state = 'main', ended_at = NULL, renew = 1, due = {} WHERE seq = {seq}",
-                self.now
-            );
-            connection.execute(AssertSqlSafe(sql)).await.unwrap();
-        }
+        let sql = format!(
+            "SELECT seq, key, body FROM delivery WHERE state IN ({states}) AND claimed_until IS NULL ORDER BY state, seq"
+        );
+        let found: Vec<(i64, Vec<u8>, Vec<u8>)> =
+            sqlx::query_as(AssertSqlSafe(sql)).fetch_all(&mut connection).await.unwrap();
         connection.close().await.unwrap();
+        if found.is_empty() {
+            return;
+        }
+        let (seq, key, body) = &found[usize::try_from(at).unwrap() % found.len()];
+        let doing = if let Doing::Edit(_) = doing { Doing::Edit(Box::from(&body[..])) } else { doing };
+        let closes = doing == Doing::Close;
+        let act =
+            Act { doing, author: String::new(), note: None, numbers: vec![*seq], named: true, now: self.now };
+        let acted = self.store.act(act).await.unwrap();
+        if acted[0].1 == Acted::Done {
+            if closes {
+                self.closed.push((key[0], body[0]));
+            } else {
+                self.replayed.push((key[0], body[0]));
+            }
+        }
     }
 
     async fn connection(&self) -> sqlx::SqliteConnection {
@@ -224,10 +236,11 @@ impl Life {
         }
         self.check().await;
         for (key, versions) in &self.recorded {
-            let mut sent: Vec<(i64, u8)> = self.sent[key].iter().map(|(_, r, v)| (*r, *v)).collect();
+            let mut sent: Vec<(i64, u8)> =
+                self.sent.get(key).into_iter().flatten().map(|(_, r, v)| (*r, *v)).collect();
             sent.dedup();
             let mut once: Vec<u8> = sent.iter().map(|(_, version)| *version).collect();
-            if !self.replayed.iter().any(|(of, _)| of == key) {
+            if !self.replayed.iter().chain(&self.closed).any(|(of, _)| of == key) {
                 assert_eq!(&once, versions, "each version of {key}, in order");
             }
             once.sort_unstable();
@@ -235,6 +248,7 @@ impl Life {
             let mut all = versions.clone();
             all.sort_unstable();
             all.dedup();
+            all.retain(|version| once.contains(version) || !self.closed.contains(&(*key, *version)));
             assert_eq!(once, all, "each version of {key}");
         }
         self.store.close().await;
@@ -253,7 +267,7 @@ async fn versions_of_a_key_go_one_after_the_other_whatever_happens() {
         let replays = seed % 2 == 1;
         for _ in 0..60 {
             life.now += 1000;
-            match dice.below(12) {
+            match dice.below(14) {
                 0..=4 => {
                     let mut read = Vec::new();
                     for key in 0..3 {
@@ -281,7 +295,11 @@ async fn versions_of_a_key_go_one_after_the_other_whatever_happens() {
                     life.store.expire_claims(UnixMs::MAX).await.unwrap();
                     life.claimed.clear();
                 }
-                11 if replays => life.replay().await,
+                11 if replays => life.desk(Doing::Replay, "'dead', 'delivered'", dice.below(100)).await,
+                12 if replays => {
+                    life.desk(Doing::Edit(Box::from([])), "'main', 'retry', 'dead'", dice.below(100)).await
+                }
+                13 if replays => life.desk(Doing::Close, "'main', 'retry', 'dead'", dice.below(100)).await,
                 _ => {}
             }
             life.check().await;
