@@ -11,9 +11,11 @@ use tracing::{info, warn};
 
 mod line;
 mod plights;
+mod seen;
 
 pub use line::Line;
 use plights::Plights;
+use seen::{Seen, Turn};
 
 use super::conditions::{Conditions, scarce};
 use super::{StatusBoard, Stop};
@@ -116,11 +118,7 @@ impl Notifier {
         self.recall().await;
         let began = Instant::now();
         let mut conditions = Conditions::new(&self.config.tasks);
-        // What is known to be wrong, from earlier looks or from an earlier process.
-        let mut held: BTreeSet<Cause> =
-            self.lines.iter().flat_map(|l| l.desk().open().cloned().collect::<Vec<_>>()).collect();
-        held.retain(|cause| is_seen(cause.event));
-        let mut inherited = held.clone();
+        let mut seen = Seen::new(self.lines.iter().flat_map(|l| l.desk().open().cloned().collect::<Vec<_>>()));
         let mut plights = Plights::default();
         let mut low = BTreeMap::new();
         let (mut counted, mut kept) = (None::<Instant>, Instant::now());
@@ -131,13 +129,15 @@ impl Notifier {
             if counted.is_none_or(|at| at.elapsed() >= COUNT) {
                 counted = Some(Instant::now());
                 low = scarce(&Resources::read(&self.config.state.dir), &low.into_keys().collect());
-                self.settle(&mut plights, &held).await;
+                self.settle(&mut plights, &seen).await;
             }
             found.extend(low.clone());
-            if began.elapsed() >= FIRST {
-                inherited.clear();
-            }
-            self.compare(&found, &mut held, &mut inherited, &mut plights);
+            let may_end = |cause: &Cause| match cause.event {
+                // The way to the end of a table may take its time.
+                Event::Lag => conditions.is_in_time(cause),
+                _ => began.elapsed() >= FIRST,
+            };
+            self.compare(&found, seen.turn(found.keys(), may_end), &mut plights);
             if kept.elapsed() >= KEEP {
                 self.keep().await;
                 kept = Instant::now();
@@ -166,31 +166,19 @@ impl Notifier {
         }
     }
 
-    /// What is found now and what was found before. What is inherited has more time to be found.
-    fn compare(
-        &self,
-        found: &BTreeMap<Cause, What>,
-        held: &mut BTreeSet<Cause>,
-        inherited: &mut BTreeSet<Cause>,
-        plights: &mut Plights,
-    ) {
-        for (cause, what) in found {
-            inherited.remove(cause);
-            if held.insert(cause.clone()) {
-                plights.raised(cause);
-                self.raise(cause, 1, &what.into());
+    /// Tells what has begun and what is over.
+    fn compare(&self, found: &BTreeMap<Cause, What>, turn: Turn, plights: &mut Plights) {
+        for cause in turn.begun {
+            plights.raised(&cause);
+            self.raise(&cause, 1, &(&found[&cause]).into());
+        }
+        for cause in turn.ended {
+            match cause.event {
+                // The receiver takes calls again; what is still tried slowly is seen by what waits.
+                Event::Failing => plights.accepted(cause),
+                _ => self.clear(&cause),
             }
         }
-        held.retain(|cause| {
-            let stays = found.contains_key(cause) || inherited.contains(cause);
-            match cause.event {
-                _ if stays => {}
-                // The receiver takes calls again; what is still tried slowly is seen by what waits.
-                Event::Failing => plights.accepted(cause.clone()),
-                _ => self.clear(cause),
-            }
-            stays
-        });
     }
 
     fn hears(&self, line: &Line, cause: &Cause) -> bool {
@@ -342,7 +330,7 @@ impl Notifier {
     /// Says elsewhere that all is well, every minute while it is.
     async fn beat(&self) {
         let Some(heartbeat) = &self.heartbeat else { return std::future::pending().await };
-        let conditions = Conditions::new(&self.config.tasks);
+        let mut conditions = Conditions::new(&self.config.tasks);
         loop {
             let (status, round) = (self.status.snapshot(), self.status.since_round());
             if conditions.is_healthy(&status, round, self.clock.now()) {
@@ -356,22 +344,6 @@ impl Notifier {
             }
         }
     }
-}
-
-/// Whether it is found by looking, rather than told.
-fn is_seen(event: Event) -> bool {
-    matches!(
-        event,
-        Event::Blocked
-            | Event::Emptied
-            | Event::Gone
-            | Event::Lag
-            | Event::State
-            | Event::Unreachable
-            | Event::Disk
-            | Event::Memory
-            | Event::Descriptors
-    )
 }
 
 /// What is kept for the process is kept under no task.

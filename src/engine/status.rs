@@ -18,6 +18,8 @@ use crate::store::StoreError;
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// What is in trouble when a receiver fails as a whole.
 pub(super) const SENDING: &str = "sending";
+/// Class of what waits because too much waits for its receiver.
+pub(super) const BACKLOG: &str = "backlog";
 /// How often the same trouble is said again.
 const REMIND: Duration = Duration::from_secs(300);
 
@@ -344,7 +346,7 @@ impl StatusBoard {
         }
         let since = troubles.get(&key).map_or(now, |t| t.since);
         let group = ErrorGroup::System.as_str();
-        let trouble = Trouble { since, class: "backlog", group, reason: why.to_owned(), blocked: false };
+        let trouble = Trouble { since, class: BACKLOG, group, reason: why.to_owned(), blocked: false };
         troubles.insert(key, trouble);
     }
 

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::Notifier;
 use super::line::Line;
+use super::seen::Seen;
 use crate::model::Event;
 use crate::notify::{Cause, Facts};
 use crate::store::{Plight, StoreError};
@@ -46,13 +47,13 @@ impl Notifier {
     }
 
     /// Ends what ends when nothing waits any more, and finds what nobody was told of.
-    pub(super) async fn settle(&self, plights: &mut Plights, held: &BTreeSet<Cause>) {
+    pub(super) async fn settle(&self, plights: &mut Plights, seen: &Seen) {
         for task in &self.config.tasks {
             for destination in &task.destinations {
                 for event in [Event::Dead, Event::Failing] {
                     let cause = Cause::at(event, &task.name, &destination.name);
                     // What is seen to go on is not over.
-                    if held.contains(&cause) {
+                    if seen.holds(&cause) {
                         continue;
                     }
                     // What cannot be read now is asked again.
