@@ -118,7 +118,8 @@ impl Conditions {
 
     /// Whether all is well: the state can be written, the manager goes round, no task is overdue.
     pub(super) fn is_healthy(&mut self, status: &Status, since_round: Option<Duration>, now: UnixMs) -> bool {
-        let overdue = self.watched.iter_mut().filter_map(|feed| feed.is_overdue(status, now).then_some(())).count();
+        let overdue =
+            self.watched.iter_mut().filter_map(|feed| feed.is_overdue(status, now).then_some(())).count();
         status.state_trouble.is_none() && since_round.is_some_and(|since| since < ROUND) && overdue == 0
     }
 }

@@ -236,6 +236,10 @@ pub enum Plight {
     Refused,
     /// They wait for a person, though one row carries their key.
     Dead,
+    /// Several rows carry their key.
+    Ambiguous,
+    /// Calls for them were accepted, and their copies were not fixed.
+    Unhealed,
 }
 
 /// The durable state.
