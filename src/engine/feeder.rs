@@ -111,6 +111,7 @@ impl Feeder {
         let gone = |name: &str| {
             let message = format!("column {name:?} is not read; this is a fault in cupid");
             PlaceError::new(PlaceErrorKind::Missing, source.identity(), message)
+                .of_class(DatabaseClass::Internal)
         };
         let read = source.read_columns();
         let place = |column: usize| read.iter().position(|at| *at == column);

@@ -11,7 +11,7 @@ use crate::support::config::{legacy, updated_source, with};
 use crate::support::daemon::{Daemon, Site};
 use crate::support::held::Held;
 use crate::support::pair::{Pair, TABLE};
-use crate::support::receiver::Receiver;
+use crate::support::receiver::{Answer, Receiver};
 use crate::support::state;
 use crate::support::wait::{LIMIT, wait_for};
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::config::with;
 use crate::support::daemon::{Daemon, Site};
 use crate::support::pair::{Pair, TABLE};
-use crate::support::receiver::Receiver;
+use crate::support::receiver::{Answer, Receiver};
 use crate::support::state;
 use crate::support::wait::{LIMIT, wait_for};
 use crate::sweep::{cursor, pairs, pass_after};
