@@ -41,6 +41,7 @@ pub(super) async fn run(loaded: Loaded, args: &Args) -> ExitCode {
         }
     };
     let path = config.path.clone();
+    let mut reloads = Reloads::default();
     let given = super::dispatch::typed(args.config.as_deref().unwrap_or(&path));
     let options = Options {
         start_id: args.start_id.map(RowId),
@@ -51,15 +52,14 @@ pub(super) async fn run(loaded: Loaded, args: &Args) -> ExitCode {
     let building = App::build(config, options, Clock::system());
     let app = tokio::select! {
         app = building => app,
-        () = stop_requested(&mut requests, &path, None) => {
+        () = stop_requested(&mut requests, &path, &mut reloads) => {
             info!("stopped before it had started");
             return ExitCode::SUCCESS;
         }
     };
-    let alerts;
     let mut running = match app {
         Ok(app) => {
-            alerts = app.alerts();
+            reloads.tell_by(app.alerts());
             app.spawn()
         }
         Err(e) => return refuse(&e, &given),
@@ -70,7 +70,7 @@ pub(super) async fn run(loaded: Loaded, args: &Args) -> ExitCode {
 
     tokio::select! {
         () = running.watch() => {}
-        () = stop_requested(&mut requests, &path, Some(&alerts)) => {}
+        () = stop_requested(&mut requests, &path, &mut reloads) => {}
     }
     info!("stopping");
     tell_systemd(address.as_deref(), "STOPPING=1");
@@ -79,25 +79,43 @@ pub(super) async fn run(loaded: Loaded, args: &Args) -> ExitCode {
             info!(clean, "stopped");
             ExitCode::SUCCESS
         }
-        () = stop_requested(&mut requests, &path, Some(&alerts)) => {
+        () = stop_requested(&mut requests, &path, &mut reloads) => {
             warn!("stopped at once by a second signal, open calls come again");
             ExitCode::SUCCESS
         }
     }
 }
 
-async fn stop_requested(requests: &mut Requests, path: &std::path::Path, alerts: Option<&Alerts>) {
+/// What came of looking at the file again, which may be asked for before there is anybody to tell.
+#[derive(Default)]
+struct Reloads {
+    refused: bool,
+    alerts: Option<Alerts>,
+}
+
+impl Reloads {
+    fn tell_by(&mut self, alerts: Alerts) {
+        if self.refused {
+            alerts.raise_process(&What::Reload);
+        }
+        self.alerts = Some(alerts);
+    }
+
+    fn looked(&mut self, is_valid: bool) {
+        self.refused = !is_valid;
+        match &self.alerts {
+            Some(alerts) if is_valid => alerts.clear(Cause::process(Event::Reload)),
+            Some(alerts) => alerts.raise_process(&What::Reload),
+            None => {}
+        }
+    }
+}
+
+async fn stop_requested(requests: &mut Requests, path: &std::path::Path, reloads: &mut Reloads) {
     loop {
         match requests.next().await {
             Request::Stop => return,
-            Request::Reload => {
-                let is_valid = reload(path);
-                match alerts {
-                    Some(alerts) if is_valid => alerts.clear(Cause::process(Event::Reload)),
-                    Some(alerts) => alerts.raise_process(&What::Reload),
-                    None => {}
-                }
-            }
+            Request::Reload => reloads.looked(reload(path)),
         }
     }
 }
