@@ -155,6 +155,11 @@ impl App {
         Ok(Self { config, store, places, begins, clock, status, alerts, notifier, callback, clerk, control })
     }
 
+    /// Where what needs people is put.
+    pub fn alerts(&self) -> Alerts {
+        self.alerts.clone()
+    }
+
     /// Starts all tasks.
     pub fn spawn(self) -> Running {
         let stop = Stop::default();

@@ -16,7 +16,7 @@ use super::verbs;
 use crate::engine::{ControlHandle, Stop};
 
 /// Longest line of a request.
-const REQUEST_LIMIT: u64 = 64 * 1024;
+const REQUEST_LIMIT: u64 = 256 * 1024;
 /// Most bytes that may follow one; those of one conversation at a time are in memory.
 pub const PAYLOAD_LIMIT: usize = 24 << 20;
 /// Time a request or an answer may take.
@@ -90,6 +90,7 @@ impl ControlSocket {
         let mut line = String::new();
         within(PATIENCE, read.read_line(&mut line)).await?;
         let answer = match serde_json::from_str::<Value>(&line) {
+            Err(_) if line.len() as u64 == REQUEST_LIMIT => too_long(),
             Err(e) => json!({ "error": format!("the request is not JSON: {e}") }),
             Ok(request) => match request["bytes"].as_u64() {
                 None => within(PATIENCE, async { Ok(verbs::answer(&self.control, &request).await) }).await?,
@@ -145,9 +146,18 @@ pub async fn ask(socket: &Path, request: &Value) -> io::Result<Value> {
     within(PATIENCE, converse(socket, request, &[])).await
 }
 
+/// What is answered to a line of which the end was not read.
+fn too_long() -> Value {
+    json!({ "error": format!("the request is longer than {} KiB, ask for less at once", REQUEST_LIMIT / 1024) })
+}
+
 async fn converse(socket: &Path, request: &Value, payload: &[u8]) -> io::Result<Value> {
     let mut stream = UnixStream::connect(socket).await?;
-    stream.write_all(format!("{request}\n").as_bytes()).await?;
+    let line = format!("{request}\n");
+    if line.len() as u64 > REQUEST_LIMIT {
+        return Ok(too_long());
+    }
+    stream.write_all(line.as_bytes()).await?;
     stream.write_all(payload).await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;

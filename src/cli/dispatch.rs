@@ -57,6 +57,7 @@ async fn dispatch(args: Args) -> ExitCode {
                 | Command::Queue { .. }
                 | Command::Deliveries(_)
                 | Command::Runs(_)
+                | Command::Resume { .. }
         )
     );
     let loaded = match load(&path, opens_nothing) {

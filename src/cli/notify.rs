@@ -31,7 +31,7 @@ pub(super) async fn test(config: &Config, channel: Option<&str>) -> ExitCode {
         }
         return ExitCode::from(exit::CONFIG);
     }
-    let writer = Writer::new(&config.path, Clock::system());
+    let writer = Writer::new(&config.path, &config.name, Clock::system());
     let results = join_all(meant.iter().map(|line| line.test(&writer))).await;
     let mut failed = false;
     for (line, result) in meant.iter().zip(results) {

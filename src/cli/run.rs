@@ -13,7 +13,8 @@ use crate::base::sdnotify;
 use crate::base::signal::{Request, Requests};
 use crate::base::telemetry::{self, Guards, Settings};
 use crate::config::{self, Config, Loaded, LogFormat, LogLevel, Severity};
-use crate::model::{RowId, TaskName};
+use crate::model::{Event, RowId, TaskName};
+use crate::notify::{Alerts, Cause, What};
 use crate::store::StoreErrorKind;
 use crate::store::local::make_folder;
 
@@ -40,6 +41,7 @@ pub(super) async fn run(loaded: Loaded, args: &Args) -> ExitCode {
         }
     };
     let path = config.path.clone();
+    let mut reloads = Reloads::default();
     let given = super::dispatch::typed(args.config.as_deref().unwrap_or(&path));
     let options = Options {
         start_id: args.start_id.map(RowId),
@@ -50,13 +52,16 @@ pub(super) async fn run(loaded: Loaded, args: &Args) -> ExitCode {
     let building = App::build(config, options, Clock::system());
     let app = tokio::select! {
         app = building => app,
-        () = stop_requested(&mut requests, &path) => {
+        () = stop_requested(&mut requests, &path, &mut reloads) => {
             info!("stopped before it had started");
             return ExitCode::SUCCESS;
         }
     };
     let mut running = match app {
-        Ok(app) => app.spawn(),
+        Ok(app) => {
+            reloads.tell_by(app.alerts());
+            app.spawn()
+        }
         Err(e) => return refuse(&e, &given),
     };
     let address = std::env::var("NOTIFY_SOCKET").ok();
@@ -65,7 +70,7 @@ pub(super) async fn run(loaded: Loaded, args: &Args) -> ExitCode {
 
     tokio::select! {
         () = running.watch() => {}
-        () = stop_requested(&mut requests, &path) => {}
+        () = stop_requested(&mut requests, &path, &mut reloads) => {}
     }
     info!("stopping");
     tell_systemd(address.as_deref(), "STOPPING=1");
@@ -74,30 +79,60 @@ pub(super) async fn run(loaded: Loaded, args: &Args) -> ExitCode {
             info!(clean, "stopped");
             ExitCode::SUCCESS
         }
-        () = stop_requested(&mut requests, &path) => {
+        () = stop_requested(&mut requests, &path, &mut reloads) => {
             warn!("stopped at once by a second signal, open calls come again");
             ExitCode::SUCCESS
         }
     }
 }
 
-async fn stop_requested(requests: &mut Requests, path: &std::path::Path) {
-    loop {
-        match requests.next().await {
-            Request::Stop => return,
-            Request::Reload => reload(path),
+/// What came of looking at the file again, which may be asked for before there is anybody to tell.
+#[derive(Default)]
+struct Reloads {
+    refused: bool,
+    alerts: Option<Alerts>,
+}
+
+impl Reloads {
+    fn tell_by(&mut self, alerts: Alerts) {
+        if self.refused {
+            alerts.raise_process(&What::Reload);
+        }
+        self.alerts = Some(alerts);
+    }
+
+    fn looked(&mut self, is_valid: bool) {
+        self.refused = !is_valid;
+        match &self.alerts {
+            Some(alerts) if is_valid => alerts.clear(Cause::process(Event::Reload)),
+            Some(alerts) => alerts.raise_process(&What::Reload),
+            None => {}
         }
     }
 }
 
-/// Looks at the file again and says what a restart would meet; the running configuration stays.
-fn reload(path: &std::path::Path) {
+async fn stop_requested(requests: &mut Requests, path: &std::path::Path, reloads: &mut Reloads) {
+    loop {
+        match requests.next().await {
+            Request::Stop => return,
+            Request::Reload => reloads.looked(reload(path)),
+        }
+    }
+}
+
+/// Looks at the file again and says what a restart would meet; the running configuration stays. Returns whether it is
+/// valid.
+fn reload(path: &std::path::Path) -> bool {
     match config::load(path, &|name| std::env::var(name).ok()) {
-        Ok(_) => info!("the configuration file is valid, restart to use it"),
+        Ok(_) => {
+            info!("the configuration file is valid, restart to use it");
+            true
+        }
         Err(report) => {
             for problem in report.problems() {
                 error!(problem = %problem, "the configuration file has a problem, the running one stays");
             }
+            false
         }
     }
 }

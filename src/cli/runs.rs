@@ -1,5 +1,6 @@
 //! `cupid runs`: the operation log, from the state, with a daemon beside it or without one.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -8,7 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::{exit, when};
 use crate::base::clock::UnixMs;
 use crate::config::Config;
-use crate::model::{RunId, TaskName};
+use crate::model::{Counts, DestinationName, RunId, TaskName};
 use crate::store::local::{LocalStore, holder};
 use crate::store::{Run, RunFilter, RunResult, Runs, StoreError};
 
@@ -184,6 +185,8 @@ struct Shelf {
     database: PathBuf,
     /// Nobody works on it: what runs as far as it says does so no more.
     deserted: bool,
+    /// Event destinations.
+    events: BTreeSet<(TaskName, DestinationName)>,
 }
 
 impl Shelf {
@@ -194,7 +197,18 @@ impl Shelf {
             let view = LocalStore::view(&database).await?;
             store = if view.is_new().await? { None } else { Some(view) };
         }
-        Ok(Self { store, deserted: holder(&database).is_none(), database })
+        let events = config.tasks.iter().flat_map(|task| {
+            let events = task.destinations.iter().filter(|d| d.is_event());
+            events.map(|d| (task.name.clone(), d.name.clone()))
+        });
+        Ok(Self { store, deserted: holder(&database).is_none(), database, events: events.collect() })
+    }
+
+    /// What a run counted, in words. Where there is nothing to compare with, nothing is called the same.
+    fn counted(&self, run: &Run) -> String {
+        let is_event = self.events.contains(&(run.task.clone(), run.destination.clone()));
+        let same = if is_event { 0 } else { run.counts.same };
+        words::counted(&Counts { same, ..run.counts })
     }
 
     async fn runs(&self, filter: &RunFilter) -> Result<Vec<Run>, StoreError> {

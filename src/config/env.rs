@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::dsn::{absolute, parse};
-use super::keys::Kind;
+use super::keys::{Kind, Scope};
 
 /// Largest file that `${file:…}` takes.
 const LARGEST: u64 = 64 * 1024;
@@ -40,12 +40,17 @@ impl Outside<'_> {
                 let whole = || format!("mysql://unset/{UNSET}");
                 Some(partly.filter(|dsn| parse(dsn, self.folder).is_ok()).unwrap_or_else(whole))
             }
+            // One that is a key for itself rather than a URL.
+            Kind::Short(Scope::Serverchan | Scope::Pushplus | Scope::Pagerduty) => Some("unset".to_owned()),
             Kind::Url | Kind::Hook | Kind::Short(_) => Some("http://unset.invalid/".to_owned()),
             Kind::Smtp => Some("smtp://unset.invalid".to_owned()),
             // In the form of a key for signatures, which is a password as good as any.
             Kind::Secret | Kind::Secrets => Some(format!("whsec_{}", "A".repeat(32))),
+            Kind::Template => Some("{}".to_owned()),
+            Kind::Address | Kind::Addresses => Some("unset@unset.invalid".to_owned()),
+            Kind::Texts => Some("unset".to_owned()),
             Kind::Headers => Some(UNSET.to_owned()),
-            _ if key == "user" => Some(UNSET.to_owned()),
+            _ if matches!(key, "user" | "chat" | "topic") => Some(UNSET.to_owned()),
             _ => None,
         }
     }

@@ -142,7 +142,7 @@ fn default(key: &Key, lang: Lang) -> String {
 
 fn takes(kind: Kind, lang: Lang) -> String {
     let (en, zh) = match kind {
-        Kind::Text => ("text", "文本"),
+        Kind::Text | Kind::Template => ("text", "文本"),
         Kind::Name => ("name", "名字"),
         Kind::Path => ("path", "路径"),
         Kind::Bool => ("true, false", "true、false"),

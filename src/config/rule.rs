@@ -5,6 +5,7 @@
 //! true nor false) says nothing about that row, which is told apart from saying no.
 
 mod fit;
+mod free;
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};
@@ -48,9 +49,7 @@ impl Rule {
             Some(first) => problem(byte(text, first.pos), one_line(&first.msg)),
             None => problem(0, "it is no expression".to_owned()),
         })?;
-        let mut columns: Vec<String> =
-            program.references().variables().into_iter().map(str::to_owned).collect();
-        columns.sort();
+        let columns: Vec<String> = free::names(&program.expression().expr).into_iter().collect();
         let (text_of, columns) = (text.into(), columns.into());
         let rule =
             Self { text: text_of, program: Arc::new(program), columns, key: "deletedWhen", place: None };
@@ -223,6 +222,25 @@ mod tests {
 
     fn holds(rule: &str, value: Value, class: Class) -> Option<bool> {
         Rule::parse(rule).unwrap().holds([(&value, class)].into_iter())
+    }
+
+    #[test]
+    fn names_that_a_macro_binds_are_no_columns() {
+        for (rule, columns) in [
+            ("['paid', 'sent'].exists(s, s == status)", vec!["status"]),
+            ("['paid', 'sent'].all(s, s != status)", vec!["status"]),
+            ("['paid'].map(s, s + status).exists_one(t, t == name)", vec!["name", "status"]),
+            ("['paid'].filter(s, s == status).size() > 0", vec!["status"]),
+            // Outside of it the name is a column again.
+            ("['paid'].exists(s, s == status) && s == 1", vec!["s", "status"]),
+            ("s.exists(s, s == 1)", vec!["s"]),
+        ] {
+            assert_eq!(Rule::parse(rule).unwrap().columns(), columns, "{rule}");
+        }
+        let rule = "['paid', 'sent'].exists(s, s == status)";
+        let text = |text: &str| Value::Text(text.into());
+        assert_eq!(holds(rule, text("sent"), Class::Text), Some(true));
+        assert_eq!(holds(rule, text("new"), Class::Text), Some(false));
     }
 
     #[test]

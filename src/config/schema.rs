@@ -153,6 +153,7 @@ fn kind(kind: Kind) -> Value {
         Kind::Map(scope) => json!({ "type": "object", "additionalProperties": reference(scope) }),
         Kind::List(scope) => json!({ "type": "array", "minItems": 1, "items": reference(scope) }),
         Kind::Text
+        | Kind::Template
         | Kind::Name
         | Kind::Path
         | Kind::Duration

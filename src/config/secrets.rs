@@ -8,7 +8,9 @@ use super::keys::Kind;
 pub(crate) fn ranges(kind: Option<Kind>, text: &str) -> Vec<Range<usize>> {
     match kind {
         Some(_) if is_reference(text) => Vec::new(),
-        None | Some(Kind::Secret | Kind::Secrets | Kind::Headers) => std::iter::once(0..text.len()).collect(),
+        None | Some(Kind::Secret | Kind::Secrets | Kind::Headers | Kind::Template) => {
+            std::iter::once(0..text.len()).collect()
+        }
         Some(Kind::Dsn | Kind::Smtp) => place(text),
         Some(Kind::Url) => http(text),
         Some(Kind::Hook | Kind::Short(_)) => hook(text),
@@ -193,6 +195,8 @@ mod tests {
             (Kind::Secret, "${X}", "${X}"),
             (Kind::Secret, "${X:-abc}", "***"),
             (Kind::Text, "abc", "abc"),
+            (Kind::Template, "{ \"token\": \"s3cret\", \"text\": {{ title }} }", "***"),
+            (Kind::Template, "${TEMPLATE}", "${TEMPLATE}"),
         ];
         for (kind, text, shown) in cases {
             assert_eq!(masked(kind, text), shown);

@@ -68,7 +68,7 @@ fn said(e: &minijinja::Error) -> String {
 }
 
 /// Every variable of a template, with an example.
-pub(crate) const VARIABLES: [(&str, &str); 15] = [
+pub(crate) const VARIABLES: [(&str, &str); 16] = [
     ("title", "\"[cupid] users → crm: callbacks fail\""),
     ("text", "\"…\""),
     ("event", "\"failing\""),
@@ -83,7 +83,8 @@ pub(crate) const VARIABLES: [(&str, &str); 15] = [
     ("oldest", "\"2026-01-31T07:58:00Z\""),
     ("error", "\"http_5xx\""),
     ("command", "\"cupid status -c config.json\""),
-    ("key", "\"failing users crm\""),
+    ("key", "\"cupid/shop/failing/users/crm\""),
+    ("instance", "\"shop @ db1\""),
 ];
 
 /// One event that says everything and one that says little.

@@ -346,6 +346,33 @@ fn names_need_no_secret() {
     assert!(report.to_string().contains("`WHERE` is not set"), "{report}");
 }
 
+/// Who is on call may have none of the secrets, and needs no channel to ask how things are.
+#[test]
+fn no_channel_needs_its_secrets_to_be_asked_about() {
+    let page = include_str!("../../docs/alerts.md");
+    let shown = page.split("```jsonc\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let chat = r#""chat": "-1001234567890""#;
+    assert!(
+        shown.contains(chat) && shown.contains("\"ops@example.com\"") && shown.contains("\"topic\": \"ops\"")
+    );
+    let file = shown
+        .replace(chat, r#""chat": "${CHAT}""#)
+        .replace(r#""topic": "ops""#, r#""topic": "${TOPIC}""#)
+        .replace(r#"["ops@example.com"]"#, r#"["${OPS}"]"#)
+        .replace(r#"["@all"]"#, r#"["${WHO}"]"#)
+        .replace("\"cupid <alerts@example.com>\"", "\"${FROM}\"")
+        .replace(r#"\"text\": {{ title }}"#, r#"\"text\": {{ title }}, \"token\": \"${TOKEN}\""#)
+        .replace("${TEAMS_URL:-https://example.com/workflow}", "${TEAMS_URL}");
+    let folder = tempfolder("channels");
+    let path = folder.join("config.json");
+    for file in [shown.to_owned(), file] {
+        std::fs::write(&path, &file).unwrap();
+        let config = load_names(&path, &no_env).unwrap_or_else(|report| panic!("{report}")).config;
+        assert_eq!(config.notify.channels.len(), 12);
+        assert!(load(&path, &no_env).is_err());
+    }
+}
+
 /// A folder that is gone when the test is.
 struct TempFolder(PathBuf);
 

@@ -165,7 +165,6 @@ impl Callback {
 
     /// Works until the stop and waits for open calls.
     pub async fn run(self, stop: Stop) {
-        strays::tell(&self.store, &self.places, &self.status).await;
         for receiver in &self.receivers {
             receiver.recall(&self.store, &self.status).await;
         }
@@ -175,7 +174,8 @@ impl Callback {
             .watchers
             .iter()
             .map(|watcher| again(&stop, &self.alerts, || watcher.clone().run(stop.clone())));
-        tokio::join!(join_all(lanes), join_all(watchers));
+        let strays = strays::watch(&self.store, &self.places, &self.status, &stop);
+        tokio::join!(join_all(lanes), join_all(watchers), strays);
     }
 }
 

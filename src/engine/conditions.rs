@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Status;
-use super::status::SENDING;
+use super::status::{BACKLOG, SENDING};
 use crate::base::clock::{UnixMs, ms};
 use crate::base::resources::{Left, Resources};
 use crate::config::TaskConfig;
@@ -35,6 +35,8 @@ struct Watched {
     /// Whether it was ever at the end of what there is.
     caught_up: bool,
     behind: Option<UnixMs>,
+    /// Until then nobody was to read it.
+    excused: UnixMs,
 }
 
 /// What is remembered between two looks.
@@ -58,6 +60,7 @@ impl Conditions {
                     interval,
                     caught_up: false,
                     behind: None,
+                    excused: UnixMs::MIN,
                 }));
             }
         }
@@ -83,7 +86,7 @@ impl Conditions {
                     ("paused", _) => What::Emptied { looked: 0, missing: 0 },
                     ("gone", _) => What::Gone,
                     // That its receiver fails is said of the receiver.
-                    ("backlog", _) => continue,
+                    (BACKLOG, _) => continue,
                     (class, true) if lasted >= BLOCKED => What::Blocked { class },
                     (class, false) if lasted >= UNREACHABLE => What::Unreachable { class },
                     _ => continue,
@@ -104,11 +107,20 @@ impl Conditions {
         found
     }
 
+    /// Whether every feed of a destination was seen at the end of what there is: before that nobody can say that it is
+    /// in time.
+    pub(super) fn is_in_time(&self, cause: &Cause) -> bool {
+        let is_meant = |feed: &&Watched| {
+            cause.task.as_ref() == Some(&feed.task) && cause.destination.as_ref() == Some(&feed.destination)
+        };
+        self.watched.iter().filter(is_meant).all(|feed| feed.caught_up)
+    }
+
     /// Whether all is well: the state can be written, the manager goes round, no task is overdue.
-    pub(super) fn is_healthy(&self, status: &Status, since_round: Option<Duration>, now: UnixMs) -> bool {
-        status.state_trouble.is_none()
-            && since_round.is_some_and(|since| since < ROUND)
-            && !self.watched.iter().any(|feed| feed.is_overdue(status, now))
+    pub(super) fn is_healthy(&mut self, status: &Status, since_round: Option<Duration>, now: UnixMs) -> bool {
+        let overdue =
+            self.watched.iter_mut().filter_map(|feed| feed.is_overdue(status, now).then_some(())).count();
+        status.state_trouble.is_none() && since_round.is_some_and(|since| since < ROUND) && overdue == 0
     }
 }
 
@@ -118,16 +130,27 @@ impl Watched {
         reads.get(self.feed.as_str()).map(|read| (read.at, read.caught_up))
     }
 
-    fn is_overdue(&self, status: &Status, now: UnixMs) -> bool {
-        let last = self.last_read(status).map_or(status.started, |(at, _)| at);
-        now - last > LATE.max(ms(self.interval.saturating_mul(INTERVALS)))
+    /// Nothing is read for a receiver for which too much waits: that is a matter of the receiver.
+    fn waits_for_receiver(&self, status: &Status) -> bool {
+        let troubles = status.tasks.get(self.task.as_str()).map(|of_task| &of_task.trouble);
+        let trouble = troubles.and_then(|all| all.get(&format!("scan → {}", self.destination)));
+        trouble.is_some_and(|trouble| trouble.class == BACKLOG)
+    }
+
+    fn is_overdue(&mut self, status: &Status, now: UnixMs) -> bool {
+        if self.waits_for_receiver(status) {
+            self.excused = now;
+        }
+        let last = self.last_read(status).map_or(status.started, |(at, _)| at).max(self.excused);
+        now.saturating_sub(last) > LATE.max(ms(self.interval.saturating_mul(INTERVALS)))
     }
 
     fn is_late(&mut self, status: &Status, now: UnixMs) -> bool {
         let caught_up = self.last_read(status).is_some_and(|(_, caught_up)| caught_up);
         self.caught_up |= caught_up;
         // The first way through a table may take its time.
-        self.behind = (self.caught_up && !caught_up).then(|| self.behind.unwrap_or(now));
+        let is_behind = self.caught_up && !caught_up && !self.waits_for_receiver(status);
+        self.behind = is_behind.then(|| self.behind.unwrap_or(now));
         self.is_overdue(status, now) || self.behind.is_some_and(|since| now - since > LATE)
     }
 }

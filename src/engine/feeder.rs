@@ -19,8 +19,8 @@ use crate::config::{BodyForm, DestinationConfig, Rule, SourceConfig, ValueForm};
 use crate::deliver::{body, extra_body};
 use crate::diff::{KeyForm, digest, is_too_large};
 use crate::model::{
-    Class, Counts, DeliveryKind, DestinationName, Feed, Key, RowId, SourceRow, TaskName, Unfit, Value,
-    Verdict, Version,
+    Class, Counts, DatabaseClass, DeliveryKind, DestinationName, Feed, Key, RowId, SourceRow, TaskName,
+    Unfit, Value, Verdict, Version,
 };
 use crate::source::Source;
 use crate::sql::{PlaceError, PlaceErrorKind};
@@ -111,6 +111,7 @@ impl Feeder {
         let gone = |name: &str| {
             let message = format!("column {name:?} is not read; this is a fault in cupid");
             PlaceError::new(PlaceErrorKind::Missing, source.identity(), message)
+                .of_class(DatabaseClass::Internal)
         };
         let read = source.read_columns();
         let place = |column: usize| read.iter().position(|at| *at == column);
@@ -158,7 +159,10 @@ impl Feeder {
         let mut fed = Fed::default();
         let mut wanted: Vec<(&SourceRow, Key, bool)> = Vec::new();
         for row in rows {
-            if let (Some(e), true) = (self.no_rule(&row.values), fed.counts.rows < 10) {
+            // The first rows tell; a rule is worked out once for each of the others.
+            if fed.counts.rows < 10
+                && let Some(e) = self.no_rule(&row.values)
+            {
                 return Err(e);
             }
             let key = self.key_form.key(&row.values[self.key]);
@@ -185,6 +189,7 @@ impl Feeder {
         let asked: Vec<(&Key, RowId)> = wanted.iter().map(|(row, key, _)| (key, row.id)).collect();
         let told = store.told(task, destination, &asked).await.map_err(|e: StoreError| {
             PlaceError::new(PlaceErrorKind::Other, "the state of cupid", chain(&e).to_string())
+                .of_class(DatabaseClass::Internal)
         })?;
         let mut seen: HashSet<&Key> = HashSet::new();
         for ((row, key, deleted), last) in wanted.iter().zip(&told.rows) {

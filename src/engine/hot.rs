@@ -19,6 +19,14 @@ pub(super) fn found(claimed: &[Delivery]) -> HashMap<DeliveryId, UnixMs> {
     claimed.iter().filter(|d| d.state == State::Suspect).map(|d| (d.id, d.found_at)).collect()
 }
 
+/// What is kept of them.
+#[derive(Debug)]
+pub(super) struct KeptHot {
+    note: HotNote,
+    /// What was said last, of [`Alerts`](crate::notify::Alerts).
+    mark: u64,
+}
+
 impl Watcher {
     fn hot(&self) -> MutexGuard<'_, Hot> {
         self.hot.lock().unwrap_or_else(PoisonError::into_inner)
@@ -38,7 +46,7 @@ impl Watcher {
     }
 
     /// Goes on with what an earlier run has told people.
-    pub(super) async fn recall_hot(&self) -> HotNote {
+    pub(super) async fn recall_hot(&self) -> KeptHot {
         let (task, destination) = (&self.guard.task, &self.guard.destination);
         let note = loop {
             match self.store.recall(task, destination, HOT).await {
@@ -48,11 +56,11 @@ impl Watcher {
             tokio::time::sleep(Duration::from_secs(1)).await;
         };
         *self.hot() = Hot::new(hot_limit(self.policy.confirm.hot, LEAST), note.told);
-        note
+        KeptHot { note, mark: 0 }
     }
 
     /// Tells people what they should hear, and keeps the count if it has changed.
-    pub(super) async fn keep_hot(&self, kept: &mut HotNote) {
+    pub(super) async fn keep_hot(&self, kept: &mut KeptHot) {
         let now = self.clock.now();
         let (task, destination) = (&self.guard.task, &self.guard.destination);
         let (turn, count, told) = {
@@ -65,18 +73,22 @@ impl Watcher {
                 warn!(%task, %destination, rows, oldest_s = age.as_secs(),
                     "rows never stand still, nobody can say that they agree");
                 self.tell_people(What::Hot, rows);
+                kept.mark = self.alerts.mark();
             }
             Some(Turn::Back) => {
                 info!(%task, %destination, "no row has been moving for too long any more");
                 self.alerts.clear(Cause::at(Event::Hot, task, destination));
+                kept.mark = self.alerts.mark();
             }
             None => {}
         }
+        // Before what people are told survives a crash, it is not noted that they were.
+        let told = if self.alerts.is_kept(kept.mark) { told } else { kept.note.told };
         let (count, oldest) = count.unwrap_or_default();
         let note = HotNote { count, oldest, told };
-        if note != *kept {
+        if note != kept.note {
             match self.store.remember(task, destination, HOT, note.text()).await {
-                Ok(()) => *kept = note,
+                Ok(()) => kept.note = note,
                 Err(e) => self.status.store_failed(&e),
             }
         }

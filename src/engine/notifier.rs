@@ -2,7 +2,7 @@
 //! Channels do not wait for each other, and nobody in the engine waits for any of them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -11,16 +11,20 @@ use tracing::{info, warn};
 
 mod line;
 mod plights;
+mod seen;
+mod told;
 
 pub use line::Line;
-use plights::Plights;
+use plights::{Plights, is_meant};
+use seen::{Seen, Turn};
+use told::Told;
 
 use super::conditions::{Conditions, scarce};
 use super::{StatusBoard, Stop};
 use crate::base::clock::{Clock, UnixMs, ms};
 use crate::base::resources::Resources;
 use crate::config::Config;
-use crate::model::{DeliveryKind, DestinationName, Event, State, TaskName};
+use crate::model::{DestinationName, Event, TaskName};
 use crate::notify::{Alerts, Cause, Facts, Heartbeat, Notice, SendError, Signal, Waiting, What, Writer};
 use crate::store::Store;
 
@@ -49,6 +53,8 @@ pub struct Notifier {
     writer: Writer,
     config: Arc<Config>,
     heartbeat: Option<Heartbeat>,
+    told: Arc<Mutex<Told>>,
+    keeping: Arc<tokio::sync::Mutex<()>>,
     clock: Clock,
     /// Desks go by a clock that nobody sets.
     began: (UnixMs, Instant),
@@ -81,9 +87,11 @@ impl Notifier {
             alerts,
             store,
             status,
-            writer: Writer::new(&config.path, clock.clone()),
+            writer: Writer::new(&config.path, &config.name, clock.clone()),
             config: Arc::new(config.clone()),
             heartbeat: heartbeat.map_err(|e| ("heartbeat".to_owned(), e))?,
+            told: Arc::default(),
+            keeping: Arc::default(),
             began: (clock.now(), Instant::now()),
             clock,
         })
@@ -116,12 +124,12 @@ impl Notifier {
         self.recall().await;
         let began = Instant::now();
         let mut conditions = Conditions::new(&self.config.tasks);
-        // What is known to be wrong, from earlier looks or from an earlier process.
-        let mut held: BTreeSet<Cause> =
-            self.lines.iter().flat_map(|l| l.desk().open().cloned().collect::<Vec<_>>()).collect();
-        held.retain(|cause| is_seen(cause.event));
-        let mut inherited = held.clone();
+        let mut seen =
+            Seen::new(self.lines.iter().flat_map(|l| l.desk().open().cloned().collect::<Vec<_>>()));
         let mut plights = Plights::default();
+        self.recall_told().await;
+        // Whoever was started with it can use it.
+        self.clear(&Cause::process(Event::Reload));
         let mut low = BTreeMap::new();
         let (mut counted, mut kept) = (None::<Instant>, Instant::now());
         loop {
@@ -131,13 +139,16 @@ impl Notifier {
             if counted.is_none_or(|at| at.elapsed() >= COUNT) {
                 counted = Some(Instant::now());
                 low = scarce(&Resources::read(&self.config.state.dir), &low.into_keys().collect());
-                self.settle(&mut plights, &held).await;
+                self.settle(&mut plights, &seen).await;
+                self.recount_told().await;
             }
             found.extend(low.clone());
-            if began.elapsed() >= FIRST {
-                inherited.clear();
-            }
-            self.compare(&found, &mut held, &mut inherited, &mut plights);
+            let may_end = |cause: &Cause| match cause.event {
+                // The way to the end of a table may take its time.
+                Event::Lag => conditions.is_in_time(cause),
+                _ => began.elapsed() >= FIRST,
+            };
+            self.compare(&found, seen.turn(found.keys(), may_end), &mut plights);
             if kept.elapsed() >= KEEP {
                 self.keep().await;
                 kept = Instant::now();
@@ -155,6 +166,7 @@ impl Notifier {
             let Signal { count, facts, over } = signal;
             if count > 0 {
                 plights.raised(&cause);
+                self.note_raised(&cause, count);
                 self.raise(&cause, count, &facts);
             }
             match (over, cause.event) {
@@ -166,31 +178,19 @@ impl Notifier {
         }
     }
 
-    /// What is found now and what was found before. What is inherited has more time to be found.
-    fn compare(
-        &self,
-        found: &BTreeMap<Cause, What>,
-        held: &mut BTreeSet<Cause>,
-        inherited: &mut BTreeSet<Cause>,
-        plights: &mut Plights,
-    ) {
-        for (cause, what) in found {
-            inherited.remove(cause);
-            if held.insert(cause.clone()) {
-                plights.raised(cause);
-                self.raise(cause, 1, &what.into());
+    /// Tells what has begun and what is over.
+    fn compare(&self, found: &BTreeMap<Cause, What>, turn: Turn, plights: &mut Plights) {
+        for cause in turn.begun {
+            plights.raised(&cause);
+            self.raise(&cause, 1, &(&found[&cause]).into());
+        }
+        for cause in turn.ended {
+            match cause.event {
+                // The receiver takes calls again; what is still tried slowly is seen by what waits.
+                Event::Failing => plights.accepted(cause),
+                _ => self.clear(&cause),
             }
         }
-        held.retain(|cause| {
-            let stays = found.contains_key(cause) || inherited.contains(cause);
-            match cause.event {
-                _ if stays => {}
-                // The receiver takes calls again; what is still tried slowly is seen by what waits.
-                Event::Failing => plights.accepted(cause.clone()),
-                _ => self.clear(cause),
-            }
-            stays
-        });
     }
 
     fn hears(&self, line: &Line, cause: &Cause) -> bool {
@@ -234,7 +234,11 @@ impl Notifier {
                 self.count(&mut notices).await;
                 let message = self.writer.write(line.config.language, &notices);
                 let result = line.channel.send(&message).await;
+                let is_told = result.is_ok();
                 self.answered(line, &notices, result, &mut said);
+                if is_told {
+                    self.keep().await;
+                }
                 continue;
             }
             let pause = line.desk().next().map_or(IDLE, |at| {
@@ -286,16 +290,7 @@ impl Notifier {
             return;
         };
         let Ok(standing) = self.store.standing(task, destination, None).await else { return };
-        let event = notice.cause.event;
-        let meant = standing.deliveries.iter().filter(|stands| match (event, stands.state, stands.kind) {
-            (Event::Dead, State::Dead, kind) => kind != DeliveryKind::Ambiguous,
-            (Event::Ambiguous, State::Dead, kind) => kind == DeliveryKind::Ambiguous,
-            (Event::Dead | Event::Ambiguous, ..) => false,
-            (Event::Failing | Event::NotFixed, state, _) => {
-                matches!(state, State::Main | State::Retry | State::Slow)
-            }
-            (_, state, _) => state.is_open() && state != State::Dead,
-        });
+        let meant = standing.deliveries.iter().filter(|stands| is_meant(notice.cause.event, stands));
         notice.waiting = meant
             .map(|stands| Waiting { count: stands.count, oldest: stands.oldest })
             .reduce(|a, b| Waiting { count: a.count + b.count, oldest: a.oldest.min(b.oldest) });
@@ -329,20 +324,28 @@ impl Notifier {
 
     /// Writes down what has changed.
     async fn keep(&self) {
+        // What another is writing is not kept yet.
+        let _one = self.keeping.lock().await;
+        let (taken, mut all) = (self.alerts.taken(), true);
         for line in self.lines.iter() {
             let Some(text) = line.desk().news() else { continue };
             let kept = self.store.remember(&nobody(), &nowhere(), &note(line), Some(text)).await;
             if kept.is_err() {
                 // Others say that the state cannot be written; it is tried again with the next change.
                 line.desk().unkept();
+                all = false;
             }
+        }
+        if all {
+            self.alerts.kept(taken);
+            self.keep_told().await;
         }
     }
 
     /// Says elsewhere that all is well, every minute while it is.
     async fn beat(&self) {
         let Some(heartbeat) = &self.heartbeat else { return std::future::pending().await };
-        let conditions = Conditions::new(&self.config.tasks);
+        let mut conditions = Conditions::new(&self.config.tasks);
         loop {
             let (status, round) = (self.status.snapshot(), self.status.since_round());
             if conditions.is_healthy(&status, round, self.clock.now()) {
@@ -356,22 +359,6 @@ impl Notifier {
             }
         }
     }
-}
-
-/// Whether it is found by looking, rather than told.
-fn is_seen(event: Event) -> bool {
-    matches!(
-        event,
-        Event::Blocked
-            | Event::Emptied
-            | Event::Gone
-            | Event::Lag
-            | Event::State
-            | Event::Unreachable
-            | Event::Disk
-            | Event::Memory
-            | Event::Descriptors
-    )
 }
 
 /// What is kept for the process is kept under no task.

@@ -11,6 +11,7 @@ use super::runs::reason;
 use crate::base::chain::chain;
 use crate::base::clock::{Clock, UnixMs};
 use crate::model::{DestinationName, ErrorClass, ErrorGroup, Feed, RunId, TaskName};
+use crate::notify::NO_DESTINATION;
 use crate::sql::{PlaceError, PlaceErrorKind};
 use crate::store::StoreError;
 
@@ -18,6 +19,8 @@ use crate::store::StoreError;
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// What is in trouble when a receiver fails as a whole.
 pub(super) const SENDING: &str = "sending";
+/// Class of what waits because too much waits for its receiver.
+pub(super) const BACKLOG: &str = "backlog";
 /// How often the same trouble is said again.
 const REMIND: Duration = Duration::from_secs(300);
 
@@ -284,20 +287,20 @@ impl StatusBoard {
         }
     }
 
-    /// Deliveries are kept for a destination that nobody knows.
-    pub(super) fn waits_for_nobody(
-        &self,
-        task: &TaskName,
-        destination: &DestinationName,
-        class: &'static str,
-        why: &str,
-    ) {
-        let group = ErrorGroup::Business.as_str();
-        let trouble =
-            Trouble { since: self.clock.now(), class, group, reason: why.to_owned(), blocked: true };
+    /// Deliveries are kept for a destination that nobody knows, and why; `None`: none any more.
+    pub(super) fn waits_for_nobody(&self, task: &TaskName, destination: &DestinationName, why: Option<&str>) {
+        let (class, group) = (NO_DESTINATION, ErrorGroup::Business.as_str());
+        let now = self.clock.now();
         let mut inner = self.lock();
         let troubles = &mut inner.status.tasks.entry(task.to_string()).or_default().trouble;
-        troubles.insert(format!("deliveries → {destination}"), trouble);
+        let key = format!("deliveries → {destination}");
+        let Some(why) = why else {
+            troubles.remove(&key);
+            return;
+        };
+        let since = troubles.get(&key).map_or(now, |t| t.since);
+        let trouble = Trouble { since, class, group, reason: why.to_owned(), blocked: true };
+        troubles.insert(key, trouble);
     }
 
     fn held(
@@ -344,7 +347,7 @@ impl StatusBoard {
         }
         let since = troubles.get(&key).map_or(now, |t| t.since);
         let group = ErrorGroup::System.as_str();
-        let trouble = Trouble { since, class: "backlog", group, reason: why.to_owned(), blocked: false };
+        let trouble = Trouble { since, class: BACKLOG, group, reason: why.to_owned(), blocked: false };
         troubles.insert(key, trouble);
     }
 

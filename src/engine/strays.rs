@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tracing::warn;
+use tracing::{info, warn};
 
-use super::{Places, StatusBoard};
+use super::{Places, StatusBoard, Stop};
 use crate::model::{DestinationName, TaskName};
 use crate::store::{LaneCount, Store};
 
-/// The class under which they are in status and alerts.
-const CLASS: &str = "no such destination";
+/// How often is asked whether they still wait: people export and close them.
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// How many open deliveries each lane has that nobody works on.
 fn strays(counts: Vec<LaneCount>, is_known: impl Fn(&TaskName, &DestinationName) -> bool) -> Vec<LaneCount> {
@@ -24,23 +25,61 @@ fn strays(counts: Vec<LaneCount>, is_known: impl Fn(&TaskName, &DestinationName)
     found.into_values().collect()
 }
 
-/// Says what waits for nobody.
-pub(super) async fn tell(store: &Arc<dyn Store>, places: &Places, status: &StatusBoard) {
-    // Who cannot be read now says so elsewhere; the next start asks again.
-    let Ok(counts) = store.counts().await else { return };
+/// Says what waits for nobody, as long as anything does.
+pub(super) async fn watch(store: &Arc<dyn Store>, places: &Places, status: &StatusBoard, stop: &Stop) {
     let is_known = |task: &TaskName, destination: &DestinationName| {
         let task = places.tasks.iter().find(|known| known.config.name == *task);
         task.is_some_and(|task| task.config.destinations.iter().any(|known| known.name == *destination))
     };
-    for LaneCount { task, destination, count, .. } in strays(counts, is_known) {
-        warn!(%task, %destination, deliveries = count,
-            "deliveries wait for a destination that is not in the configuration, they are kept until it is back");
-        let why = format!(
-            "{count} open deliveries are for this destination, which is not in the configuration; they are kept as they \
-             are, and go on when it is back under this name"
-        );
-        status.waits_for_nobody(&task, &destination, CLASS, &why);
+    let mut found = None;
+    loop {
+        // Who cannot be read now says so elsewhere, and is asked again.
+        match &mut found {
+            None => {
+                found = store.counts().await.ok().map(|counts| strays(counts, is_known));
+                for LaneCount { task, destination, count, .. } in found.iter().flatten() {
+                    warn!(%task, %destination, deliveries = count,
+                        "deliveries wait for a destination that is not in the configuration, they are kept until it is back");
+                }
+            }
+            Some(left) => {
+                for stray in left.iter_mut() {
+                    recount(store, stray).await;
+                }
+            }
+        }
+        if let Some(left) = &mut found {
+            left.retain(|stray| say(status, stray));
+            if left.is_empty() {
+                return;
+            }
+        }
+        tokio::select! {
+            () = stop.intake.cancelled() => return,
+            () = tokio::time::sleep(AGAIN) => {}
+        }
     }
+}
+
+async fn recount(store: &Arc<dyn Store>, stray: &mut LaneCount) {
+    let Ok(standing) = store.standing(&stray.task, &stray.destination, None).await else { return };
+    stray.count = standing.deliveries.iter().filter(|s| s.state.is_open()).map(|s| s.count).sum();
+}
+
+/// Whether there is something to say.
+fn say(status: &StatusBoard, stray: &LaneCount) -> bool {
+    let LaneCount { task, destination, count, .. } = stray;
+    if *count == 0 {
+        info!(%task, %destination, "no delivery waits for this destination any more");
+        status.waits_for_nobody(task, destination, None);
+        return false;
+    }
+    let why = format!(
+        "{count} open deliveries are for this destination, which is not in the configuration; they are kept as they \
+         are, and go on when it is back under this name"
+    );
+    status.waits_for_nobody(task, destination, Some(&why));
+    true
 }
 
 #[cfg(test)]

@@ -57,13 +57,15 @@ pub enum Event {
     Memory,
     /// This process is nearly out of file descriptors.
     Descriptors,
+    /// The configuration was changed, and the daemon cannot use it: it goes on with the one that it has.
+    Reload,
     /// A part of the daemon ended and was started again.
     Restarted,
 }
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Failing,
         Self::Dead,
         Self::NotFixed,
@@ -79,6 +81,7 @@ impl Event {
         Self::Disk,
         Self::Memory,
         Self::Descriptors,
+        Self::Reload,
         Self::Restarted,
     ];
 
@@ -100,6 +103,7 @@ impl Event {
             Self::Disk => "disk",
             Self::Memory => "memory",
             Self::Descriptors => "descriptors",
+            Self::Reload => "reload",
             Self::Restarted => "restarted",
         }
     }
@@ -121,7 +125,8 @@ impl Event {
             | Self::Lag
             | Self::Disk
             | Self::Memory
-            | Self::Descriptors => Severity::Warning,
+            | Self::Descriptors
+            | Self::Reload => Severity::Warning,
             Self::Restarted => Severity::Info,
         }
     }
@@ -137,9 +142,10 @@ pub enum Topic {
 }
 
 impl Topic {
-    /// The topic of a word.
+    /// The topic of a word; `_` stands for a space.
     pub fn parse(word: &str) -> Option<Self> {
-        let event = Event::ALL.into_iter().find(|event| event.as_str() == word).map(Self::Event);
+        let spaced = word.replace('_', " ");
+        let event = Event::ALL.into_iter().find(|event| event.as_str() == spaced).map(Self::Event);
         event.or_else(|| Severity::ALL.into_iter().find(|s| s.as_str() == word).map(Self::From))
     }
 

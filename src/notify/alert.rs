@@ -85,6 +85,8 @@ pub enum What {
         /// What there is.
         of: u64,
     },
+    /// The configuration was changed, and cannot be used.
+    Reload,
     /// A part of the daemon ended and was started again.
     Restarted {
         /// Its name.
@@ -111,6 +113,7 @@ impl What {
             Self::Disk { .. } => Event::Disk,
             Self::Memory { .. } => Event::Memory,
             Self::Descriptors { .. } => Event::Descriptors,
+            Self::Reload => Event::Reload,
             Self::Restarted { .. } => Event::Restarted,
         }
     }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::bucket::Bucket;
-use super::{Cause, Facts, Notice};
+use super::{Cause, Facts, NO_DESTINATION, Notice};
 use crate::base::clock::{UnixMs, ms};
 use crate::model::Event;
 
@@ -28,6 +28,8 @@ const OVER: i64 = 5_000;
 const LONGEST_OVER: i64 = 600_000;
 /// What comes back within this time after its end is a relapse.
 const RELAPSE: i64 = 3_600_000;
+/// What ends within this time ends soon.
+const SOON: i64 = 60_000;
 /// Above so many at once, they become one message.
 const MANY: usize = 3;
 /// First pause after a message could not be sent.
@@ -212,7 +214,11 @@ impl Desk {
 
     /// What is about something that is not configured any more is left: nobody looks at it, and nobody would see its end.
     pub fn leave(&mut self, is_configured: impl Fn(&Cause) -> bool, now: UnixMs) {
-        let left: Vec<Cause> = self.open().filter(|cause| !is_configured(cause)).cloned().collect();
+        // That it is not configured may be just what it is about.
+        let is_stray = |case: &Case| case.facts.error.as_deref() == Some(NO_DESTINATION);
+        let open = self.cases.iter().filter(|(_, case)| case.closed.is_none() && !is_stray(case));
+        let left: Vec<Cause> =
+            open.map(|(cause, _)| cause).filter(|cause| !is_configured(cause)).cloned().collect();
         for cause in left {
             if let Some(case) = self.cases.get_mut(&cause) {
                 case.facts.left = true;
@@ -229,6 +235,18 @@ impl Desk {
     /// Everything that is known and not over.
     pub fn open(&self) -> impl Iterator<Item = &Cause> {
         self.cases.iter().filter(|(_, case)| case.closed.is_none()).map(|(cause, _)| cause)
+    }
+
+    /// How often something that is known and not over has happened.
+    pub fn count(&self, cause: &Cause) -> Option<u64> {
+        let case = self.cases.get(cause).filter(|case| case.closed.is_none() && case.over.is_none())?;
+        Some(case.count)
+    }
+
+    /// Whether something will be believed to be over because it has not happened for long.
+    pub fn ends_soon(&self, cause: &Cause, now: UnixMs) -> bool {
+        let Some(case) = self.cases.get(cause).filter(|case| case.closed.is_none()) else { return false };
+        matches!(ends(cause.event), Ends::Quiet(quiet) if case.over.is_none() && now + SOON >= case.last + quiet)
     }
 
     /// When [`Desk::take`] may have something; `None`: not before something else happens.

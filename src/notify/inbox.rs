@@ -2,6 +2,7 @@
 //! together, so there is never more in it than there are causes.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -24,6 +25,10 @@ pub struct Signal {
 pub struct Alerts {
     signals: Arc<Mutex<BTreeMap<Cause, Signal>>>,
     news: Arc<Notify>,
+    /// How often something was put here; how much of that was taken when it was taken last, and how much is durable.
+    put: Arc<AtomicU64>,
+    taken: Arc<AtomicU64>,
+    kept: Arc<AtomicU64>,
 }
 
 impl Alerts {
@@ -47,19 +52,45 @@ impl Alerts {
         signal.count = signal.count.saturating_add(count);
         signal.facts = what.into();
         signal.over = false;
+        self.put.fetch_add(1, Ordering::SeqCst);
         drop(signals);
         self.news.notify_one();
     }
 
     /// It is over; of no meaning if it never was.
     pub fn clear(&self, cause: Cause) {
-        self.lock().entry(cause).or_default().over = true;
+        let mut signals = self.lock();
+        signals.entry(cause).or_default().over = true;
+        self.put.fetch_add(1, Ordering::SeqCst);
+        drop(signals);
         self.news.notify_one();
     }
 
     /// Everything since the last time.
     pub fn take(&self) -> BTreeMap<Cause, Signal> {
-        std::mem::take(&mut *self.lock())
+        let mut signals = self.lock();
+        self.taken.store(self.put.load(Ordering::SeqCst), Ordering::SeqCst);
+        std::mem::take(&mut *signals)
+    }
+
+    /// A mark: everything that was put here until now, for [`Alerts::is_kept`].
+    pub fn mark(&self) -> u64 {
+        self.put.load(Ordering::SeqCst)
+    }
+
+    /// What was taken until now, for [`Alerts::kept`].
+    pub fn taken(&self) -> u64 {
+        self.taken.load(Ordering::SeqCst)
+    }
+
+    /// What was taken until then survives a crash.
+    pub fn kept(&self, taken: u64) {
+        self.kept.fetch_max(taken, Ordering::SeqCst);
+    }
+
+    /// Whether everything until a mark survives a crash.
+    pub fn is_kept(&self, mark: u64) -> bool {
+        self.kept.load(Ordering::SeqCst) >= mark
     }
 
     /// Waits until there may be something. Cancel safe.
@@ -93,5 +124,20 @@ mod tests {
         alerts.clear(cause.clone());
         assert!(alerts.take()[&cause].over);
         assert!(alerts.take().is_empty());
+    }
+
+    #[test]
+    fn who_puts_something_here_can_see_when_it_survives() {
+        let alerts = Alerts::default();
+        alerts.raise_process(&What::State);
+        let mark = alerts.mark();
+        alerts.kept(alerts.taken());
+        assert!(!alerts.is_kept(mark), "nobody has taken it");
+        alerts.take();
+        assert!(!alerts.is_kept(mark), "nobody has kept it");
+        let taken = alerts.taken();
+        alerts.raise_process(&What::State);
+        alerts.kept(taken);
+        assert!(alerts.is_kept(mark) && !alerts.is_kept(alerts.mark()));
     }
 }

@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::text::{inert, line};
 use super::words::{EN, Words, ZH};
-use super::{Cause, Notice};
+use super::{NO_DESTINATION, Notice};
 use crate::base::clock::{Clock, UnixMs};
 use crate::base::shell::typed;
 use crate::config::Lang;
@@ -26,8 +26,10 @@ pub struct Message {
     pub severity: Severity,
     /// Whether all it is about is over.
     pub over: bool,
-    /// The same for everything about the same cause.
+    /// The same for everything about the same cause of the same instance.
     pub key: String,
+    /// The instance, and the machine it runs on.
+    pub source: String,
     /// The same for every try to send it, and for no other message.
     pub id: String,
     /// All of it, for machines.
@@ -41,6 +43,10 @@ pub struct Message {
 pub struct Writer {
     /// The configuration as it can be typed into a shell.
     file: String,
+    /// Name of the instance.
+    name: String,
+    /// Name of the machine; empty if it has none.
+    host: String,
     clock: Clock,
 }
 
@@ -52,26 +58,33 @@ fn words(lang: Lang) -> &'static Words {
 }
 
 impl Writer {
-    /// A writer for the daemon of a configuration file.
-    pub fn new(file: &std::path::Path, clock: Clock) -> Self {
-        Self { file: typed(&file.display().to_string()), clock }
+    /// A writer for the daemon of a configuration file, which has this name.
+    pub fn new(file: &std::path::Path, name: &str, clock: Clock) -> Self {
+        Self { file: typed(&file.display().to_string()), name: line(name), host: host(), clock }
+    }
+
+    /// Several daemons may tell the same people of tasks of the same name.
+    fn source(&self) -> String {
+        if self.host.is_empty() { self.name.clone() } else { format!("{} @ {}", self.name, self.host) }
     }
 
     /// The test message.
     pub fn test(&self, lang: Lang) -> Message {
         let words = words(lang);
         let now = self.clock.now();
+        let key = format!("cupid/{}/test", self.name);
         let facts = json!({
             "title": words.test_title, "text": words.test_text, "event": "test", "severity": "info",
             "recovered": false, "task": null, "destination": null, "since": iso(now), "until": null, "count": 1,
-            "waiting": null, "oldest": null, "error": null, "command": self.status(), "key": "cupid/test",
+            "waiting": null, "oldest": null, "error": null, "command": self.status(), "key": key, "instance": self.source(),
         });
         Message {
             title: words.test_title.to_owned(),
             text: words.test_text.to_owned(),
             severity: Severity::Info,
             over: false,
-            key: "cupid/test".to_owned(),
+            key,
+            source: self.source(),
             id: format!("alert_{}", uuid::Uuid::now_v7().simple()),
             facts,
             now,
@@ -89,10 +102,10 @@ impl Writer {
             all => (digest_title(words, all), self.digest(words, all)),
         };
         let first = notices.first();
-        let key = first.map(|n| n.cause.key()).unwrap_or_default();
+        let key = first.map(|n| n.cause.key(&self.name)).unwrap_or_default();
         let facts = first.map_or(Value::Null, |n| self.facts(n, &title, &text));
         let id = self.id(notices);
-        Message { title, text, severity, over, key, id, facts, now }
+        Message { title, text, severity, over, key, source: self.source(), id, facts, now }
     }
 
     /// Counts may have grown since it was tried last, but it is the same message.
@@ -100,7 +113,13 @@ impl Writer {
         let mut digest = Sha256::new();
         digest.update(self.file.as_bytes());
         for n in notices {
-            digest.update(format!("\0{}\0{}\0{}\0{}", n.cause.key(), n.since, n.told, n.until.is_some()));
+            digest.update(format!(
+                "\0{}\0{}\0{}\0{}",
+                n.cause.key(&self.name),
+                n.since,
+                n.told,
+                n.until.is_some()
+            ));
         }
         let hex: String = digest.finalize().iter().take(16).map(|b| format!("{b:02x}")).collect();
         format!("alert_{hex}")
@@ -109,6 +128,7 @@ impl Writer {
     fn one(&self, words: &Words, n: &Notice, now: UnixMs) -> String {
         let mut lines = Vec::new();
         let mut say = |label: &str, value: String| lines.push(format!("{label}{}{value}", words.colon));
+        say(words.instance, name(&self.source()));
         if let Some(task) = &n.cause.task {
             say(words.task, name(task.as_str()));
         }
@@ -135,11 +155,13 @@ impl Writer {
             lines.push((words.extent)(n.cause.event, part, whole));
         }
         lines.push(match (n.until, n.facts.left) {
+            (None, _) if is_stray(n) => words.stray_means.to_owned(),
+            (Some(_), false) if is_stray(n) => words.stray_over.to_owned(),
             (None, _) => (words.means)(n.cause.event).to_owned(),
             (Some(_), false) => (words.over)(n.cause.event).to_owned(),
             (Some(_), true) => words.left_means.to_owned(),
         });
-        lines.push(format!("{}{}{}", words.next, words.colon, self.command(&n.cause, n.until.is_some())));
+        lines.push(format!("{}{}{}", words.next, words.colon, self.command(n)));
         lines.join("\n")
     }
 
@@ -161,6 +183,7 @@ impl Writer {
         if notices.len() > LISTED {
             lines.push((words.more)(notices.len() - LISTED));
         }
+        lines.push(format!("{}{}{}", words.instance, words.colon, name(&self.source())));
         lines.push(format!("{}{}{}", words.next, words.colon, self.status()));
         lines.join("\n")
     }
@@ -180,8 +203,9 @@ impl Writer {
             "waiting": n.waiting.map(|w| w.count),
             "oldest": n.waiting.filter(|w| w.count > 0).map(|w| iso(w.oldest)),
             "error": n.facts.error,
-            "command": self.command(&n.cause, n.until.is_some()),
-            "key": n.cause.key(),
+            "command": self.command(n),
+            "key": n.cause.key(&self.name),
+            "instance": self.source(),
         })
     }
 
@@ -189,7 +213,8 @@ impl Writer {
         format!("cupid status -c {}", self.file)
     }
 
-    fn command(&self, cause: &Cause, over: bool) -> String {
+    fn command(&self, n: &Notice) -> String {
+        let (cause, over) = (&n.cause, n.until.is_some());
         match (cause.event, &cause.task, &cause.destination) {
             (Event::Emptied | Event::Gone, Some(task), Some(destination)) if !over => format!(
                 "cupid resume -c {} --task {} --destination {}",
@@ -197,10 +222,17 @@ impl Writer {
                 typed(&line(task.as_str())),
                 typed(&line(destination.as_str()))
             ),
+            (Event::Blocked, ..) if is_stray(n) => format!("cupid queue -c {}", self.file),
+            (Event::Reload, ..) if !over => format!("cupid check -c {}", self.file),
             (Event::Blocked, ..) if !over => format!("cupid check -c {} --connect", self.file),
             _ => self.status(),
         }
     }
+}
+
+/// Whether deliveries wait for a destination that is not in the configuration.
+fn is_stray(n: &Notice) -> bool {
+    n.cause.event == Event::Blocked && n.facts.error.as_deref() == Some(NO_DESTINATION)
 }
 
 /// Whether it makes sense to say how often it happened.
@@ -225,12 +257,18 @@ fn headline(words: &Words, n: &Notice) -> String {
         (Some(task), None) => format!("{}{}", name(task.as_str()), words.colon),
         _ => String::new(),
     };
-    format!("{recovered}{whom}{}{still}", (words.what)(n.cause.event))
+    format!("{recovered}{whom}{}{still}", if is_stray(n) { words.stray } else { (words.what)(n.cause.event) })
 }
 
 fn digest_title(words: &Words, notices: &[Notice]) -> String {
     let over = notices.iter().filter(|n| n.until.is_some()).count();
     format!("[cupid] {}", (words.several)(notices.len() - over, over))
+}
+
+/// What the machine is called.
+fn host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    line(name.trim())
 }
 
 /// A configured name, on one line and without power over whoever shows it.

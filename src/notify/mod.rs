@@ -48,6 +48,9 @@ pub use message::{Message, Writer};
 pub use notice::{Cause, Facts, Notice, Waiting};
 pub use open::{open, place};
 
+/// Class of what waits for a destination that is not in the configuration.
+pub const NO_DESTINATION: &str = "no such destination";
+
 /// One deadline over a whole message, from connect to acceptance.
 const DEADLINE: Duration = Duration::from_secs(20);
 

@@ -26,11 +26,11 @@ impl Cause {
         Self { event, task: None, destination: None }
     }
 
-    /// The same text for the same cause at all times; for services that put messages together by it.
-    pub(super) fn key(&self) -> String {
+    /// The same text for the same cause of the same instance at all times; for services that put messages together by it.
+    pub(super) fn key(&self, instance: &str) -> String {
         let task = self.task.as_ref().map_or("", TaskName::as_str);
         let destination = self.destination.as_ref().map_or("", DestinationName::as_str);
-        format!("cupid/{}/{task}/{destination}", self.event.as_str())
+        format!("cupid/{instance}/{}/{task}/{destination}", self.event.as_str())
     }
 }
 

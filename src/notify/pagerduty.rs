@@ -26,14 +26,14 @@ impl Service for Pagerduty {
             "dedup_key": dedup_key(&message.key),
             "payload": {
                 "summary": text::units(&message.title, SUMMARY),
-                "source": "cupid",
+                "source": message.source,
                 "severity": message.severity.as_str(),
                 "custom_details": message.facts,
             },
         });
         if message.over {
             body["payload"] = json!({
-                "summary": text::units(&message.title, SUMMARY), "source": "cupid", "severity": "info",
+                "summary": text::units(&message.title, SUMMARY), "source": message.source, "severity": "info",
             });
         }
         Ok(Request::json(self.url.clone(), &body))

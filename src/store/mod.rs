@@ -17,6 +17,7 @@ mod error;
 mod events;
 mod history;
 pub mod local;
+mod plight;
 mod prune;
 mod record;
 mod runs;
@@ -37,6 +38,7 @@ pub use events::{Backlog, Lane, Last, Told, Versions};
 pub use history::{
     Act, Acted, Doing, Found, History, Line, Order, Place, Refusal, Select, TakenIn, Tally, Verb,
 };
+pub use plight::Plight;
 pub use prune::{Prune, Pruned};
 pub use record::{Done, Episode, Message, Record, Tried, shown_key, typed_key};
 pub use runs::{Called, Opened, Run, RunError, RunFilter, RunResult, RunStep, Runs};
@@ -225,17 +227,6 @@ pub struct LaneCount {
     pub count: u64,
     /// When the oldest of them was found, Unix ms.
     pub oldest: UnixMs,
-}
-
-/// What open deliveries are in that people are told of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Plight {
-    /// Their quick tries failed; they are tried slowly. What is slow because its copy was not fixed is not among them.
-    Failing,
-    /// Calls for them failed, and they are to be called again.
-    Refused,
-    /// They wait for a person, though one row carries their key.
-    Dead,
 }
 
 /// The durable state.

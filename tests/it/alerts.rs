@@ -1,6 +1,7 @@
 //! Who is told what, how often, and that nobody waits for it.
 
 mod channels;
+mod kept;
 mod machine;
 mod secrets;
 mod smtp;
@@ -40,7 +41,11 @@ async fn a_callback_that_enters_the_slow_lane_is_told_once() {
     let pair = Pair::new(Engine::Sqlite).await.expect("SQLite is always there");
     pair.fill_source(1..=1).await;
     let receiver = Receiver::answering(503).await;
-    let bear = Receiver::answering(200).await;
+    // As the service answered.
+    let bear = Receiver::with(|_| async {
+        Answer::Full(200, ("x", "y".to_owned()), r#"{"code":0,"message":"","data":"1"}"#.to_owned())
+    })
+    .await;
     let server = MailServer::new(Security::Plain).await;
     let config = with(
         pair.inserts(&receiver.url()),

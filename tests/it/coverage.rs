@@ -11,7 +11,7 @@ use crate::support::config::{legacy, updated_source, with};
 use crate::support::daemon::{Daemon, Site};
 use crate::support::held::Held;
 use crate::support::pair::{Pair, TABLE};
-use crate::support::receiver::Receiver;
+use crate::support::receiver::{Answer, Receiver};
 use crate::support::state;
 use crate::support::wait::{LIMIT, wait_for};
 
@@ -346,7 +346,11 @@ async fn a_count_from_a_given_id_says_so_and_holds_no_other_rows() {
 async fn a_row_that_never_stands_still_is_counted_and_people_hear_of_it_once() {
     let Some(pair) = Pair::new(Engine::Postgres).await else { return };
     pair.fill(1..=20).await;
-    let (receiver, people) = (Receiver::answering(200).await, Receiver::answering(200).await);
+    let receiver = Receiver::answering(200).await;
+    let people = Receiver::with(|_| async {
+        Answer::Full(200, ("x", "y".to_owned()), r#"{"code":0,"message":"","data":"1"}"#.to_owned())
+    })
+    .await;
     let config = json!({ "hot": "1s", "confirm": "6s", "pushbearSendKey": "k", "pushbearUrl": people.url() });
     let site = Site::new(&with(pair.both_feeds(&receiver.url()), config));
     let (moving, writer) = (Arc::new(AtomicBool::new(true)), pair.clone());

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::config::with;
 use crate::support::daemon::{Daemon, Site};
 use crate::support::pair::{Pair, TABLE};
-use crate::support::receiver::Receiver;
+use crate::support::receiver::{Answer, Receiver};
 use crate::support::state;
 use crate::support::wait::{LIMIT, wait_for};
 use crate::sweep::{cursor, pairs, pass_after};
@@ -208,7 +208,10 @@ async fn a_key_of_several_rows_is_put_aside_with_both_lists_and_told_once() {
             db.run(format!("CREATE INDEX user_by_number ON {t} (number)")).await;
         }
         pair.fill(1..=5).await;
-        let people = Receiver::answering(200).await;
+        let people = Receiver::with(|_| async {
+            Answer::Full(200, ("x", "y".to_owned()), r#"{"code":0,"message":"","data":"1"}"#.to_owned())
+        })
+        .await;
         let told = json!({ "sweep": "500ms", "pushbearSendKey": "key", "pushbearUrl": people.url() });
         let mut scene = Scene::new(pair, 200, told, Some("sweep"), false).await;
         scene.looked().await;

@@ -30,7 +30,7 @@ pub(super) async fn log(shelf: &Shelf, config: &Config, id: &Prefix) -> Result<(
         }
         None => eprintln!("note: `logDir` is not set, so this is what the state knows"),
     }
-    let mut events = own(&run);
+    let mut events = own(&run, &shelf.counted(&run));
     of_deliveries(store, &run, &mut events).await?;
     // What happened at one time stays in the order in which it was put down.
     events.sort_by_key(|(at, _)| *at);
@@ -76,7 +76,7 @@ fn print_lines(files: &[PathBuf], id: &str) -> bool {
     found
 }
 
-fn own(run: &Run) -> Vec<(UnixMs, String)> {
+fn own(run: &Run, counted: &str) -> Vec<(UnixMs, String)> {
     let place = |place: &Option<String>| place.as_ref().map(|at| format!(" at {at}")).unwrap_or_default();
     let mut events = vec![(run.started, format!("run began{}", place(&run.from)))];
     let error = |e: &RunError| (e.at, format!("failed: {} ({}): {}", e.class, e.group, e.message));
@@ -84,7 +84,6 @@ fn own(run: &Run) -> Vec<(UnixMs, String)> {
     events.extend(run.first_error.iter().chain(last).map(error));
     if run.result != RunResult::Running {
         let passes = if run.passes > 1 { format!("{} passes, ", run.passes) } else { String::new() };
-        let counted = words::counted(&run.counts);
         let result = run.result.as_str();
         events.push((run.ended, format!("run ended{}: {result}, {passes}{counted}", place(&run.to))));
     }

@@ -21,11 +21,11 @@ pub(super) async fn show(shelf: &Shelf, id: &Prefix, json: bool) -> Result<(), R
         println!("{facts:#}");
         return Ok(());
     }
-    println!("{}", text(&run, &lines));
+    println!("{}", text(&run, &shelf.counted(&run), &lines));
     Ok(())
 }
 
-fn text(run: &Run, deliveries: &[String]) -> String {
+fn text(run: &Run, counted: &str, deliveries: &[String]) -> String {
     let mut out = vec![format!("run         {}", run.id)];
     let mut say = |label: &str, value: String| out.push(format!("{label:<11} {value}"));
     say("task", run.task.to_string());
@@ -49,7 +49,7 @@ fn text(run: &Run, deliveries: &[String]) -> String {
     if run.passes > 1 {
         say("passes", format!("{}, of which none was worth a line of its own", run.passes));
     }
-    say("looked at", words::counted(&run.counts));
+    say("looked at", counted.to_owned());
     say("deliveries", format!("{} opened, {} changed, {} healed", run.opened, run.changed, run.healed));
     let error = |e: &RunError| format!("{} {} ({}): {}", time(e.at), e.class, e.group, e.message);
     if let (Some(first), Some(last)) = (&run.first_error, &run.last_error) {

@@ -155,7 +155,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "template",
         &[Webhook],
-        Kind::Text,
+        Kind::Template,
         "",
         "Body of the call, a minijinja template that gives JSON; `{{ title }}` and the others are written as JSON values, with quotes. Without it: all of them.",
         "请求体，结果为 JSON 的 minijinja 模板；`{{ title }}` 等以 JSON 值写出（自带引号）。不写则发送全部变量。",

@@ -182,6 +182,8 @@ pub(crate) enum Kind {
     Trim,
     /// A number, a percentage or a duration.
     Tolerance,
+    /// A template, into which a token may have been written.
+    Template,
     /// An object with keys of its own.
     Object(Scope),
     /// An object with keys of its own, or `false`.
@@ -198,7 +200,7 @@ impl Kind {
     /// What is expected, for messages.
     pub(crate) fn expected(self) -> String {
         match self {
-            Self::Text | Self::Secret => "a text in double quotes".to_owned(),
+            Self::Text | Self::Template | Self::Secret => "a text in double quotes".to_owned(),
             Self::Name => "a name of letters, digits, `.`, `_` and `-`, in double quotes".to_owned(),
             Self::Secrets => "a text in double quotes, or a list of them, the newest first".to_owned(),
             Self::Headers => {
@@ -266,7 +268,7 @@ impl Kind {
 
     /// Whether no part of the value may be shown.
     pub(crate) fn is_secret(self) -> bool {
-        matches!(self, Self::Secret | Self::Secrets | Self::Headers)
+        matches!(self, Self::Secret | Self::Secrets | Self::Headers | Self::Template)
     }
 
     /// Whether a part of the value may be a password.

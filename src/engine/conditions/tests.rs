@@ -64,9 +64,38 @@ fn late_is_what_was_in_time_before() {
     assert_eq!(events(&conditions.look(&status(3 * LATE, true), 4 * LATE + 1)), [Event::Lag], "not read");
 }
 
+/// One receiver that takes nothing must not make cupid look dead, nor its table look forgotten.
+#[test]
+fn a_lane_that_waits_for_its_receiver_is_neither_late_nor_overdue() {
+    let mut conditions = conditions();
+    assert!(conditions.look(&status(1_000, true), 1_000).is_empty());
+    let mut waits = status(1_000, false);
+    let trouble =
+        Trouble { since: 1_000, class: BACKLOG, group: "system", reason: "full".to_owned(), blocked: false };
+    waits.tasks.get_mut("main").unwrap().trouble.insert("scan → crm".to_owned(), trouble);
+    for now in [1_000, LATE, 9 * LATE] {
+        assert!(conditions.look(&waits, now).is_empty());
+        assert!(conditions.is_healthy(&waits, Some(Duration::ZERO), now));
+    }
+    // From then on it has its time again.
+    let read = status(1_000, true);
+    assert!(conditions.look(&read, 10 * LATE).is_empty());
+    assert_eq!(events(&conditions.look(&read, 10 * LATE + 1)), [Event::Lag]);
+}
+
+#[test]
+fn who_has_not_caught_up_is_not_in_time() {
+    let mut conditions = conditions();
+    let cause = Cause::at(Event::Lag, &TaskName::new("main"), &DestinationName::new("crm"));
+    conditions.look(&status(1_000, false), 1_000);
+    assert!(!conditions.is_in_time(&cause));
+    conditions.look(&status(2_000, true), 2_000);
+    assert!(conditions.is_in_time(&cause));
+}
+
 #[test]
 fn healthy_is_a_daemon_that_works() {
-    let conditions = conditions();
+    let mut conditions = conditions();
     let second = Some(Duration::from_secs(1));
     assert!(conditions.is_healthy(&status(1_000, true), second, 2_000));
     assert!(!conditions.is_healthy(&status(1_000, true), None, 2_000), "the manager has not begun");

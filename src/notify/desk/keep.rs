@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Case, Desk, LONGEST};
+use super::{Case, Desk, Ends, LONGEST, ends};
 use crate::base::clock::UnixMs;
 use crate::model::{DestinationName, Event, TaskName, Topic};
 use crate::notify::{Cause, Facts};
@@ -60,13 +60,18 @@ fn read(value: &Value, now: UnixMs) -> Option<(Cause, Case)> {
         task: names[1].as_str().map(TaskName::new),
         destination: names[2].as_str().map(DestinationName::new),
     };
+    // While nobody looked, nothing could happen: that says nothing.
+    let last = match ends(event) {
+        Ends::Quiet(_) | Ends::Silent(_) => now,
+        Ends::Said => times[1].as_i64()?.min(now),
+    };
     // Clocks are set: nothing waits for longer than it ever would.
     let time = |at: usize| Some(times[at].as_i64()?.min(now));
     let small = |at: usize| u32::try_from(counts[at].as_u64()?).ok();
     let extent = (value[4][0].as_u64(), value[4][1].as_u64());
     let case = Case {
         since: time(0)?,
-        last: time(1)?,
+        last,
         due: times[2].as_i64()?.min(now + LONGEST),
         over: time(3),
         closed: time(4),

@@ -193,6 +193,29 @@ fn a_restart_says_nothing_twice_and_forgets_nothing() {
     }
 }
 
+/// Nothing happens while cupid is down, or while nobody calls.
+#[test]
+fn quiet_is_counted_only_while_somebody_looks() {
+    let mut desk = Desk::new(WECOM);
+    let cause = cause(Event::NotFixed, 1);
+    desk.raise(&cause, 3, &facts(), START);
+    assert_eq!(pass(&mut desk, START, START + 5_000).len(), 1);
+    let text = desk.news().unwrap();
+    let mut desk = Desk::new(WECOM);
+    let back = START + 7_200_000;
+    desk.recall(&text, back);
+    assert!(pass(&mut desk, back, back + 1_700_000).is_empty());
+    assert!(!desk.ends_soon(&cause, back + 1_700_000));
+    assert!(desk.ends_soon(&cause, back + 1_790_000));
+    // Some still wait.
+    desk.raise(&cause, 0, &Facts::default(), back + 1_790_000);
+    assert!(pass(&mut desk, back, back + 3_500_000).is_empty(), "and nobody is told again that it lasts");
+    assert_eq!(desk.count(&cause), Some(3));
+    let sent = pass(&mut desk, back + 3_500_000, back + 7_200_000);
+    assert_eq!(sent.iter().map(|(_, n)| n[0].until.is_some()).collect::<Vec<_>>(), [true]);
+    assert_eq!(desk.count(&cause), None);
+}
+
 #[test]
 fn what_is_no_longer_configured_is_left_once() {
     let mut desk = Desk::new(WECOM);
@@ -211,6 +234,17 @@ fn what_is_no_longer_configured_is_left_once() {
     // Configured again, and wrong again.
     desk.raise(&cause(Event::Unreachable, 1), 1, &facts(), START + 500_000);
     assert!(!pass(&mut desk, START + 500_000, START + 510_000)[0].1[0].facts.left);
+}
+
+#[test]
+fn that_something_is_not_configured_is_no_reason_to_leave_what_says_so() {
+    let mut desk = Desk::new(WECOM);
+    let facts = Facts { error: Some(NO_DESTINATION.to_owned()), ..Facts::default() };
+    desk.raise(&cause(Event::Blocked, 1), 1, &facts, START);
+    assert_eq!(pass(&mut desk, START, START + 5_000).len(), 1);
+    desk.leave(|_| false, START + 5_000);
+    assert!(pass(&mut desk, START + 5_000, START + 60_000).is_empty());
+    assert!(desk.holds(&cause(Event::Blocked, 1)));
 }
 
 #[derive(Clone, Debug)]

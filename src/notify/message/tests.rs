@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::notify::{Facts, Waiting};
+use crate::notify::{Cause, Facts, Waiting};
 
 fn notice(event: Event) -> Notice {
     Notice {
@@ -21,7 +21,7 @@ fn notice(event: Event) -> Notice {
 }
 
 fn writer() -> Writer {
-    Writer::new(Path::new("/etc/my shop/c.json"), Clock::manual(1_790_000_180_000))
+    Writer::new(Path::new("/etc/my shop/c.json"), "shop", Clock::manual(1_790_000_180_000))
 }
 
 #[test]
@@ -57,13 +57,42 @@ fn every_event_has_words() {
     }
 }
 
+/// Two files may both have a task `main`, and tell the same people.
+#[test]
+fn two_daemons_are_told_apart() {
+    let other = Writer::new(Path::new("/etc/my shop/c.json"), "crm", Clock::manual(1_790_000_180_000));
+    for notices in [vec![notice(Event::Dead)], vec![notice(Event::Dead), notice(Event::Lag)]] {
+        let (one, two) = (writer().write(Lang::En, &notices), other.write(Lang::En, &notices));
+        assert_ne!(one.key, two.key);
+        assert!(one.text.contains("Instance: shop") && one.source.starts_with("shop"), "{}", one.text);
+        assert!(two.text.contains("Instance: crm") && two.source.starts_with("crm"), "{}", two.text);
+    }
+    assert_ne!(writer().test(Lang::En).key, other.test(Lang::En).key);
+}
+
+#[test]
+fn what_waits_for_nobody_has_words_of_its_own() {
+    let facts = Facts { error: Some(NO_DESTINATION.to_owned()), ..Facts::default() };
+    for (until, says) in [(None, "export and close"), (Some(1_790_000_060_000), "No delivery waits for it")] {
+        let message =
+            writer().write(Lang::En, &[Notice { facts: facts.clone(), until, ..notice(Event::Blocked) }]);
+        assert!(message.text.contains(says), "{}", message.text);
+        assert!(message.text.contains("cupid queue -c '/etc/my shop/c.json'"), "{}", message.text);
+        assert!(
+            !message.title.contains("blocked") && !message.text.contains("Nothing is called back"),
+            "{}",
+            message.text
+        );
+    }
+}
+
 #[test]
 fn a_digest_is_short() {
     let all: Vec<Notice> = (0..500).map(|_| notice(Event::Unreachable)).collect();
     let message = writer().write(Lang::En, &all);
     assert_eq!(message.title, "[cupid] 500 alerts");
     assert!(message.text.contains("and 480 more"), "{}", message.text);
-    assert_eq!(message.text.lines().count(), 22);
+    assert_eq!(message.text.lines().count(), 23);
 }
 
 #[test]

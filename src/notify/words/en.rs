@@ -9,6 +9,7 @@ pub(in crate::notify) const WORDS: Words = Words {
     over,
     extent,
     length,
+    instance: "Instance",
     task: "Task",
     destination: "Destination",
     since: "Since",
@@ -23,6 +24,10 @@ pub(in crate::notify) const WORDS: Words = Words {
     recovered: "recovered: ",
     left: "no longer looked at: ",
     left_means: "This is no longer in the configuration, so nobody looks at it any more. What waited for it is kept.",
+    stray: "deliveries wait for a destination that is not in the configuration",
+    stray_means: "Nobody works on them; they are kept as they are, and everything else goes on. Put the destination back under \
+        this name and restart cupid, or export and close them.",
+    stray_over: "No delivery waits for it any more.",
     several,
     more: |more| format!("… and {more} more"),
     colon: ": ",
@@ -47,6 +52,7 @@ fn what(event: Event) -> &'static str {
         Event::Disk => "the disk is nearly full",
         Event::Memory => "memory is nearly used up",
         Event::Descriptors => "file descriptors are nearly used up",
+        Event::Reload => "the changed configuration is refused",
         Event::Restarted => "a part of cupid ended and was started again",
     }
 }
@@ -73,8 +79,7 @@ fn means(event: Event) -> &'static str {
              them, but nobody has seen them agree. Look at what keeps writing to them."
         }
         Event::Blocked => {
-            "A table, a column, a right or a password is not as needed, or deliveries wait for a destination that is no longer \
-             in the configuration. Nothing is called back meanwhile. cupid goes on by itself when the cause is gone; its status \
+            "A table, a column, a right or a password is not as needed. Nothing is called back meanwhile. cupid goes on by itself when the cause is gone; its status \
              names it."
         }
         Event::Emptied => {
@@ -101,6 +106,10 @@ fn means(event: Event) -> &'static str {
         Event::Descriptors => {
             "When they are used up, no new connection can be made. Raise the limit (LimitNOFILE)."
         }
+        Event::Reload => {
+            "The file was to be looked at again (SIGHUP) and has problems. cupid goes on with the configuration that it has; a \
+             restart would fail. The log and `cupid check` name the problems."
+        }
         Event::Restarted => {
             "This is a bug. Nothing is lost, the other parts go on. Please report it with the log."
         }
@@ -109,7 +118,9 @@ fn means(event: Event) -> &'static str {
 
 fn over(event: Event) -> &'static str {
     match event {
-        Event::Failing => "Callbacks are accepted again, and none waits any more.",
+        Event::Failing => {
+            "No callback is tried slowly any more. What still waits for a quick try is sent without anybody's help."
+        }
         Event::Dead => "No delivery waits for a person any more.",
         Event::NotFixed | Event::Ambiguous => "It has not happened again.",
         Event::Hot => "All of these rows have stood still and were judged.",
@@ -120,6 +131,7 @@ fn over(event: Event) -> &'static str {
         Event::State => "The state can be written again.",
         Event::Unreachable => "The database answers again.",
         Event::Disk | Event::Memory | Event::Descriptors => "There is enough again.",
+        Event::Reload => "The file can be used again.",
         Event::Restarted => "It runs.",
     }
 }

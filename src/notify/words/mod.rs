@@ -17,6 +17,7 @@ pub(super) struct Words {
     pub(super) extent: fn(Event, u64, u64) -> String,
     /// A length of time.
     pub(super) length: fn(u64) -> String,
+    pub(super) instance: &'static str,
     pub(super) task: &'static str,
     pub(super) destination: &'static str,
     pub(super) since: &'static str,
@@ -32,6 +33,10 @@ pub(super) struct Words {
     /// Instead of `recovered`, of what is no longer configured; and what that means.
     pub(super) left: &'static str,
     pub(super) left_means: &'static str,
+    /// Deliveries wait for a destination that is not in the configuration: in a few words, what that means, and its end.
+    pub(super) stray: &'static str,
+    pub(super) stray_means: &'static str,
+    pub(super) stray_over: &'static str,
     pub(super) several: fn(usize, usize) -> String,
     pub(super) more: fn(usize) -> String,
     pub(super) colon: &'static str,

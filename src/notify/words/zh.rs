@@ -9,6 +9,7 @@ pub(in crate::notify) const WORDS: Words = Words {
     over,
     extent,
     length,
+    instance: "实例",
     task: "任务",
     destination: "目标",
     since: "开始",
@@ -23,6 +24,9 @@ pub(in crate::notify) const WORDS: Words = Words {
     recovered: "已恢复：",
     left: "不再检查：",
     left_means: "配置中已没有它，因此不再检查。等待中的内容会保留。",
+    stray: "有投递的目标不在配置中",
+    stray_means: "无人处理这些投递；它们原样保留，其他一切照常。请以原名恢复该目标并重启 cupid，或将其导出后关闭。",
+    stray_over: "已没有投递在等待它。",
     several,
     more: |more| format!("…… 另有 {more} 条"),
     colon: "：",
@@ -47,6 +51,7 @@ fn what(event: Event) -> &'static str {
         Event::Disk => "磁盘即将写满",
         Event::Memory => "内存即将耗尽",
         Event::Descriptors => "文件描述符即将耗尽",
+        Event::Reload => "修改后的配置被拒绝",
         Event::Restarted => "cupid 的一个部分意外结束，已重新启动",
     }
 }
@@ -67,7 +72,7 @@ fn means(event: Event) -> &'static str {
             "这些行自发现不一致以来从未静止。副本一直在跟进，所以不回调，但也没有人看到它们一致。请查看是什么在不断写入。"
         }
         Event::Blocked => {
-            "表、列、权限或密码不符合要求，或有投递的目标已不在配置中；其间不发出任何回调。原因消除后 cupid 会自动继续；状态中写明了原因。"
+            "表、列、权限或密码不符合要求；其间不发出任何回调。原因消除后 cupid 会自动继续；状态中写明了原因。"
         }
         Event::Emptied => {
             "以前一致的行现在缺失：副本被清空，或换成了另一张表。不再向该接收方发送，发现的差异会保留。恢复这些行后 cupid 会自动继续；若确属有意，请告知 cupid。"
@@ -84,13 +89,16 @@ fn means(event: Event) -> &'static str {
         Event::Disk => "状态所在磁盘写满后，将不再扫描和发送。",
         Event::Memory => "内存耗尽时系统可能结束 cupid，但不会丢失数据。",
         Event::Descriptors => "耗尽后无法建立新连接。请调高上限（LimitNOFILE）。",
+        Event::Reload => {
+            "收到 SIGHUP 后重新检查配置文件，发现问题。cupid 继续使用现有配置，此时重启会失败。日志和 `cupid check` 列出了问题。"
+        }
         Event::Restarted => "这是程序缺陷。不会丢失数据，其他部分继续运行。请附上日志报告。",
     }
 }
 
 fn over(event: Event) -> &'static str {
     match event {
-        Event::Failing => "回调重新被接受，没有等待中的了。",
+        Event::Failing => "没有需要慢速重试的回调了；仍在等待快速重试的会自动发送。",
         Event::Dead => "没有等待人工处理的投递了。",
         Event::NotFixed | Event::Ambiguous => "没有再发生。",
         Event::Hot => "这些行都已静止并完成比对。",
@@ -101,6 +109,7 @@ fn over(event: Event) -> &'static str {
         Event::State => "状态可以写入了。",
         Event::Unreachable => "数据库可以访问了。",
         Event::Disk | Event::Memory | Event::Descriptors => "余量已足够。",
+        Event::Reload => "配置文件可以使用了。",
         Event::Restarted => "已在运行。",
     }
 }

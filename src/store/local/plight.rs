@@ -33,6 +33,18 @@ pub(super) const DEAD: &str = up_to!(
      WHERE task = ?1 AND destination = ?2 AND ended_at IS NULL AND state = 'dead' AND kind > 9"
 );
 
+pub(super) const AMBIGUOUS: &str = up_to!(
+    "SELECT 1 FROM delivery
+     WHERE task = ?1 AND destination = ?2 AND ended_at IS NULL AND state = 'dead' AND kind = 9"
+);
+
+/// Reads what waits for a call, so it is asked rarely.
+pub(super) const UNHEALED: &str = up_to!(
+    "SELECT 1 FROM delivery
+     WHERE task = ?1 AND destination = ?2 AND ended_at IS NULL AND state IN ('main', 'retry', 'slow', 'verify')
+         AND unhealed > 0"
+);
+
 pub(super) async fn count(
     pool: &SqlitePool,
     task: &TaskName,
@@ -44,6 +56,8 @@ pub(super) async fn count(
         Plight::Failing => FAILING,
         Plight::Refused => REFUSED,
         Plight::Dead => DEAD,
+        Plight::Ambiguous => AMBIGUOUS,
+        Plight::Unhealed => UNHEALED,
     };
     let counted = sqlx::query_scalar::<_, i64>(sql)
         .bind(task.as_str())

@@ -88,6 +88,12 @@ async fn statements_use_their_indexes() {
                 "INDEX delivery_state (task=? AND destination=? AND state=? AND kind>?)",
             ],
         ),
+        (
+            "ambiguous",
+            plight::AMBIGUOUS,
+            vec!["INDEX delivery_state (task=? AND destination=? AND state=? AND kind=?)"],
+        ),
+        ("unhealed", plight::UNHEALED, vec!["INDEX delivery_state (task=? AND destination=? AND state=?)"]),
         ("prune", history::ENDED_BEFORE, vec!["INDEX delivery_ended (ended_at<?)"]),
         ("prune what passed", history::PASSING_BEFORE, vec!["INDEX delivery_passing (ended_at<?)"]),
         ("crowded", history::CROWDED, vec!["INDEX delivery_passing (ended_at>?)"]),

@@ -110,12 +110,14 @@ async fn what_nobody_was_told_of_is_told_after_a_restart() {
         })
         .await;
         daemon.kill();
+        state::change(&site, "UPDATE delivery SET found_at = 1700000000000 WHERE row_id = '3'").await;
         let before = receiver.count();
         site.write(&with(config, hook_of(&hook)));
         let mut daemon = site.start_ready().await;
         daemon.until("people are told", LIMIT, || hook.count() >= 1).await;
         daemon.stop().await;
         assert_eq!(told(&hook), [(name.to_owned(), false, 7)]);
+        assert_eq!(hook.calls()[0].json()["since"], "2023-11-14T22:13:20Z", "as long as the oldest waits");
         assert_eq!(receiver.count(), before);
     }
 }
