@@ -207,28 +207,39 @@ impl Lane {
         }
         let batch = destination.callback.batch;
         let rows = batch.unwrap_or(1);
-        let limit = match self.receiver.room(self.seat, limit.div_ceil(rows)) {
-            Room::For(calls) => calls.saturating_mul(rows).clamp(1, limit.max(1)),
-            Room::Probe => 1,
+        let some = |calls: usize| calls.saturating_mul(rows).clamp(1, limit.max(1));
+        let (limit, works, longest) = match self.receiver.room(self.seat, limit.div_ceil(rows)) {
+            Room::For(calls) => (some(calls), &[Work::Call][..], IDLE),
+            Room::Few(calls) => (some(calls), &[Work::Fresh, Work::Call][..], IDLE),
+            Room::Probe => (1, &[Work::Fresh, Work::Call][..], IDLE),
+            Room::Fresh(pause) => (1, &[Work::Fresh][..], pause),
             Room::None(pause) => return Ok(Refill::Nothing(pause)),
         };
-        let request = ClaimRequest {
-            task: task.name.clone(),
-            destination: destination.name.clone(),
-            work: Work::Call,
-            limit,
-            turn: self.turn.fetch_add(1, Ordering::Relaxed),
-            now: self.clock.now(),
-            lease: LEASE.saturating_add(destination.callback.timeout),
-        };
-        let claimed = self.store.claim(request).await?;
-        self.status.store_works();
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let mut claimed = Vec::new();
+        for work in works {
+            let request = ClaimRequest {
+                task: task.name.clone(),
+                destination: destination.name.clone(),
+                work: *work,
+                limit,
+                turn,
+                now: self.clock.now(),
+                lease: LEASE.saturating_add(destination.callback.timeout),
+            };
+            claimed = self.store.claim(request).await?;
+            self.status.store_works();
+            if !claimed.is_empty() {
+                break;
+            }
+        }
         if claimed.is_empty() {
-            let due = self.store.next_due(&task.name, &destination.name, Work::Call).await?;
+            let work = works.last().copied().unwrap_or(Work::Call);
+            let due = self.store.next_due(&task.name, &destination.name, work).await?;
             let pause = due.map_or(IDLE, |due| {
                 Duration::from_millis(due.saturating_sub(self.clock.now()).clamp(1, 60_000).unsigned_abs())
             });
-            return Ok(Refill::Nothing(pause));
+            return Ok(Refill::Nothing(pause.min(longest)));
         }
         let (edited, claimed): (Vec<_>, Vec<_>) = claimed.into_iter().partition(|d| d.edited.is_some());
         if !edited.is_empty() {

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use crate::base::clock::Clock;
 use crate::config::{BreakerConfig, CallbackConfig};
 use crate::model::{AttemptOutcome, DeliveryId, DestinationName, TaskName};
-use crate::outbox::{Breaker, Change, Probe, Slots, Turns, asks, verdict};
+use crate::outbox::{Breaker, Change, Ended, Probe, Slots, Turns, asks, verdict};
 
 mod news;
 mod registry;
@@ -59,8 +59,12 @@ struct Inner {
 pub(super) enum Room {
     /// So many are let in soon.
     For(usize),
-    /// One, to see whether the receiver works again.
+    /// The same, and what has failed before only if there is nothing else: it may fail for a reason of its own.
+    Few(usize),
+    /// One, to see whether the receiver works again; one that has not failed before, if there is one.
     Probe,
+    /// The same, but none that has failed before until this time has passed.
+    Fresh(Duration),
     /// None before this time has passed, or somebody wakes the lane.
     None(Duration),
 }
@@ -130,29 +134,38 @@ impl Receiver {
         let now = self.clock.elapsed();
         let mut inner = self.lock();
         if inner.breaker.is_open() {
+            if inner.probing {
+                // Its end wakes everybody.
+                return Room::None(ASK);
+            }
             return match inner.breaker.probe(lane, now) {
                 Probe::Now => Room::Probe,
+                Probe::Fresh(until) => Room::Fresh(until.saturating_sub(now)),
                 Probe::At(at) => Room::None(at.saturating_sub(now)),
                 Probe::Taken => Room::None(ASK),
             };
         }
         // While few are let in, few are read.
-        let wish = if inner.breaker.is_closed() { wish } else { wish.min(inner.breaker.capacity() * 8) };
+        let few = !inner.breaker.is_closed();
+        let wish = if few { wish.min(inner.breaker.capacity() * 8) } else { wish };
+        let room = if few { Room::Few } else { Room::For };
         let soon = inner.slots.within(SOON, now);
         let wait = inner.slots.wait(now);
         match inner.turns.share(lane, soon.unwrap_or(usize::MAX), now) {
             // The next one may be a long way off: it is read shortly before.
             0 => Room::None(wait.saturating_sub(SOON / 2).clamp(Duration::from_millis(20), ASK)),
             // Without a limit everybody takes as much as it can send.
-            _ if soon.is_none() => Room::For(wish.div_ceil(inner.turns.lanes()).max(1)),
-            share => Room::For(share.min(wish)),
+            _ if soon.is_none() => room(wish.div_ceil(inner.turns.lanes()).max(1)),
+            share => room(share.min(wish)),
         }
     }
 
-    /// The lane has nothing to call, or cannot.
+    /// The lane has nothing to call, or cannot; nothing more, if it is the one whose call asks whether the receiver works.
     pub(super) fn rest(&self, lane: usize) {
         let mut inner = self.lock();
-        inner.breaker.unprobe(lane);
+        if !inner.probing {
+            inner.breaker.unprobe(lane);
+        }
         inner.turns.rest(lane);
         inner.queue.retain(|other| *other != lane);
         self.wake_next(&inner);
@@ -208,13 +221,14 @@ impl Pass {
         self.probes
     }
 
-    /// The call has ended. Returns what that makes of the receiver, if it is something else than before.
-    pub(super) fn ended(mut self, of: &[DeliveryId], outcome: &AttemptOutcome) -> Option<Change> {
+    /// The call has ended. `fresh`: one of its deliveries had not failed before. Returns what that makes of the receiver, if
+    /// it is something else than before.
+    pub(super) fn ended(mut self, of: &[DeliveryId], fresh: bool, outcome: &AttemptOutcome) -> Option<Change> {
         self.used = true;
-        let verdict = verdict(outcome)?;
+        let call = Ended { of, fresh, verdict: verdict(outcome)?, asked: asks(outcome) };
         let now = self.receiver.clock.elapsed();
         let mut inner = self.receiver.lock();
-        let change = inner.breaker.record(self.epoch, of, verdict, asks(outcome), now);
+        let change = inner.breaker.record(self.epoch, &call, now);
         if change.is_some() {
             inner.queue.clear();
             drop(inner);

@@ -10,7 +10,7 @@ mod storm;
 mod turns;
 mod wait;
 
-pub use breaker::{Breaker, Change, Probe, Verdict, asks, verdict};
+pub use breaker::{Breaker, Change, Ended, Probe, Verdict, asks, verdict};
 pub use confirm::{Step, Watch, Witness, first_look};
 pub use hot::{Hot, LEAST, Turn, hot_limit};
 pub use lifecycle::{

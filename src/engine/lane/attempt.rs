@@ -14,6 +14,9 @@ use crate::model::{Attempt, AttemptOutcome, DeliveryId};
 use crate::outbox::{Answered, Change, Verdict, after_attempt, verdict};
 use crate::store::{Prepared, Settlement};
 
+/// A row with which a receiver was asked in vain is due so long after the next time it is asked: others come first.
+const BEHIND: Duration = Duration::from_millis(200);
+
 impl Lane {
     /// Makes the call of a parcel.
     pub(in crate::engine) async fn attempt(
@@ -49,11 +52,14 @@ impl Lane {
             () = stop.delivery.cancelled() => AttemptOutcome::Unknown.into(),
         };
         let of: Vec<DeliveryId> = parcel.items.iter().map(|ready| ready.delivery.id).collect();
+        let fresh = parcel.items.iter().any(|ready| ready.delivery.tries == 0);
         let probes = pass.probes();
-        let change = pass.ended(&of, &answer.outcome);
+        let change = pass.ended(&of, fresh, &answer.outcome);
         // A call that only asked whether the receiver works again spends no try of its row.
         let spared = match (probes, verdict(&answer.outcome), change) {
-            (true, Some(Verdict::Down | Verdict::Refuses), Some(Change::StillOpen { pause })) => Some(pause),
+            (true, Some(Verdict::Down | Verdict::Refuses), Some(Change::StillOpen { pause })) => {
+                Some(pause.saturating_add(BEHIND))
+            }
             _ => None,
         };
         let outcome = answer.outcome.clone();

@@ -5,7 +5,7 @@ use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 use tracing::error;
 use uuid::Uuid;
 
-use super::shares::{Part, Share, mixed, shares};
+use super::shares::{Part, Share, fresh_shares, mixed, shares};
 use crate::base::clock::UnixMs;
 use crate::model::{
     Batched, Delivery, DeliveryId, DeliveryKind, DestinationName, Key, RowId, RunId, Sent, State, TaskName,
@@ -66,6 +66,7 @@ pub(super) const OLDEST: &str = claim!("= 'main'", "due, seq");
 /// Tried again; and a state that this version does not know, which is found unreadable and shown as dead.
 pub(super) const AGAIN: &str = claim!("NOT IN ('suspect', 'verify', 'dead', 'main')", "due, seq");
 pub(super) const LOOK_DUE: &str = due!("IN ('suspect', 'verify')");
+pub(super) const FRESH_DUE: &str = due!("= 'main'");
 pub(super) const CALL_DUE: &str = concat!(
     "SELECT min(due) FROM (",
     due!("= 'main'"),
@@ -93,6 +94,7 @@ pub(super) async fn next_due(
     let text = match work {
         Work::Look => LOOK_DUE,
         Work::Call => CALL_DUE,
+        Work::Fresh => FRESH_DUE,
     };
     let row = sqlx::query(text).bind(task.as_str()).bind(destination.as_str()).fetch_one(pool).await?;
     row.try_get(0)
@@ -107,7 +109,8 @@ pub(super) async fn claim(
 ) -> Result<Vec<Delivery>, sqlx::Error> {
     let claimed = match request.work {
         Work::Look => take(connection, request, LOOK, request.limit, HEAVIEST_CLAIM).await?,
-        Work::Call => calls(connection, request).await?,
+        Work::Call => calls(connection, request, shares(request.limit, request.turn)).await?,
+        Work::Fresh => calls(connection, request, fresh_shares(request.limit, request.turn)).await?,
     };
     Ok(claimed.into_iter().map(|(_, delivery)| delivery).collect())
 }
@@ -115,11 +118,12 @@ pub(super) async fn claim(
 async fn calls(
     connection: &mut SqliteConnection,
     request: &ClaimRequest,
+    shares: Vec<Share>,
 ) -> Result<Vec<Claimed>, sqlx::Error> {
     let mut parts: [Vec<Claimed>; 3] = Default::default();
     let (mut left, mut bytes) = (request.limit, HEAVIEST_CLAIM);
     let mut used_up = [false; 3];
-    for Share { part, most } in shares(request.limit, request.turn) {
+    for Share { part, most } in shares {
         let most = most.min(left);
         if most == 0 || bytes <= 0 || used_up[part as usize] {
             continue;

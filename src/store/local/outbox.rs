@@ -261,7 +261,7 @@ pub(super) async fn bring_forward(
             "UPDATE delivery SET due = ?1 WHERE ended_at IS NULL AND due > ?1 AND state IN ('suspect', 'verify')
                  AND due <> ?2"
         }
-        Work::Call => {
+        Work::Call | Work::Fresh => {
             "UPDATE delivery SET due = ?1 WHERE ended_at IS NULL AND due > ?1 AND state NOT IN ('suspect', 'verify')
                  AND due <> ?2"
         }

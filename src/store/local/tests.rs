@@ -48,6 +48,11 @@ async fn statements_use_their_indexes() {
         ("claim mates", claim::MATES, vec![by_seq, "INDEX delivery_batch (batch=?)"]),
         ("next look", claim::LOOK_DUE, vec!["INDEX delivery_look (task=? AND destination=?)"]),
         (
+            "next fresh",
+            claim::FRESH_DUE,
+            vec!["INDEX delivery_fresh (task=? AND destination=?)"],
+        ),
+        (
             "next call",
             claim::CALL_DUE,
             vec![
