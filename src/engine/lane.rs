@@ -16,6 +16,7 @@ mod fresh;
 mod pace;
 mod parcel;
 mod people;
+mod spoilt;
 
 use super::Stop;
 use super::guard::Guard;
@@ -34,6 +35,7 @@ use crate::store::{ClaimRequest, Store, StoreError, Work};
 use pace::{Rate, Reads};
 pub(in crate::engine) use parcel::Parcel;
 use parcel::pack;
+pub(super) use spoilt::Spoilt;
 
 /// What was read longer ago is read again before it is sent (invariant 3).
 const FRESH: Duration = Duration::from_secs(2);
@@ -69,6 +71,7 @@ pub(super) struct Lane {
     pub(super) failing: Arc<AtomicBool>,
     pub(super) status: StatusBoard,
     pub(super) voice: Arc<Voice>,
+    pub(super) spoilt: Arc<Spoilt>,
 }
 
 /// What a refill brought.
@@ -264,7 +267,10 @@ impl Lane {
                 let ended = self.clock.elapsed();
                 // What `look` returns of a single row is as fresh as it can be.
                 let read_at = if rows == 1 { ended } else { began };
-                let parcels = pack(sorted.ready, batch, &self.policy.retry);
+                let (single, ready) = self.spoilt.part(sorted.ready);
+                let single = single.into_iter().flat_map(|r| pack(vec![r], batch, &self.policy.retry));
+                let mut parcels: Vec<Parcel> = single.collect();
+                parcels.extend(pack(ready, batch, &self.policy.retry));
                 Ok(Refill::Ready(read_at, Some((rows, ended.saturating_sub(began))), parcels))
             }
             Err((error, pause)) => {

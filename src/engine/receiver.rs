@@ -2,11 +2,12 @@
 //! whether it is worth calling at all. Lanes ask; whoever is let in holds a [`Pass`] until the call has ended.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::guard::Guard;
 use crate::base::clock::Clock;
 use crate::config::{BreakerConfig, CallbackConfig};
 use crate::model::{AttemptOutcome, DeliveryId, DestinationName, TaskName};
@@ -38,7 +39,11 @@ pub(super) struct Receiver {
     pub(super) place: String,
     clock: Clock,
     members: Vec<Member>,
+    /// Whether anything may be sent to it, of each member.
+    guards: OnceLock<Vec<Arc<Guard>>>,
     inner: Mutex<Inner>,
+    /// Held by whoever says what has become of it.
+    telling: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -121,7 +126,18 @@ impl Receiver {
             probing: false,
             queue: VecDeque::new(),
         };
-        Self { place, clock, members, inner: Mutex::new(inner) }
+        let (inner, telling, guards) = (Mutex::new(inner), tokio::sync::Mutex::default(), OnceLock::new());
+        Self { place, clock, members, guards, inner, telling }
+    }
+
+    /// Takes in the guards of its members, in their order; once.
+    pub(super) fn guarded_by(&self, guards: Vec<Arc<Guard>>) {
+        let _ = self.guards.set(guards);
+    }
+
+    /// The guards of all who call it.
+    pub(super) fn guards(&self) -> &[Arc<Guard>] {
+        self.guards.get().map_or(&[], Vec::as_slice)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -222,19 +238,23 @@ impl Pass {
     }
 
     /// The call has ended. `fresh`: one of its deliveries had not failed before. Returns what that makes of the receiver, if
-    /// it is something else than before.
-    pub(super) fn ended(mut self, of: &[DeliveryId], fresh: bool, outcome: &AttemptOutcome) -> Option<Change> {
+    /// it is something else than before, and the epoch that begins with that.
+    pub(super) fn ended(
+        mut self,
+        of: &[DeliveryId],
+        fresh: bool,
+        outcome: &AttemptOutcome,
+    ) -> Option<(Change, u64)> {
         self.used = true;
         let call = Ended { of, fresh, verdict: verdict(outcome)?, asked: asks(outcome) };
         let now = self.receiver.clock.elapsed();
         let mut inner = self.receiver.lock();
-        let change = inner.breaker.record(self.epoch, &call, now);
-        if change.is_some() {
-            inner.queue.clear();
-            drop(inner);
-            self.receiver.wake_all();
-        }
-        change
+        let change = inner.breaker.record(self.epoch, &call, now)?;
+        let epoch = inner.breaker.epoch();
+        inner.queue.clear();
+        drop(inner);
+        self.receiver.wake_all();
+        Some((change, epoch))
     }
 }
 

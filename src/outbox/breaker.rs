@@ -364,7 +364,11 @@ impl Breaker {
             let down = told.down as f64 >= config.share * all as f64;
             if down || told.works == 0 {
                 self.open(pause, !down && told.refuses > told.down, SURE, now);
-                return Some(Change::Opened { pause, failed: if down { told.down } else { failed }, of: all });
+                return Some(Change::Opened {
+                    pause,
+                    failed: if down { told.down } else { failed },
+                    of: all,
+                });
             }
         }
         let nothing_works = told.works == 0 && failed * WEIGHT + told.again >= tries * WEIGHT;

@@ -15,7 +15,7 @@ pub use confirm::{Step, Watch, Witness, first_look};
 pub use hot::{Hot, LEAST, Turn, hot_limit};
 pub use lifecycle::{
     AMBIGUOUS, Answered, NOT_COMPARABLE, NOT_FIXED, Next, Policy, Seen, TOO_LARGE, after_attempt,
-    after_claim, after_look, after_watch,
+    after_claim, after_look, after_watch, together,
 };
 pub use storm::{Asked, Storm};
 pub use turns::{Slots, Turns};

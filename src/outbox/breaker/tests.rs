@@ -135,7 +135,11 @@ fn a_great_many_that_have_failed_before_open_it_and_what_is_fresh_may_try_at_onc
     assert_eq!(b.probe(0, 456 * S), Probe::At(486 * S), "two of them make it sure");
     assert_eq!(b.probe(0, 486 * S), Probe::Now);
     assert_eq!(again(&mut b, 1, Verdict::Down, 486 * S), Some(Change::StillOpen { pause: 60 * S }));
-    assert_eq!(b.probe(0, 487 * S), Probe::Fresh(546 * S), "it may be back, and that row may fail all the same");
+    assert_eq!(
+        b.probe(0, 487 * S),
+        Probe::Fresh(546 * S),
+        "it may be back, and that row may fail all the same"
+    );
     assert_eq!(call(&mut b, 202, Verdict::Down, 487 * S), Some(Change::StillOpen { pause: 60 * S }));
     assert_eq!(b.probe(0, 488 * S), Probe::At(547 * S));
 }
