@@ -253,8 +253,10 @@ pub fn after_attempt(d: &Delivery, outcome: &AttemptOutcome, policy: &Policy, no
     }
 }
 
-/// What a failure of several deliveries in one call makes of one of them: `alone` is what it would be if it had been its
-/// own. It may be that of another, so before it is given up or tried slowly it is called alone. Returns whether it must be.
+/// What a failure of several deliveries in one call makes of one of them.
+///
+/// `alone` is what it would be if the failure were its own. It may be that of another, so before it is given up or tried
+/// slowly it is called alone. Returns whether it must be.
 pub fn together(d: &Delivery, alone: Answered, policy: &Policy, now: UnixMs) -> (Answered, bool) {
     let ends = alone.to.state == State::Dead || (alone.to.state == State::Slow && alone.entered_slow);
     if !ends {

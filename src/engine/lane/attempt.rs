@@ -176,5 +176,5 @@ fn said(answer: &Answer) -> &AttemptOutcome {
         return &answer.outcome;
     }
     let refused = items.iter().find(|item| verdict(item) == Some(Verdict::Refuses));
-    refused.or(items.first()).unwrap_or(&answer.outcome)
+    refused.or_else(|| items.first()).unwrap_or(&answer.outcome)
 }
