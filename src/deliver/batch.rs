@@ -107,6 +107,8 @@ fn failure(result: &Json) -> Result<Option<AttemptOutcome>, String> {
     let mut answer = result.to_string();
     answer.truncate(answer.floor_char_boundary(KEPT));
     let answer = Some(answer.into());
+    // That it is gone for good a receiver says of itself, and not for an item.
+    let status = status.filter(|status| *status != 410);
     Ok(Some(AttemptOutcome::Failed { class, status, detail, answer, retry_after: None }))
 }
 
@@ -175,6 +177,10 @@ mod tests {
             let answer = format!(r#"{{"results":[{{"id":"{b}",{entry}}}]}}"#);
             assert_eq!(said(&answer), Ok(Some(wanted.to_owned())), "{entry}");
         }
+        let gone = format!(r#"{{"results":[{{"id":"{b}","status":410}}]}}"#);
+        let outcomes = results(&all, 200, gone.as_bytes(), true).unwrap().unwrap();
+        let is_gone = |o: &AttemptOutcome| matches!(o, AttemptOutcome::Failed { status: Some(410), .. });
+        assert!(!outcomes.iter().any(is_gone), "an item is refused, the receiver is there");
         assert_eq!(said(r#"{"results":[]}"#), Ok(Some("ok ok ok".to_owned())));
         for answer in [
             r#"{"results":{}}"#.to_owned(),

@@ -137,12 +137,18 @@ impl Callback {
                     failing: Arc::new(AtomicBool::new(true)),
                     status: status.clone(),
                     voice,
+                    spoilt: Arc::default(),
                 });
             }
             wakes.push(of_task);
         }
         let (store, status) = (store.clone(), status.clone());
         let (receivers, alerts) = (receivers.all(), alerts.clone());
+        for receiver in &receivers {
+            let mut of: Vec<&Lane> = lanes.iter().filter(|l| Arc::ptr_eq(&l.receiver, receiver)).collect();
+            of.sort_by_key(|lane| lane.seat);
+            receiver.guarded_by(of.into_iter().map(|lane| lane.guard.clone()).collect());
+        }
         let places = places.clone();
         Ok(Self { lanes, watchers, receivers, places, wakes: Arc::new(wakes), store, status, alerts })
     }
@@ -152,9 +158,9 @@ impl Callback {
         self.wakes.clone()
     }
 
-    /// The guards of all destinations, for whoever may let a storm pass.
-    pub(super) fn guards(&self) -> Vec<Arc<Guard>> {
-        self.wakes.iter().flatten().map(|suspects| suspects.guard.clone()).collect()
+    /// The guards of all destinations and whom these call, for whoever may let a storm pass.
+    pub(super) fn guards(&self) -> Vec<(Arc<Guard>, Arc<Receiver>)> {
+        self.lanes.iter().map(|lane| (lane.guard.clone(), lane.receiver.clone())).collect()
     }
 
     /// What wakes lanes and watchers.

@@ -8,6 +8,7 @@ use super::StatusBoard;
 use super::callback::Callback;
 use super::clerk::Clerk;
 use super::guard::Guard;
+use super::receiver::Receiver;
 use crate::store::{Store, StoreError};
 
 /// What a person has let go on.
@@ -26,7 +27,7 @@ pub struct Resumed {
 pub struct ControlHandle {
     status: StatusBoard,
     store: Arc<dyn Store>,
-    guards: Arc<Vec<Arc<Guard>>>,
+    guards: Arc<Vec<(Arc<Guard>, Arc<Receiver>)>>,
     clerk: Clerk,
 }
 
@@ -48,8 +49,8 @@ impl ControlHandle {
     }
 
     /// Lets callbacks go on that were paused because the copy seemed to be emptied, and the look for rows that only the
-    /// copy has, for one pass, where the source seemed to be: it is meant. `None` stands for every destination. Returns
-    /// what was paused.
+    /// copy has, for one pass, where the source seemed to be: it is meant. A receiver that was gone is called again by all
+    /// who call it. `None` stands for every destination. Returns what was paused.
     ///
     /// # Errors
     /// If the state cannot be written.
@@ -59,24 +60,32 @@ impl ControlHandle {
         destination: Option<&str>,
     ) -> Result<Vec<Resumed>, StoreError> {
         let mut resumed = Vec::new();
-        for guard in self.guards.iter() {
+        let goes_on = |guard: &Guard, what| Resumed {
+            task: guard.task.to_string(),
+            destination: guard.destination.to_string(),
+            what,
+        };
+        for (guard, receiver) in self.guards.iter() {
             let meant = task.is_none_or(|task| task == guard.task.as_str())
                 && destination.is_none_or(|destination| destination == guard.destination.as_str());
             if !meant {
                 continue;
             }
-            let goes_on = |what| Resumed {
-                task: guard.task.to_string(),
-                destination: guard.destination.to_string(),
-                what,
-            };
             if guard.resume().await? {
                 self.status.paused(&guard.task, &guard.destination, None);
                 self.status.parked(&guard.task, &guard.destination, None);
-                resumed.push(goes_on("callbacks"));
+                resumed.push(goes_on(guard, "callbacks"));
+            }
+            for other in receiver.guards() {
+                if other.unpark().await? {
+                    self.status.parked(&other.task, &other.destination, None);
+                    if !other.is_emptied() {
+                        resumed.push(goes_on(other, "callbacks"));
+                    }
+                }
             }
             if guard.resume_walk().await? {
-                resumed.push(goes_on("extra"));
+                resumed.push(goes_on(guard, "extra"));
             }
         }
         Ok(resumed)

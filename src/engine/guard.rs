@@ -41,6 +41,12 @@ pub(super) struct Guard {
     agreed: Mutex<(Agreed, bool)>,
 }
 
+impl std::fmt::Debug for Guard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Guard").field("task", &self.task).field("destination", &self.destination).finish()
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -77,9 +83,11 @@ impl Guard {
         let accepted = note.as_deref() == Some(ACCEPTED);
         self.accepted.store(accepted, Ordering::Relaxed);
         let why = why(note);
-        self.paused.store(why.is_some(), Ordering::Relaxed);
         let parked = self.store.recall(task, destination, PARKED).await?;
-        self.parked.store(parked.is_some(), Ordering::Relaxed);
+        // Somebody else who calls the same receiver may have parked it meanwhile.
+        self.parked.fetch_or(parked.is_some(), Ordering::SeqCst);
+        // At last: it is what lets calls through.
+        self.paused.store(why.is_some(), Ordering::SeqCst);
         Ok((why, parked))
     }
 
@@ -95,7 +103,7 @@ impl Guard {
 
     /// Whether nothing may be sent now.
     pub(super) fn is_paused(&self) -> bool {
-        self.paused.load(Ordering::Relaxed) || self.parked.load(Ordering::Relaxed)
+        self.paused.load(Ordering::SeqCst) || self.parked.load(Ordering::SeqCst)
     }
 
     /// Whether nothing may be sent because the copy seems to be emptied.
@@ -206,12 +214,18 @@ impl Guard {
         Ok(true)
     }
 
+    /// A person says that the receiver is there again. Returns whether it was parked.
+    pub(super) async fn unpark(&self) -> Result<bool, StoreError> {
+        if !self.parked.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        self.store.remember(&self.task, &self.destination, PARKED, None).await?;
+        Ok(self.parked.swap(false, Ordering::Relaxed))
+    }
+
     /// A person lets it pass. Returns whether it was paused.
     pub(super) async fn resume(&self) -> Result<bool, StoreError> {
-        let parked = self.parked.swap(false, Ordering::Relaxed);
-        if parked {
-            self.store.remember(&self.task, &self.destination, PARKED, None).await?;
-        }
+        let parked = self.unpark().await?;
         if !self.paused.load(Ordering::Relaxed) {
             return Ok(parked);
         }

@@ -16,6 +16,7 @@ mod fresh;
 mod pace;
 mod parcel;
 mod people;
+mod spoilt;
 
 use super::Stop;
 use super::guard::Guard;
@@ -34,6 +35,7 @@ use crate::store::{ClaimRequest, Store, StoreError, Work};
 use pace::{Rate, Reads};
 pub(in crate::engine) use parcel::Parcel;
 use parcel::pack;
+pub(super) use spoilt::Spoilt;
 
 /// What was read longer ago is read again before it is sent (invariant 3).
 const FRESH: Duration = Duration::from_secs(2);
@@ -69,6 +71,7 @@ pub(super) struct Lane {
     pub(super) failing: Arc<AtomicBool>,
     pub(super) status: StatusBoard,
     pub(super) voice: Arc<Voice>,
+    pub(super) spoilt: Arc<Spoilt>,
 }
 
 /// What a refill brought.
@@ -207,28 +210,39 @@ impl Lane {
         }
         let batch = destination.callback.batch;
         let rows = batch.unwrap_or(1);
-        let limit = match self.receiver.room(self.seat, limit.div_ceil(rows)) {
-            Room::For(calls) => calls.saturating_mul(rows).clamp(1, limit.max(1)),
-            Room::Probe => 1,
+        let some = |calls: usize| calls.saturating_mul(rows).clamp(1, limit.max(1));
+        let (limit, works, longest) = match self.receiver.room(self.seat, limit.div_ceil(rows)) {
+            Room::For(calls) => (some(calls), &[Work::Call][..], IDLE),
+            Room::Few(calls) => (some(calls), &[Work::Fresh, Work::Call][..], IDLE),
+            Room::Probe => (1, &[Work::Fresh, Work::Call][..], IDLE),
+            Room::Fresh(pause) => (1, &[Work::Fresh][..], pause),
             Room::None(pause) => return Ok(Refill::Nothing(pause)),
         };
-        let request = ClaimRequest {
-            task: task.name.clone(),
-            destination: destination.name.clone(),
-            work: Work::Call,
-            limit,
-            turn: self.turn.fetch_add(1, Ordering::Relaxed),
-            now: self.clock.now(),
-            lease: LEASE.saturating_add(destination.callback.timeout),
-        };
-        let claimed = self.store.claim(request).await?;
-        self.status.store_works();
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let mut claimed = Vec::new();
+        for work in works {
+            let request = ClaimRequest {
+                task: task.name.clone(),
+                destination: destination.name.clone(),
+                work: *work,
+                limit,
+                turn,
+                now: self.clock.now(),
+                lease: LEASE.saturating_add(destination.callback.timeout),
+            };
+            claimed = self.store.claim(request).await?;
+            self.status.store_works();
+            if !claimed.is_empty() {
+                break;
+            }
+        }
         if claimed.is_empty() {
-            let due = self.store.next_due(&task.name, &destination.name, Work::Call).await?;
+            let work = works.last().copied().unwrap_or(Work::Call);
+            let due = self.store.next_due(&task.name, &destination.name, work).await?;
             let pause = due.map_or(IDLE, |due| {
                 Duration::from_millis(due.saturating_sub(self.clock.now()).clamp(1, 60_000).unsigned_abs())
             });
-            return Ok(Refill::Nothing(pause));
+            return Ok(Refill::Nothing(pause.min(longest)));
         }
         let (edited, claimed): (Vec<_>, Vec<_>) = claimed.into_iter().partition(|d| d.edited.is_some());
         if !edited.is_empty() {
@@ -253,7 +267,10 @@ impl Lane {
                 let ended = self.clock.elapsed();
                 // What `look` returns of a single row is as fresh as it can be.
                 let read_at = if rows == 1 { ended } else { began };
-                let parcels = pack(sorted.ready, batch, &self.policy.retry);
+                let (single, ready) = self.spoilt.part(sorted.ready);
+                let single = single.into_iter().flat_map(|r| pack(vec![r], batch, &self.policy.retry));
+                let mut parcels: Vec<Parcel> = single.collect();
+                parcels.extend(pack(ready, batch, &self.policy.retry));
                 Ok(Refill::Ready(read_at, Some((rows, ended.saturating_sub(began))), parcels))
             }
             Err((error, pause)) => {

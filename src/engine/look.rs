@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 
 mod differs;
+mod whole;
 
 use super::pair::{Looked, Pair};
 use crate::base::clock::UnixMs;
@@ -16,6 +17,7 @@ use crate::model::{
 use crate::outbox::{Learner, Lesson, Next, Policy, Seen, Step, Watch, after_look, after_watch};
 use crate::sql::PlaceError;
 use crate::store::{Prepared, Settlement};
+use whole::Whole;
 
 /// A delivery whose attempt stands at the door.
 #[derive(Debug)]
@@ -144,12 +146,13 @@ pub(super) async fn look(
     receiver: &CallbackConfig,
     now: impl Fn() -> UnixMs,
 ) -> Result<Sorted, PlaceError> {
-    let wanted: Vec<_> = claimed.iter().map(|d| (d.row, &d.key)).collect();
-    let looked = pair.look(&wanted).await?;
+    let looked = whole::read(pair, &claimed).await?;
     let mut sorted = Sorted::default();
     let mut weighs = 0;
+    let mut whole = Whole::of(claimed.iter().zip(&looked).map(|(d, looked)| (d.batch, looked.is_some())));
     for (mut delivery, looked) in claimed.into_iter().zip(looked) {
-        let Some(mut looked) = looked.filter(|_| weighs < MESSAGES) else {
+        let goes = whole.goes(delivery.batch, weighs < MESSAGES);
+        let Some(mut looked) = looked.filter(|_| goes) else {
             sorted.left.push((delivery.id, delivery.claim));
             continue;
         };

@@ -2,15 +2,16 @@
 //! whether it is worth calling at all. Lanes ask; whoever is let in holds a [`Pass`] until the call has ended.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::guard::Guard;
 use crate::base::clock::Clock;
 use crate::config::{BreakerConfig, CallbackConfig};
 use crate::model::{AttemptOutcome, DeliveryId, DestinationName, TaskName};
-use crate::outbox::{Breaker, Change, Probe, Slots, Turns, asks, verdict};
+use crate::outbox::{Breaker, Change, Ended, Probe, Slots, Turns, asks, verdict};
 
 mod news;
 mod registry;
@@ -38,7 +39,11 @@ pub(super) struct Receiver {
     pub(super) place: String,
     clock: Clock,
     members: Vec<Member>,
+    /// Whether anything may be sent to it, of each member.
+    guards: OnceLock<Vec<Arc<Guard>>>,
     inner: Mutex<Inner>,
+    /// Held by whoever says what has become of it.
+    telling: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -59,8 +64,12 @@ struct Inner {
 pub(super) enum Room {
     /// So many are let in soon.
     For(usize),
-    /// One, to see whether the receiver works again.
+    /// The same, and what has failed before only if there is nothing else: it may fail for a reason of its own.
+    Few(usize),
+    /// One, to see whether the receiver works again; one that has not failed before, if there is one.
     Probe,
+    /// The same, but none that has failed before until this time has passed.
+    Fresh(Duration),
     /// None before this time has passed, or somebody wakes the lane.
     None(Duration),
 }
@@ -117,7 +126,18 @@ impl Receiver {
             probing: false,
             queue: VecDeque::new(),
         };
-        Self { place, clock, members, inner: Mutex::new(inner) }
+        let (inner, telling, guards) = (Mutex::new(inner), tokio::sync::Mutex::default(), OnceLock::new());
+        Self { place, clock, members, guards, inner, telling }
+    }
+
+    /// Takes in the guards of its members, in their order; once.
+    pub(super) fn guarded_by(&self, guards: Vec<Arc<Guard>>) {
+        let _ = self.guards.set(guards);
+    }
+
+    /// The guards of all who call it.
+    pub(super) fn guards(&self) -> &[Arc<Guard>] {
+        self.guards.get().map_or(&[], Vec::as_slice)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -130,29 +150,38 @@ impl Receiver {
         let now = self.clock.elapsed();
         let mut inner = self.lock();
         if inner.breaker.is_open() {
+            if inner.probing {
+                // Its end wakes everybody.
+                return Room::None(ASK);
+            }
             return match inner.breaker.probe(lane, now) {
                 Probe::Now => Room::Probe,
+                Probe::Fresh(until) => Room::Fresh(until.saturating_sub(now)),
                 Probe::At(at) => Room::None(at.saturating_sub(now)),
                 Probe::Taken => Room::None(ASK),
             };
         }
         // While few are let in, few are read.
-        let wish = if inner.breaker.is_closed() { wish } else { wish.min(inner.breaker.capacity() * 8) };
+        let few = !inner.breaker.is_closed();
+        let wish = if few { wish.min(inner.breaker.capacity() * 8) } else { wish };
+        let room = if few { Room::Few } else { Room::For };
         let soon = inner.slots.within(SOON, now);
         let wait = inner.slots.wait(now);
         match inner.turns.share(lane, soon.unwrap_or(usize::MAX), now) {
             // The next one may be a long way off: it is read shortly before.
             0 => Room::None(wait.saturating_sub(SOON / 2).clamp(Duration::from_millis(20), ASK)),
             // Without a limit everybody takes as much as it can send.
-            _ if soon.is_none() => Room::For(wish.div_ceil(inner.turns.lanes()).max(1)),
-            share => Room::For(share.min(wish)),
+            _ if soon.is_none() => room(wish.div_ceil(inner.turns.lanes()).max(1)),
+            share => room(share.min(wish)),
         }
     }
 
-    /// The lane has nothing to call, or cannot.
+    /// The lane has nothing to call, or cannot; nothing more, if it is the one whose call asks whether the receiver works.
     pub(super) fn rest(&self, lane: usize) {
         let mut inner = self.lock();
-        inner.breaker.unprobe(lane);
+        if !inner.probing {
+            inner.breaker.unprobe(lane);
+        }
         inner.turns.rest(lane);
         inner.queue.retain(|other| *other != lane);
         self.wake_next(&inner);
@@ -208,19 +237,24 @@ impl Pass {
         self.probes
     }
 
-    /// The call has ended. Returns what that makes of the receiver, if it is something else than before.
-    pub(super) fn ended(mut self, of: &[DeliveryId], outcome: &AttemptOutcome) -> Option<Change> {
+    /// The call has ended. `fresh`: one of its deliveries had not failed before. Returns what that makes of the receiver, if
+    /// it is something else than before, and the epoch that begins with that.
+    pub(super) fn ended(
+        mut self,
+        of: &[DeliveryId],
+        fresh: bool,
+        outcome: &AttemptOutcome,
+    ) -> Option<(Change, u64)> {
         self.used = true;
-        let verdict = verdict(outcome)?;
+        let call = Ended { of, fresh, verdict: verdict(outcome)?, asked: asks(outcome) };
         let now = self.receiver.clock.elapsed();
         let mut inner = self.receiver.lock();
-        let change = inner.breaker.record(self.epoch, of, verdict, asks(outcome), now);
-        if change.is_some() {
-            inner.queue.clear();
-            drop(inner);
-            self.receiver.wake_all();
-        }
-        change
+        let change = inner.breaker.record(self.epoch, &call, now)?;
+        let epoch = inner.breaker.epoch();
+        inner.queue.clear();
+        drop(inner);
+        self.receiver.wake_all();
+        Some((change, epoch))
     }
 }
 

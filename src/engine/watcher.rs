@@ -160,10 +160,11 @@ impl Watcher {
             Ok(Watched { settled, lessons, left }) => {
                 let confirmed = settled.iter().filter(|s| s.to.state == State::Main).count();
                 let now = self.clock.now();
-                if self.guard.asks(confirmed, now) && self.storms().await? {
+                let stormy = if self.guard.asks(confirmed, now) { self.storms().await } else { Ok(false) };
+                if !matches!(stormy, Ok(false)) {
                     // Nothing is let through unasked: where asking failed, the look is made again as well.
                     self.store.release(claims, UnixMs::MIN, None).await?;
-                    return Ok(if self.guard.is_emptied() { ASK } else { UNASKED });
+                    return stormy.map(|_| if self.guard.is_emptied() { ASK } else { UNASKED });
                 }
                 self.guard.count(confirmed, now);
                 if let Err(e) = self.store.settle(settled.clone()).await {

@@ -4,19 +4,25 @@
 //! `success`) says something about the row, and about the receiver only if it refuses everything, as one does that was
 //! deployed under another path or with another token: then no row should spend its tries on it either. One delivery that is
 //! made again and again says nothing about a receiver, so failures must be of several.
+//!
+//! What has failed before most likely fails again for a reason of its own, so that says little about the receiver, however
+//! many such rows there are: only when a great many of them fail and nothing works is the receiver left alone, and then
+//! whatever is *fresh* (has not failed before) may try it at once. Only two that are fresh make sure that it is down.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::config::BreakerConfig;
 use crate::model::{AttemptOutcome, DeliveryId, ErrorClass};
+use window::Window;
 
-/// Parts of the window that are counted together.
-const PARTS: u64 = 12;
+mod window;
+
 /// Failures must be of so many deliveries.
 const SEVERAL: usize = 10;
-/// Failing deliveries that are told apart.
-const KNOWN: usize = 16;
+/// So many failures of what has failed before weigh as much as one of what is fresh.
+const WEIGHT: u64 = 10;
+/// So many calls with what is fresh make sure that a receiver is down.
+const SURE: u32 = 2;
 /// A receiver that asks for less time than this is asked again after it.
 const LEAST: Duration = Duration::from_secs(1);
 
@@ -60,6 +66,19 @@ pub fn asks(outcome: &AttemptOutcome) -> Option<Duration> {
     }
 }
 
+/// A call that has ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended<'a> {
+    /// The deliveries it was about.
+    pub of: &'a [DeliveryId],
+    /// Whether one of them had not failed before.
+    pub fresh: bool,
+    /// What it says of the receiver.
+    pub verdict: Verdict,
+    /// See [`asks`].
+    pub asked: Option<Duration>,
+}
+
 /// What has become of the receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -93,6 +112,11 @@ pub enum Change {
 pub enum Probe {
     /// Yes, by the lane that asked.
     Now,
+    /// Yes, by the lane that asked, but only with what is fresh; with whatever there is not before.
+    Fresh(
+        /// Time of the clock.
+        Duration,
+    ),
     /// Not before.
     At(
         /// Time of the clock.
@@ -105,28 +129,37 @@ pub enum Probe {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Closed,
-    Open {
-        until: Duration,
-        pause: Duration,
-        /// It answers, and refuses everything.
-        refuses: bool,
-        /// The lane that may try.
-        probing: Option<usize>,
-    },
+    Open(Open),
     Ramp {
         pause: Duration,
         capacity: usize,
         good: usize,
+        /// Failures of what was fresh, and how many of them in a row.
         bad: usize,
+        row: u32,
+        /// Failures in a row of what had failed before.
+        again: u64,
     },
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Part {
-    number: u64,
-    works: u64,
-    refuses: u64,
-    down: u64,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Open {
+    until: Duration,
+    pause: Duration,
+    /// It answers, and refuses everything.
+    refuses: bool,
+    /// The lane that may try.
+    probing: Option<usize>,
+    /// Calls with what was fresh that failed; see [`SURE`].
+    strikes: u32,
+    /// The last call that failed was with what had failed before.
+    stale: bool,
+}
+
+impl Open {
+    fn is_unsure(&self) -> bool {
+        self.strikes < SURE || self.stale
+    }
 }
 
 /// See the module's documentation.
@@ -136,30 +169,28 @@ pub struct Breaker {
     concurrency: usize,
     phase: Phase,
     epoch: u64,
-    parts: [Part; PARTS as usize],
-    failing: VecDeque<(DeliveryId, Duration)>,
+    window: Window,
 }
 
 impl Breaker {
     /// A closed one. `None`: it never opens. `concurrency`: calls open at the same time while all is well.
     pub fn new(config: Option<BreakerConfig>, concurrency: usize) -> Self {
-        let parts = [Part::default(); PARTS as usize];
         let concurrency = concurrency.max(1);
-        Self { config, concurrency, phase: Phase::Closed, epoch: 0, parts, failing: VecDeque::new() }
+        Self { config, concurrency, phase: Phase::Closed, epoch: 0, window: Window::default() }
     }
 
     /// How many calls may be open at the same time now, beside the one that is a probe.
     pub fn capacity(&self) -> usize {
         match self.phase {
             Phase::Closed => self.concurrency,
-            Phase::Open { .. } => 0,
+            Phase::Open(_) => 0,
             Phase::Ramp { capacity, .. } => capacity,
         }
     }
 
     /// Whether nothing may be sent but a probe.
     pub fn is_open(&self) -> bool {
-        matches!(self.phase, Phase::Open { .. })
+        matches!(self.phase, Phase::Open(_))
     }
 
     /// Whether calls are made as ever.
@@ -174,28 +205,28 @@ impl Breaker {
 
     /// The lane that may make the one call while it is open.
     pub fn prober(&self) -> Option<usize> {
-        if let Phase::Open { probing, .. } = self.phase { probing } else { None }
+        if let Phase::Open(open) = self.phase { open.probing } else { None }
     }
 
     /// Asks for that call. Only while it is open.
     pub fn probe(&mut self, lane: usize, now: Duration) -> Probe {
-        let Phase::Open { until, probing, .. } = &mut self.phase else { return Probe::At(now) };
-        match probing {
-            Some(other) if *other != lane => Probe::Taken,
-            None if now < *until => Probe::At(*until),
-            _ => {
-                *probing = Some(lane);
-                Probe::Now
-            }
-        }
+        let Phase::Open(open) = &mut self.phase else { return Probe::At(now) };
+        let probe = match open.probing {
+            Some(other) if other != lane => return Probe::Taken,
+            _ if now >= open.until => Probe::Now,
+            _ if open.is_unsure() => Probe::Fresh(open.until),
+            _ => return Probe::At(open.until),
+        };
+        open.probing = Some(lane);
+        probe
     }
 
     /// The lane has nothing to call, or could not.
     pub fn unprobe(&mut self, lane: usize) {
-        if let Phase::Open { probing, .. } = &mut self.phase
-            && *probing == Some(lane)
+        if let Phase::Open(open) = &mut self.phase
+            && open.probing == Some(lane)
         {
-            *probing = None;
+            open.probing = None;
         }
     }
 
@@ -203,121 +234,149 @@ impl Breaker {
     pub fn reopen(&mut self, pause: Duration, now: Duration) {
         if let (Some(config), Phase::Closed) = (&self.config, self.phase) {
             let pause = pause.clamp(config.pause.min(config.max), config.max);
-            self.enter(Phase::Open { until: now, pause, refuses: false, probing: None });
+            let open = Open { until: now, pause, refuses: false, probing: None, strikes: SURE, stale: false };
+            self.enter(Phase::Open(open));
         }
     }
 
-    /// Takes in how a call ended that was begun in `epoch`, about these deliveries. `asked`: see [`asks`].
-    pub fn record(
-        &mut self,
-        epoch: u64,
-        of: &[DeliveryId],
-        verdict: Verdict,
-        asked: Option<Duration>,
-        now: Duration,
-    ) -> Option<Change> {
+    /// Takes in a call that was begun in `epoch`.
+    pub fn record(&mut self, epoch: u64, call: &Ended<'_>, now: Duration) -> Option<Change> {
         let config = self.config?;
         if epoch != self.epoch {
             return None;
         }
-        let asked = asked.map(|asked| asked.clamp(LEAST.min(config.max), config.max));
-        match &mut self.phase {
-            Phase::Closed => self.count(&config, of, verdict, asked, now),
-            Phase::Open { pause, refuses, .. } => match verdict {
-                Verdict::Works => Some(self.ramp()),
-                Verdict::Refuses if !*refuses => Some(self.ramp()),
-                // It answers: there is nothing to spare.
-                Verdict::Refuses => Some(self.open(config.pause, true, now, None)),
-                Verdict::Down => {
-                    let pause = asked.unwrap_or_default().max(pause.saturating_mul(2).min(config.max));
-                    Some(self.open(pause, false, now, None))
+        let asked = call.asked.map(|asked| asked.clamp(LEAST.min(config.max), config.max));
+        match self.phase {
+            Phase::Closed => match asked {
+                Some(pause) => {
+                    self.open(pause, false, SURE, now);
+                    Some(Change::Asked { pause })
                 }
+                None => self.count(&config, call, now),
             },
-            Phase::Ramp { pause, capacity, good, bad } => {
-                if verdict == Verdict::Down {
-                    *bad += 1;
-                    // One of few is too many, and one of many may be the row's own.
-                    let goes_on = asked.is_none() && *bad <= *capacity / 4;
-                    let pause = asked.unwrap_or_else(|| pause.saturating_mul(2).min(config.max));
-                    return (!goes_on).then(|| self.open(pause, false, now, None));
-                }
-                *good += 1;
-                if *good < *capacity {
-                    return None;
-                }
-                (*capacity, *good, *bad) = (*capacity * 2, 0, 0);
-                if *capacity <= self.concurrency {
-                    return None;
-                }
-                self.enter(Phase::Closed);
-                Some(Change::Closed)
-            }
+            Phase::Open(open) => match call.verdict {
+                Verdict::Works => Some(self.ramp(&config, &open)),
+                Verdict::Refuses if !open.refuses => Some(self.ramp(&config, &open)),
+                _ => Some(self.probed(&config, open, call, asked, now)),
+            },
+            Phase::Ramp { .. } => self.ramped(&config, call, asked, now),
         }
     }
 
     fn enter(&mut self, phase: Phase) {
         self.phase = phase;
         self.epoch += 1;
-        self.parts = [Part::default(); PARTS as usize];
-        self.failing.clear();
+        self.window = Window::default();
     }
 
-    fn ramp(&mut self) -> Change {
-        let Phase::Open { pause, .. } = self.phase else { return Change::Ramping };
-        self.enter(Phase::Ramp { pause, capacity: 1, good: 0, bad: 0 });
+    fn open(&mut self, pause: Duration, refuses: bool, strikes: u32, now: Duration) {
+        let until = now.saturating_add(pause);
+        self.enter(Phase::Open(Open { until, pause, refuses, probing: None, strikes, stale: false }));
+    }
+
+    fn ramp(&mut self, config: &BreakerConfig, open: &Open) -> Change {
+        let pause = if open.strikes < SURE { config.pause } else { open.pause };
+        self.enter(Phase::Ramp { pause, capacity: 1, good: 0, bad: 0, row: 0, again: 0 });
         Change::Ramping
     }
 
-    fn open(&mut self, pause: Duration, refuses: bool, now: Duration, first: Option<(u64, u64)>) -> Change {
-        self.enter(Phase::Open { until: now.saturating_add(pause), pause, refuses, probing: None });
-        first.map_or(Change::StillOpen { pause }, |(failed, of)| Change::Opened { pause, failed, of })
-    }
-
-    fn count(
+    /// The one call failed as well.
+    fn probed(
         &mut self,
         config: &BreakerConfig,
-        of: &[DeliveryId],
-        verdict: Verdict,
+        before: Open,
+        call: &Ended<'_>,
+        asked: Option<Duration>,
+        now: Duration,
+    ) -> Change {
+        let doubled = before.pause.saturating_mul(2).min(config.max);
+        let refuses = call.verdict == Verdict::Refuses;
+        let pause = match asked {
+            Some(asked) => asked.max(doubled),
+            // It answers: there is nothing to spare.
+            None if refuses => config.pause,
+            // What is known of it begins here.
+            None if call.fresh && before.strikes < SURE => config.pause,
+            // Nobody waited for this one.
+            None if now < before.until => before.pause,
+            None => doubled,
+        };
+        let strikes = if asked.is_some() { SURE } else { before.strikes + u32::from(call.fresh) };
+        let stale = asked.is_none() && !call.fresh;
+        let until = now.saturating_add(pause);
+        self.enter(Phase::Open(Open { until, pause, refuses, probing: None, strikes, stale }));
+        Change::StillOpen { pause }
+    }
+
+    /// One of the few calls that are let in has ended.
+    fn ramped(
+        &mut self,
+        config: &BreakerConfig,
+        call: &Ended<'_>,
         asked: Option<Duration>,
         now: Duration,
     ) -> Option<Change> {
-        if let Some(pause) = asked {
-            self.open(pause, false, now, None);
-            return Some(Change::Asked { pause });
-        }
-        let length = (config.window.as_nanos() / u128::from(PARTS)).max(1);
-        let number = u64::try_from(now.as_nanos() / length).unwrap_or(u64::MAX);
-        let part = &mut self.parts[(number % PARTS) as usize];
-        if part.number != number {
-            *part = Part { number, ..Part::default() };
-        }
-        match verdict {
-            Verdict::Works => {
-                part.works += 1;
+        let Phase::Ramp { pause, capacity, good, bad, row, again } = &mut self.phase else { return None };
+        if call.verdict == Verdict::Down {
+            if let Some(pause) = asked {
+                self.open(pause, false, SURE, now);
+                return Some(Change::StillOpen { pause });
+            }
+            if !call.fresh {
+                *again += 1;
+                let (pause, vain) = (*pause, *again >= WEIGHT * u64::from(config.tries));
+                return vain.then(|| {
+                    self.open(pause, false, 0, now);
+                    Change::StillOpen { pause }
+                });
+            }
+            (*bad, *row) = (*bad + 1, *row + 1);
+            // One of few, and some of many, may be the rows' own.
+            if *row < SURE || *bad <= *capacity / 4 {
                 return None;
             }
-            Verdict::Refuses => part.refuses += 1,
-            Verdict::Down => part.down += 1,
+            let pause = pause.saturating_mul(2).min(config.max);
+            self.open(pause, false, SURE, now);
+            return Some(Change::StillOpen { pause });
         }
-        for id in of.iter().take(KNOWN) {
-            self.failing.retain(|(known, at)| known != id && now.saturating_sub(*at) < config.window);
-            self.failing.push_back((*id, now));
-        }
-        while self.failing.len() > KNOWN {
-            self.failing.pop_front();
-        }
-        let current = self.parts.iter().filter(|part| part.number + PARTS > number);
-        let (works, refuses, down) =
-            current.fold((0, 0, 0), |(w, r, d), p| (w + p.works, r + p.refuses, d + p.down));
-        let (failed, all) = (refuses + down, works + refuses + down);
-        let least = usize::try_from(config.tries).unwrap_or(SEVERAL).min(SEVERAL);
-        if all < u64::from(config.tries) || self.failing.len() < least {
+        (*good, *row, *again) = (*good + 1, 0, 0);
+        if *good < *capacity {
             return None;
         }
-        if down as f64 >= config.share * all as f64 {
-            return Some(self.open(config.pause, false, now, Some((down, all))));
+        (*capacity, *good, *bad) = (*capacity * 2, 0, 0);
+        if *capacity <= self.concurrency {
+            return None;
         }
-        (works == 0).then(|| self.open(config.pause, refuses > down, now, Some((failed, all))))
+        self.enter(Phase::Closed);
+        Some(Change::Closed)
+    }
+
+    fn count(&mut self, config: &BreakerConfig, call: &Ended<'_>, now: Duration) -> Option<Change> {
+        let told = self.window.count(call, config.window, now);
+        if call.verdict == Verdict::Works {
+            return None;
+        }
+        let least = usize::try_from(config.tries).unwrap_or(SEVERAL).min(SEVERAL);
+        let tries = u64::from(config.tries);
+        let (failed, pause) = (told.refuses + told.down, config.pause);
+        let all = told.works + failed;
+        if all >= tries && self.window.failing() >= least {
+            let down = told.down as f64 >= config.share * all as f64;
+            if down || told.works == 0 {
+                self.open(pause, !down && told.refuses > told.down, SURE, now);
+                return Some(Change::Opened {
+                    pause,
+                    failed: if down { told.down } else { failed },
+                    of: all,
+                });
+            }
+        }
+        let nothing_works = told.works == 0 && failed * WEIGHT + told.again >= tries * WEIGHT;
+        (nothing_works && self.window.all_failing() >= least).then(|| {
+            self.open(pause, call.verdict == Verdict::Refuses, 0, now);
+            let failed = failed + told.again;
+            Change::Opened { pause, failed, of: failed }
+        })
     }
 }
 

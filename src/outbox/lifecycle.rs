@@ -196,6 +196,10 @@ fn still_different(d: &Delivery, verify: Duration, policy: &Policy, now: UnixMs)
     }
 }
 
+fn seed(d: &Delivery) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(d.id.0.as_bytes()).wrapping_add(u64::from(d.attempts))
+}
+
 /// Decides after an attempt.
 pub fn after_attempt(d: &Delivery, outcome: &AttemptOutcome, policy: &Policy, now: UnixMs) -> Answered {
     let open = |to, due| Answered { to, due, entered_slow: false, parks: false };
@@ -228,7 +232,7 @@ pub fn after_attempt(d: &Delivery, outcome: &AttemptOutcome, policy: &Policy, no
             if !policy.retry.repeats(*class) {
                 return open(Transition { state: State::Dead, ..to }, now);
             }
-            let seed = xxhash_rust::xxh3::xxh3_64(d.id.0.as_bytes()).wrapping_add(u64::from(d.attempts));
+            let seed = seed(d);
             if tries <= policy.retry.tries {
                 let pause = asked(quick_pause(&policy.retry, tries, seed), *retry_after);
                 return open(Transition { state: State::Retry, ..to }, now.saturating_add(ms(pause)));
@@ -247,6 +251,21 @@ pub fn after_attempt(d: &Delivery, outcome: &AttemptOutcome, policy: &Policy, no
             }
         }
     }
+}
+
+/// What a failure of several deliveries in one call makes of one of them.
+///
+/// `alone` is what it would be if the failure were its own. It may be that of another, so before it is given up or tried
+/// slowly it is called alone. Returns whether it must be.
+pub fn together(d: &Delivery, alone: Answered, policy: &Policy, now: UnixMs) -> (Answered, bool) {
+    let ends = alone.to.state == State::Dead || (alone.to.state == State::Slow && alone.entered_slow);
+    if !ends {
+        return (alone, false);
+    }
+    let pause = quick_pause(&policy.retry, 1, seed(d));
+    let to = Transition { state: State::Retry, ..alone.to };
+    let due = now.saturating_add(ms(pause));
+    (Answered { to, due, entered_slow: false, parks: alone.parks }, true)
 }
 
 #[cfg(test)]

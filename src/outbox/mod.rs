@@ -10,12 +10,12 @@ mod storm;
 mod turns;
 mod wait;
 
-pub use breaker::{Breaker, Change, Probe, Verdict, asks, verdict};
+pub use breaker::{Breaker, Change, Ended, Probe, Verdict, asks, verdict};
 pub use confirm::{Step, Watch, Witness, first_look};
 pub use hot::{Hot, LEAST, Turn, hot_limit};
 pub use lifecycle::{
     AMBIGUOUS, Answered, NOT_COMPARABLE, NOT_FIXED, Next, Policy, Seen, TOO_LARGE, after_attempt,
-    after_claim, after_look, after_watch,
+    after_claim, after_look, after_watch, together,
 };
 pub use storm::{Asked, Storm};
 pub use turns::{Slots, Turns};

@@ -1,10 +1,8 @@
 //! What must survive: cursors, deliveries and their history.
 //!
 //! The rule the whole program rests on: a cursor and everything found on the way to it are committed in one
-//! transaction ([`Store::commit_scan`]). A crash therefore repeats work, and never skips any.
-//!
-//! Claims have a number and a deadline although today one process owns the state: a store shared by several nodes
-//! needs them, and gets the same trait.
+//! transaction ([`Store::commit_scan`]). A crash therefore repeats work, and never skips any. Claims have a number and a
+//! deadline: a store shared by several nodes needs them, and gets the same trait.
 //!
 //! **What is found while somebody works on a delivery.** Whoever claims looks at both sides after the claim, so a look
 //! knows everything that was committed before the claim, and nothing that was committed later. Therefore a claim
@@ -122,6 +120,8 @@ pub enum Work {
     Look,
     /// Call the receiver.
     Call,
+    /// The same, only with what was never called, or not to any end.
+    Fresh,
 }
 
 /// Which deliveries to hand out.

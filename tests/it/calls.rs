@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cupid::config::Engine;
@@ -170,6 +171,49 @@ async fn a_receiver_that_is_gone_is_left_alone_until_somebody_says_otherwise() {
     let resumed = site.run(&["resume", "-c", &config]);
     assert!(resumed.stdout.contains("callbacks go on"), "{}", resumed.all());
     daemon.until("all three are delivered", LIMIT, || receiver.answered() == 4).await;
+}
+
+/// It is gone for all who call it, and there again for all of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_that_is_gone_is_so_for_every_destination_that_calls_it() {
+    let pair = Pair::new(Engine::Sqlite).await.expect("SQLite is always there");
+    pair.fill_source(1..=1).await;
+    let back = Arc::new(AtomicBool::new(false));
+    let is_back = back.clone();
+    let receiver = Receiver::with(move |_| {
+        let status = if is_back.load(Ordering::SeqCst) { 200 } else { 410 };
+        async move { Answer::Status(status) }
+    })
+    .await;
+    let mut config = with(pair.inserts(&receiver.url()), json!({ "verify": false }));
+    let mut second = config["des"][0].clone();
+    (config["des"][0]["name"], second["name"]) = ("one".into(), "two".into());
+    config["des"].as_array_mut().unwrap().push(second);
+    let site = Site::new(&config);
+    let mut daemon = site.start_ready().await;
+    daemon.wait_output("410 Gone").await;
+    wait_for("both are parked", LIMIT, async || {
+        (state::try_number(&site, "SELECT count(*) FROM note WHERE name = 'parked'").await? == 2)
+            .then_some(())
+    })
+    .await;
+    // The other may just have been at it.
+    let called = receiver.count();
+    assert!(called <= 2);
+    daemon.stop().await;
+    pair.fill_source(2..=2).await;
+    let mut daemon = site.start_ready().await;
+    let waiting = "SELECT count(*) FROM delivery WHERE state = 'main'";
+    wait_for("all of them wait", LIMIT, async || {
+        (state::try_number(&site, waiting).await? == 4).then_some(())
+    })
+    .await;
+    assert_eq!(receiver.count(), called, "nothing is sent");
+    back.store(true, Ordering::SeqCst);
+    let config = site.config.display().to_string();
+    let resumed = site.run(&["resume", "-c", &config, "--destination", "one"]);
+    assert!(resumed.stdout.contains("one") && resumed.stdout.contains("two"), "{}", resumed.all());
+    daemon.until("all are called back", LIMIT, || receiver.answered() >= called + 4).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

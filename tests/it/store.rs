@@ -27,6 +27,8 @@ kept_by_local! {
     calls:
     what_is_new_and_what_is_tried_again_do_not_wait_for_each_other
     whoever_was_sent_together_comes_back_together
+    what_is_fresh_is_handed_out_without_what_is_tried_again
+    heavy_batches_are_handed_out_whole_and_few_at_a_time
 }
 
 kept_by_local! {

@@ -11,8 +11,11 @@ use crate::engine::Stop;
 use crate::engine::look::Ready;
 use crate::engine::receiver::Pass;
 use crate::model::{Attempt, AttemptOutcome, DeliveryId};
-use crate::outbox::{Answered, Change, Verdict, after_attempt, verdict};
+use crate::outbox::{Answered, Change, Verdict, after_attempt, together, verdict};
 use crate::store::{Prepared, Settlement};
+
+/// A row with which a receiver was asked in vain is due so long after the next time it is asked: others come first.
+const BEHIND: Duration = Duration::from_millis(200);
 
 impl Lane {
     /// Makes the call of a parcel.
@@ -32,7 +35,7 @@ impl Lane {
                 return self.give_back_due(parcel.claims(), UnixMs::MIN, None).await;
             }
             // The disk was slow: what was read is read again.
-            Ok(_) if !self.is_fresh(read_at) => {
+            Ok(_) if !self.is_fresh(read_at) && !parcel.is_unread() => {
                 return self.give_back_due(parcel.claims(), UnixMs::MIN, None).await;
             }
             Ok(_) => {}
@@ -49,19 +52,22 @@ impl Lane {
             () = stop.delivery.cancelled() => AttemptOutcome::Unknown.into(),
         };
         let of: Vec<DeliveryId> = parcel.items.iter().map(|ready| ready.delivery.id).collect();
+        let fresh = parcel.items.iter().any(|ready| ready.delivery.tries == 0);
         let probes = pass.probes();
-        let change = pass.ended(&of, &answer.outcome);
+        let said = said(&answer).clone();
+        let change = pass.ended(&of, fresh, &said);
         // A call that only asked whether the receiver works again spends no try of its row.
-        let spared = match (probes, verdict(&answer.outcome), change) {
-            (true, Some(Verdict::Down | Verdict::Refuses), Some(Change::StillOpen { pause })) => Some(pause),
+        let spared = match (probes, verdict(&said), change) {
+            (true, Some(Verdict::Down | Verdict::Refuses), Some((Change::StillOpen { pause }, _))) => {
+                Some(pause.saturating_add(BEHIND))
+            }
             _ => None,
         };
-        let outcome = answer.outcome.clone();
         let settlements = self.settlements(parcel, answer, began, spared).await;
-        self.settle(settlements, stop).await;
         if let Some(change) = change {
-            self.receiver.tell(change, &outcome, &self.store, &self.status).await;
+            self.receiver.tell(change, &said, &self.store, &self.status).await;
         }
+        self.settle(settlements, stop).await;
     }
 
     /// What the call made of each member; says so to people.
@@ -77,6 +83,7 @@ impl Lane {
         let mut outcomes = items.map(Vec::into_iter);
         let mut settlements = Vec::with_capacity(parcel.items.len());
         let whole = outcomes.is_none();
+        let several = parcel.items.len() > 1;
         let mut parks = false;
         for Ready { delivery, prepared } in parcel.items {
             let outcome = outcomes.as_mut().and_then(Iterator::next).unwrap_or_else(|| outcome.clone());
@@ -85,6 +92,15 @@ impl Lane {
                 // As if we had been stopped, but others are asked with first.
                 let unspent = after_attempt(&delivery, &AttemptOutcome::Unknown, &self.policy, now);
                 answered = Answered { due: now.saturating_add(ms(pause)), ..unspent };
+            }
+            if whole && several {
+                let (then, alone) = together(&delivery, answered, &self.policy, now);
+                answered = then;
+                if alone {
+                    self.spoilt.add(delivery.id);
+                }
+            } else if !several && outcome != AttemptOutcome::Unknown {
+                self.spoilt.remove(delivery.id);
             }
             parks |= answered.parks;
             let next_s = f64::from(u32::try_from(answered.due.saturating_sub(now)).unwrap_or(0)) / 1000.0;
@@ -120,18 +136,17 @@ impl Lane {
 
     /// The receiver answered 410.
     async fn park(&self) {
-        let config = &self.places.config;
         let receiver = self.receiving().place();
         let why = format!(
             "the receiver {receiver} answered 410 Gone; what waits for it is kept, and nothing is sent until `cupid resume` \
              says that it is there again"
         );
-        match self.guard.park(&why).await {
-            Ok(_) => {
-                let destination = &config.destinations[self.destination].name;
-                self.status.parked(&config.name, destination, Some(&why));
+        // It is gone for all who call it.
+        for guard in self.receiver.guards() {
+            match guard.park(&why).await {
+                Ok(_) => self.status.parked(&guard.task, &guard.destination, Some(&why)),
+                Err(e) => self.status.store_failed(&e),
             }
-            Err(e) => self.status.store_failed(&e),
         }
     }
 
@@ -152,4 +167,14 @@ impl Lane {
             }
         }
     }
+}
+
+/// What a call says of its receiver: one that takes none of a list of items fails, whatever it answers for all of them.
+fn said(answer: &Answer) -> &AttemptOutcome {
+    let items = answer.items.as_deref().unwrap_or_default();
+    if items.iter().any(|item| !matches!(item, AttemptOutcome::Failed { .. })) {
+        return &answer.outcome;
+    }
+    let refused = items.iter().find(|item| verdict(item) == Some(Verdict::Refuses));
+    refused.or_else(|| items.first()).unwrap_or(&answer.outcome)
 }

@@ -33,13 +33,18 @@ impl Lane {
 
 fn ready(mut delivery: Delivery, in_list: bool, now: UnixMs) -> Option<Ready> {
     let body = delivery.edited.take()?;
+    // Nobody knows what became of it: it is that message still.
+    let known = delivery.sent.is_some_and(|sent| sent.is_unread()) && !delivery.renew;
+    let stored = delivery.body.take_if(|_| known);
+    let new = stored.is_none();
     // In a list, what is no JSON would spoil all of it.
+    let body = stored.unwrap_or(body);
     let body = if in_list && serde_json::from_slice::<IgnoredAny>(&body).is_err() {
         serde_json::to_vec(&String::from_utf8_lossy(&body)).ok()?.into()
     } else {
         body
     };
-    let (revision, attempt) = (delivery.revision + 1, delivery.attempts + 1);
+    let (revision, attempt) = (delivery.revision + i64::from(new), delivery.attempts + 1);
     let prepared = Prepared {
         id: delivery.id,
         claim: delivery.claim,

@@ -28,6 +28,11 @@ impl Parcel {
         self.items.iter().map(|ready| claim(&ready.delivery)).collect()
     }
 
+    /// Whether a person wrote it: no row was read for it.
+    pub(super) fn is_unread(&self) -> bool {
+        self.items.iter().all(|ready| ready.prepared.sent.is_unread())
+    }
+
     /// What is sent.
     pub(super) fn message(&self, batch: Option<usize>) -> Message {
         let first = &self.items[0];

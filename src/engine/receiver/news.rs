@@ -15,14 +15,19 @@ use crate::store::Store;
 const BREAKER: &str = "breaker";
 
 impl Receiver {
-    /// Says what has become of it, once, and keeps it.
+    /// Says what has become of it, once, and keeps it; unless something else has become of it since.
     pub(in crate::engine) async fn tell(
         &self,
-        change: Change,
+        (change, epoch): (Change, u64),
         outcome: &AttemptOutcome,
         store: &Arc<dyn Store>,
         status: &StatusBoard,
     ) {
+        // One after the other, so that what is kept is the last.
+        let _telling = self.telling.lock().await;
+        if self.lock().breaker.epoch() != epoch {
+            return;
+        }
         let receiver = self.place.as_str();
         let (class, error) = match outcome {
             AttemptOutcome::Failed { class, detail, .. } => (*class, detail.as_str()),

@@ -2,6 +2,8 @@ use uuid::Uuid;
 
 use super::*;
 
+mod beside;
+
 const S: Duration = Duration::from_secs(1);
 
 fn receiver(lanes: usize, concurrency: usize, period: Duration) -> (Arc<Receiver>, Clock) {
@@ -40,7 +42,7 @@ fn refused(status: u16, retry_after: Option<Duration>) -> AttemptOutcome {
 fn shut(r: &Arc<Receiver>) -> Change {
     let mut last = None;
     for n in 0..10 {
-        last = admitted(r, 0).unwrap().ended(&[id(n)], &refused(500, None));
+        last = admitted(r, 0).unwrap().ended(&[id(n)], true, &refused(500, None)).map(|c| c.0);
     }
     last.unwrap()
 }
@@ -80,7 +82,7 @@ fn a_rate_is_shared_and_what_was_not_called_is_given_back() {
     assert!(matches!(r.admit(1), Admitted::Later(pause) if pause == S));
     drop(pass);
     let pass = admitted(&r, 1).expect("the call was not made");
-    assert_eq!(pass.ended(&[id(1)], &accepted()), None);
+    assert_eq!(pass.ended(&[id(1)], true, &accepted()).map(|c| c.0), None);
     assert!(matches!(r.admit(0), Admitted::Later(pause) if pause == S));
     assert_eq!(r.room(0, 100), Room::For(1), "the other was served last");
     assert_eq!(r.room(1, 100), Room::None(S / 2));
@@ -100,8 +102,11 @@ fn while_it_is_shut_one_lane_may_try_one_row() {
     assert!(matches!(r.admit(0), Admitted::Shut));
     let probe = admitted(&r, 1).expect("also while a call from before hangs");
     assert!(matches!(r.admit(1), Admitted::Shut), "one");
-    assert_eq!(late.ended(&[id(50)], &accepted()), None, "that says nothing any more");
-    assert_eq!(probe.ended(&[id(1)], &refused(500, None)), Some(Change::StillOpen { pause: 60 * S }));
+    assert_eq!(late.ended(&[id(50)], true, &accepted()).map(|c| c.0), None, "that says nothing any more");
+    assert_eq!(
+        probe.ended(&[id(1)], true, &refused(500, None)).map(|c| c.0),
+        Some(Change::StillOpen { pause: 60 * S })
+    );
     clock.advance(60 * S);
     // Whoever finds nothing to call leaves it to the other.
     assert_eq!(r.room(1, 100), Room::Probe);
@@ -109,17 +114,24 @@ fn while_it_is_shut_one_lane_may_try_one_row() {
     assert_eq!(r.room(0, 100), Room::Probe);
     let probe = admitted(&r, 0).unwrap();
     assert!(probe.probes());
-    assert_eq!(probe.ended(&[id(1)], &accepted()), Some(Change::Ramping));
-    assert_eq!(r.room(0, 100), Room::For(8), "few are let in, few are read");
+    assert_eq!(probe.ended(&[id(1)], true, &accepted()).map(|c| c.0), Some(Change::Ramping));
+    assert_eq!(r.room(0, 100), Room::Few(8), "few are let in, few are read");
     let pass = admitted(&r, 0).unwrap();
     assert!(admitted(&r, 1).is_none(), "one at first");
-    assert_eq!(pass.ended(&[id(1)], &accepted()), None);
+    assert_eq!(pass.ended(&[id(1)], true, &accepted()).map(|c| c.0), None);
     let two = [admitted(&r, 1).unwrap(), admitted(&r, 0).unwrap()];
     assert!(admitted(&r, 0).is_none());
-    let changes: Vec<_> = two.into_iter().map(|pass| pass.ended(&[id(2)], &accepted())).collect();
+    let changes: Vec<_> =
+        two.into_iter().map(|pass| pass.ended(&[id(2)], true, &accepted()).map(|c| c.0)).collect();
     assert_eq!(changes, [None, None]);
     let changes: Vec<_> = (0..4)
-        .map(|_| admitted(&r, 0).or_else(|| admitted(&r, 1)).unwrap().ended(&[id(3)], &accepted()))
+        .map(|_| {
+            admitted(&r, 0)
+                .or_else(|| admitted(&r, 1))
+                .unwrap()
+                .ended(&[id(3)], true, &accepted())
+                .map(|c| c.0)
+        })
         .collect();
     assert_eq!(changes, [None, None, None, Some(Change::Closed)]);
 }
@@ -130,16 +142,37 @@ fn a_probe_that_tells_nothing_is_made_by_another() {
     shut(&r);
     clock.advance(30 * S);
     assert_eq!(r.room(0, 1), Room::Probe);
-    assert_eq!(admitted(&r, 0).unwrap().ended(&[id(1)], &AttemptOutcome::Unknown), None);
+    assert_eq!(admitted(&r, 0).unwrap().ended(&[id(1)], true, &AttemptOutcome::Unknown), None);
     assert_eq!(r.room(1, 1), Room::Probe);
 }
 
 #[test]
 fn a_receiver_that_asks_is_left_alone() {
     let (r, clock) = receiver(1, 4, Duration::ZERO);
-    let change = admitted(&r, 0).unwrap().ended(&[id(1)], &refused(503, Some(7 * S)));
+    let change = admitted(&r, 0).unwrap().ended(&[id(1)], true, &refused(503, Some(7 * S))).map(|c| c.0);
     assert_eq!(change, Some(Change::Asked { pause: 7 * S }));
     assert_eq!(r.room(0, 1), Room::None(7 * S));
     clock.advance(7 * S);
     assert_eq!(r.room(0, 1), Room::Probe);
+}
+
+/// Else it would claim, look at both sides and give back, again and again until the call ends.
+#[test]
+fn while_the_call_that_asks_is_open_nobody_takes_on_anything() {
+    let (r, clock) = receiver(2, 4, Duration::ZERO);
+    shut(&r);
+    clock.advance(30 * S);
+    assert_eq!(r.room(0, 100), Room::Probe);
+    let probe = admitted(&r, 0).unwrap();
+    for _ in 0..100 {
+        for lane in [0, 1] {
+            assert_eq!(r.room(lane, 100), Room::None(ASK));
+            assert!(matches!(r.admit(lane), Admitted::Shut));
+            r.rest(lane);
+        }
+        clock.advance(S / 10);
+    }
+    // It was cut off and has told nothing: another may try.
+    drop(probe);
+    assert_eq!(r.room(1, 100), Room::Probe);
 }

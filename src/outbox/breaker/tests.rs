@@ -19,7 +19,16 @@ fn breaker(concurrency: usize) -> Breaker {
 
 /// A call that is begun and ends now.
 fn call(b: &mut Breaker, n: u128, verdict: Verdict, now: Duration) -> Option<Change> {
-    b.record(b.epoch(), &[id(n)], verdict, None, now)
+    b.record(b.epoch(), &ended(&[id(n)], verdict), now)
+}
+
+fn ended(of: &[DeliveryId], verdict: Verdict) -> Ended<'_> {
+    Ended { of, fresh: true, verdict, asked: None }
+}
+
+/// The same of a delivery that has failed before.
+fn again(b: &mut Breaker, n: u128, verdict: Verdict, now: Duration) -> Option<Change> {
+    b.record(b.epoch(), &Ended { fresh: false, ..ended(&[id(n)], verdict) }, now)
 }
 
 /// Opened at second 10 by ten deliveries that failed.
@@ -63,11 +72,12 @@ fn ten_deliveries_that_fail_open_it_and_pauses_grow_until_it_works() {
 }
 
 #[test]
-fn a_failure_while_few_are_let_in_opens_it_again() {
+fn two_failures_while_few_are_let_in_open_it_again() {
     let mut b = opened(64);
     assert_eq!(b.probe(0, 40 * S), Probe::Now);
     call(&mut b, 1, Verdict::Works, 40 * S);
-    assert_eq!(call(&mut b, 2, Verdict::Down, 41 * S), Some(Change::StillOpen { pause: 60 * S }));
+    assert_eq!(call(&mut b, 2, Verdict::Down, 41 * S), None, "that may be the row's own");
+    assert_eq!(call(&mut b, 3, Verdict::Down, 41 * S), Some(Change::StillOpen { pause: 60 * S }));
     assert_eq!(b.probe(0, 101 * S), Probe::Now);
     call(&mut b, 1, Verdict::Works, 101 * S);
     for n in 0..7 {
@@ -78,6 +88,60 @@ fn a_failure_while_few_are_let_in_opens_it_again() {
         assert_eq!(call(&mut b, n, Verdict::Down, 102 * S), None, "two of eight may be the rows' own");
     }
     assert_eq!(call(&mut b, 3, Verdict::Down, 102 * S), Some(Change::StillOpen { pause: 120 * S }));
+}
+
+#[test]
+fn fifty_rows_that_have_failed_before_open_nothing_when_they_fail_again() {
+    for verdict in [Verdict::Down, Verdict::Refuses] {
+        let mut b = breaker(4);
+        for round in 0..50_u32 {
+            for n in 0..50 {
+                assert_eq!(again(&mut b, n, verdict, 600 * S * round), None);
+            }
+        }
+        // Nor do they while few are let in.
+        let mut b = opened(4);
+        assert_eq!(b.probe(0, 40 * S), Probe::Now);
+        assert_eq!(call(&mut b, 1, Verdict::Works, 40 * S), Some(Change::Ramping));
+        for n in 0..50 {
+            assert_eq!(again(&mut b, n, Verdict::Down, 41 * S), None);
+        }
+    }
+}
+
+/// A receiver that is down while nothing new is found is spared too, but that is not sure.
+#[test]
+fn a_great_many_that_have_failed_before_open_it_and_what_is_fresh_may_try_at_once() {
+    let open = |b: &mut Breaker| {
+        let change = (0..100).find_map(|n| again(b, n, Verdict::Down, 5 * S));
+        assert_eq!(change, Some(Change::Opened { pause: 30 * S, failed: 100, of: 100 }));
+        // The pause grows while there is nothing else to try with.
+        for (at, next) in [(35, 60), (95, 120), (215, 240), (455, 300)] {
+            assert_eq!(b.probe(0, at * S), Probe::Now);
+            assert_eq!(again(b, 1, Verdict::Down, at * S), Some(Change::StillOpen { pause: next * S }));
+        }
+    };
+    let mut b = breaker(4);
+    open(&mut b);
+    assert_eq!(b.probe(0, 456 * S), Probe::Fresh(755 * S));
+    assert_eq!(call(&mut b, 200, Verdict::Works, 456 * S), Some(Change::Ramping));
+
+    let mut b = breaker(4);
+    open(&mut b);
+    for n in 200..202 {
+        assert_eq!(b.probe(0, 456 * S), Probe::Fresh(if n == 200 { 755 } else { 486 } * S));
+        assert_eq!(call(&mut b, n, Verdict::Down, 456 * S), Some(Change::StillOpen { pause: 30 * S }));
+    }
+    assert_eq!(b.probe(0, 456 * S), Probe::At(486 * S), "two of them make it sure");
+    assert_eq!(b.probe(0, 486 * S), Probe::Now);
+    assert_eq!(again(&mut b, 1, Verdict::Down, 486 * S), Some(Change::StillOpen { pause: 60 * S }));
+    assert_eq!(
+        b.probe(0, 487 * S),
+        Probe::Fresh(546 * S),
+        "it may be back, and that row may fail all the same"
+    );
+    assert_eq!(call(&mut b, 202, Verdict::Down, 487 * S), Some(Change::StillOpen { pause: 60 * S }));
+    assert_eq!(b.probe(0, 488 * S), Probe::At(547 * S));
 }
 
 #[test]
@@ -123,12 +187,12 @@ fn one_that_was_down_and_refuses_a_row_is_back() {
 fn a_receiver_that_asks_for_time_gets_it_within_bounds() {
     for (asked, pause) in [(0, 1), (3, 3), (120, 120), (86_400, 300)] {
         let mut b = breaker(4);
-        let change = b.record(0, &[id(1)], Verdict::Down, Some(asked * S), 5 * S);
+        let change = b.record(0, &Ended { asked: Some(asked * S), ..ended(&[id(1)], Verdict::Down) }, 5 * S);
         assert_eq!(change, Some(Change::Asked { pause: pause * S }));
         assert_eq!(b.probe(0, 5 * S), Probe::At((5 + pause) * S));
     }
     let mut never = Breaker::new(None, 4);
-    assert_eq!(never.record(0, &[id(1)], Verdict::Down, Some(S), S), None);
+    assert_eq!(never.record(0, &Ended { asked: Some(S), ..ended(&[id(1)], Verdict::Down) }, S), None);
 }
 
 #[test]
@@ -140,7 +204,7 @@ fn what_was_begun_before_says_nothing_afterwards() {
     }
     assert!(b.is_open());
     for verdict in [Verdict::Works, Verdict::Down] {
-        assert_eq!(b.record(before, &[id(20)], verdict, None, 2 * S), None);
+        assert_eq!(b.record(before, &ended(&[id(20)], verdict), 2 * S), None);
         assert!(b.is_open());
     }
 }
@@ -192,12 +256,12 @@ proptest! {
                         prop_assert!(at > now && at - now <= 300 * S);
                         continue;
                     }
-                    Probe::Taken => prop_assert!(false, "nobody else asks"),
+                    Probe::Taken | Probe::Fresh(_) => prop_assert!(false, "nobody else asks, all are fresh"),
                 }
             }
             let (was_closed, asked) = (b.is_closed(), asked.map(Duration::from_secs).filter(|_| verdict == Verdict::Down));
             seen.push((now, of, verdict));
-            match b.record(b.epoch(), &[id(of)], verdict, asked, now) {
+            match b.record(b.epoch(), &Ended { asked, ..ended(&[id(of)], verdict) }, now) {
                 Some(Change::Opened { pause, failed, of }) => {
                     prop_assert!(was_closed && pause == 30 * S);
                     let window: Vec<_> = seen.iter().filter(|(at, ..)| now - *at < 60 * S).collect();

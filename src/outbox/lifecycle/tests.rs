@@ -49,6 +49,47 @@ const REFUSED: AttemptOutcome = AttemptOutcome::Failed {
     retry_after: None,
 };
 
+/// One malformed row gives 400 for the whole list: that says nothing about the others yet.
+#[test]
+fn nothing_is_given_up_for_a_failure_that_may_be_of_another() {
+    let only_what_time_cures = Some(vec![ErrorClass::Connect, ErrorClass::Http5xx]);
+    let refused = AttemptOutcome::Failed {
+        class: ErrorClass::Http4xx,
+        status: Some(400),
+        detail: String::new(),
+        answer: None,
+        retry_after: None,
+    };
+    for (tries, then, on, outcome) in [
+        (0, Then::Dead, None, &refused),
+        (1, Then::Dead, only_what_time_cures.clone(), &refused),
+        (3, Then::Every(Duration::from_secs(600)), only_what_time_cures, &refused),
+        (0, Then::Every(Duration::from_secs(600)), None, &REFUSED),
+    ] {
+        let mut policy = policy();
+        (policy.retry.tries, policy.retry.then, policy.retry.on) = (tries, then, on);
+        let d = delivery(State::Main);
+        let alone = after_attempt(&d, outcome, &policy, NOW);
+        assert!(matches!(alone.to.state, State::Dead | State::Slow), "its own");
+        let (answered, goes_alone) = together(&d, alone, &policy, NOW);
+        assert!(goes_alone && !answered.entered_slow);
+        assert_eq!((answered.to.state, answered.to.tries, answered.due), (State::Retry, 1, NOW + 10_000));
+    }
+    // What is tried again quickly stays together, and 410 is about the receiver.
+    let gone = AttemptOutcome::Failed {
+        class: ErrorClass::Http4xx,
+        status: Some(410),
+        detail: String::new(),
+        answer: None,
+        retry_after: None,
+    };
+    for outcome in [&REFUSED, &gone] {
+        let (d, policy) = (delivery(State::Main), policy());
+        let alone = after_attempt(&d, outcome, &policy, NOW);
+        assert_eq!(together(&d, alone.clone(), &policy, NOW), (alone, false));
+    }
+}
+
 #[test]
 fn an_equal_look_heals_whatever_the_state() {
     for state in State::ALL.into_iter().filter(|s| s.is_open()) {

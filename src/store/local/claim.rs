@@ -1,11 +1,13 @@
 //! What is due, who gets how much of it, and the claims themselves.
 
+use std::collections::{HashMap, HashSet};
+
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 use tracing::error;
 use uuid::Uuid;
 
-use super::shares::{Part, Share, mixed, shares};
+use super::shares::{Part, Share, fresh_shares, mixed, shares};
 use crate::base::clock::UnixMs;
 use crate::model::{
     Batched, Delivery, DeliveryId, DeliveryKind, DestinationName, Key, RowId, RunId, Sent, State, TaskName,
@@ -66,6 +68,7 @@ pub(super) const OLDEST: &str = claim!("= 'main'", "due, seq");
 /// Tried again; and a state that this version does not know, which is found unreadable and shown as dead.
 pub(super) const AGAIN: &str = claim!("NOT IN ('suspect', 'verify', 'dead', 'main')", "due, seq");
 pub(super) const LOOK_DUE: &str = due!("IN ('suspect', 'verify')");
+pub(super) const FRESH_DUE: &str = due!("= 'main'");
 pub(super) const CALL_DUE: &str = concat!(
     "SELECT min(due) FROM (",
     due!("= 'main'"),
@@ -74,15 +77,34 @@ pub(super) const CALL_DUE: &str = concat!(
     ")"
 );
 
-/// The others of the batches that these were sent in, as far as they are due.
-pub(super) const MATES: &str = concat!(
-    "UPDATE delivery SET claimed_until = ?5, claims = claims + 1
-     WHERE seq IN (
-         SELECT d.seq FROM (SELECT unhex(value) AS asked FROM json_each(?4)) CROSS JOIN delivery AS d ON d.batch = asked
+/// The others of some batches, as far as they are due.
+macro_rules! mates {
+    () => {
+        " FROM (SELECT unhex(value) AS asked FROM json_each(?4)) CROSS JOIN delivery AS d INDEXED BY delivery_batch
+             ON d.batch = asked
          WHERE d.ended_at IS NULL AND d.batch IS NOT NULL AND d.claimed_until IS NULL AND d.task = ?1
-             AND d.destination = ?2 AND d.due <= ?3 AND d.state NOT IN ('suspect', 'verify', 'dead'))",
+             AND d.destination = ?2 AND d.due <= ?3 AND d.state NOT IN ('suspect', 'verify', 'dead')"
+    };
+}
+
+/// How heavy those are.
+pub(super) const WEIGH: &str = concat!(
+    "SELECT d.batch AS batch, sum(length(d.key) + coalesce(length(d.watch), 0) + coalesce(length(d.body), 0)) AS size",
+    mates!(),
+    " GROUP BY d.batch"
+);
+
+/// Claims those.
+pub(super) const MATES: &str = concat!(
+    "UPDATE delivery SET claimed_until = ?5, claims = claims + 1 WHERE seq IN (SELECT d.seq",
+    mates!(),
+    ")",
     columns!()
 );
+
+/// What has been claimed just now is not.
+pub(super) const UNCLAIM: &str =
+    "UPDATE delivery SET claimed_until = NULL WHERE seq IN (SELECT value FROM json_each(?1))";
 
 pub(super) async fn next_due(
     pool: &SqlitePool,
@@ -93,6 +115,7 @@ pub(super) async fn next_due(
     let text = match work {
         Work::Look => LOOK_DUE,
         Work::Call => CALL_DUE,
+        Work::Fresh => FRESH_DUE,
     };
     let row = sqlx::query(text).bind(task.as_str()).bind(destination.as_str()).fetch_one(pool).await?;
     row.try_get(0)
@@ -107,7 +130,8 @@ pub(super) async fn claim(
 ) -> Result<Vec<Delivery>, sqlx::Error> {
     let claimed = match request.work {
         Work::Look => take(connection, request, LOOK, request.limit, HEAVIEST_CLAIM).await?,
-        Work::Call => calls(connection, request).await?,
+        Work::Call => calls(connection, request, shares(request.limit, request.turn)).await?,
+        Work::Fresh => calls(connection, request, fresh_shares(request.limit, request.turn)).await?,
     };
     Ok(claimed.into_iter().map(|(_, delivery)| delivery).collect())
 }
@@ -115,11 +139,12 @@ pub(super) async fn claim(
 async fn calls(
     connection: &mut SqliteConnection,
     request: &ClaimRequest,
+    shares: Vec<Share>,
 ) -> Result<Vec<Claimed>, sqlx::Error> {
     let mut parts: [Vec<Claimed>; 3] = Default::default();
     let (mut left, mut bytes) = (request.limit, HEAVIEST_CLAIM);
     let mut used_up = [false; 3];
-    for Share { part, most } in shares(request.limit, request.turn) {
+    for Share { part, most } in shares {
         let most = most.min(left);
         if most == 0 || bytes <= 0 || used_up[part as usize] {
             continue;
@@ -151,7 +176,19 @@ async fn calls(
         mixed(parts)
     };
     mates(connection, request, &mut claimed).await?;
-    Ok(claimed)
+    Ok(together(claimed))
+}
+
+/// Members of a batch one after the other, where the first of them stands: so a batch is begun only if it is next.
+fn together(claimed: Vec<Claimed>) -> Vec<Claimed> {
+    let mut first: HashMap<[u8; 16], usize> = HashMap::new();
+    let place = |(at, claimed): (usize, Claimed)| match claimed.1.batch {
+        Some(batch) => ((*first.entry(batch.id).or_insert(at), batch.place), claimed),
+        None => ((at, 0), claimed),
+    };
+    let mut placed: Vec<((usize, u32), Claimed)> = claimed.into_iter().enumerate().map(place).collect();
+    placed.sort_by_key(|(place, _)| *place);
+    placed.into_iter().map(|(_, claimed)| claimed).collect()
 }
 
 fn size(d: &Delivery) -> i64 {
@@ -162,28 +199,55 @@ fn size(d: &Delivery) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)
 }
 
-/// Adds what was sent together with what is claimed.
+/// Adds what was sent together with what is claimed. Batches are handed out whole, and no more of them than one claim
+/// hands out, but at least one.
 async fn mates(
     connection: &mut SqliteConnection,
     request: &ClaimRequest,
     claimed: &mut Vec<Claimed>,
 ) -> Result<(), sqlx::Error> {
-    let mut batches: Vec<String> = Vec::new();
-    for batch in claimed.iter().filter_map(|(_, d)| d.batch) {
-        let digits = format!("{:032X}", u128::from_be_bytes(batch.id));
-        if !batches.contains(&digits) {
-            batches.push(digits);
-        }
-    }
+    let mut batches: Vec<[u8; 16]> = Vec::new();
+    let mut known = HashSet::new();
+    batches.extend(claimed.iter().filter_map(|(_, d)| d.batch).map(|b| b.id).filter(|id| known.insert(*id)));
     if batches.is_empty() {
         return Ok(());
     }
-    let batches = serde_json::to_string(&batches).map_err(|e| sqlx::Error::Encode(e.into()))?;
+    let list = |ids: &[[u8; 16]]| {
+        let digits = ids.iter().map(|id| format!("{:032X}", u128::from_be_bytes(*id)));
+        serde_json::Value::from_iter(digits).to_string()
+    };
+    let mut sizes: HashMap<[u8; 16], i64> = HashMap::new();
+    let rows = sqlx::query(WEIGH)
+        .bind(request.task.as_str())
+        .bind(request.destination.as_str())
+        .bind(request.now)
+        .bind(list(&batches))
+        .fetch_all(&mut *connection)
+        .await?;
+    for row in rows {
+        sizes.insert(digest(row.try_get("batch")?)?, row.try_get("size")?);
+    }
+    let mut room = HEAVIEST_CLAIM - claimed.iter().map(|(_, d)| size(d)).sum::<i64>();
+    let mut first = true;
+    let (batches, left): (Vec<_>, Vec<_>) = batches.into_iter().partition(|id| {
+        let size = sizes.get(id).copied().unwrap_or(0);
+        let fits = std::mem::take(&mut first) || size == 0 || size <= room;
+        room -= if fits { size } else { 0 };
+        fits
+    });
+    if !left.is_empty() {
+        let is_left = |d: &Delivery| d.batch.is_some_and(|batch| left.contains(&batch.id));
+        let numbers: Vec<i64> =
+            claimed.iter().filter(|(_, d)| is_left(d)).map(|(order, _)| order.1).collect();
+        claimed.retain(|(_, d)| !is_left(d));
+        let numbers = serde_json::Value::from(numbers).to_string();
+        sqlx::query(UNCLAIM).bind(numbers).execute(&mut *connection).await?;
+    }
     let rows = sqlx::query(MATES)
         .bind(request.task.as_str())
         .bind(request.destination.as_str())
         .bind(request.now)
-        .bind(batches)
+        .bind(list(&batches))
         .bind(until(request))
         .fetch_all(&mut *connection)
         .await?;
@@ -299,4 +363,28 @@ fn decode(row: &SqliteRow) -> Result<Delivery, sqlx::Error> {
         batch: batch(row)?,
         claim: row.try_get("claims")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_of_a_batch_are_handed_out_one_after_the_other() {
+        let one = |n: i64, batch: Option<(u8, u32)>| {
+            let batch = batch.map(|(id, place)| Batched { id: [id; 16], place, attempt: 1 });
+            ((n, n), Delivery { batch, ..Delivery::sample() })
+        };
+        let claimed = vec![
+            one(0, None),
+            one(1, Some((7, 2))),
+            one(2, None),
+            one(3, Some((8, 1))),
+            one(4, Some((7, 0))),
+            one(5, Some((8, 0))),
+            one(6, Some((7, 1))),
+        ];
+        let order: Vec<i64> = together(claimed).into_iter().map(|((_, n), _)| n).collect();
+        assert_eq!(order, [0, 4, 6, 1, 2, 5, 3]);
+    }
 }

@@ -31,7 +31,7 @@ pub(super) static PREPARE: LazyLock<ForRows> = LazyLock::new(|| {
             "now",
         ],
         "UPDATE delivery
-         SET kind = to_kind, revision = to_revision, body = to_body, sent = to_sent, edited = NULL,
+         SET kind = to_kind, revision = to_revision, body = to_body, sent = to_sent,
              differs = to_differs, fingerprint = seen,
              attempts = attempt, calling = now, renew = 0, acked_at = NULL,
              batch = to_batch, batch_place = to_place, batch_attempt = to_attempt,
@@ -45,7 +45,7 @@ const BACK: &str =
     "(found IS NOT NULL AND (ends OR (to_state = 'dead' AND found <> coalesce(seen, fingerprint))))";
 
 /// `ends`: the state asked for is an end. A dead one comes back afresh, and what was seen healed needs a new message,
-/// which a receiver that drops known ones does not drop.
+/// which a receiver that drops known ones does not drop. What a person wrote waits until it is known what became of it.
 pub(super) static SETTLE: LazyLock<ForRows> = LazyLock::new(|| {
     ForRows::new(
         &[
@@ -64,6 +64,7 @@ pub(super) static SETTLE: LazyLock<ForRows> = LazyLock::new(|| {
             "seen",
             "to_watch",
             "to_evidence",
+            "unknown",
         ],
         "UPDATE delivery
          SET state = CASE WHEN {back} THEN 'suspect' ELSE to_state END,
@@ -73,6 +74,7 @@ pub(super) static SETTLE: LazyLock<ForRows> = LazyLock::new(|| {
              unhealed = CASE WHEN {back} AND NOT ends THEN 0 ELSE to_unhealed END,
              renew = CASE WHEN {back} AND to_state = 'healed' THEN 1 ELSE to_renew END,
              kind = CASE WHEN to_evidence IS NULL THEN kind ELSE 9 END, evidence = coalesce(to_evidence, evidence),
+             edited = CASE WHEN calling = 0 OR unknown THEN edited END,
              looks = to_looks, acked_at = to_acked, note = to_note, watch = coalesce(to_watch, watch),
              fingerprint = coalesce(found, seen, fingerprint), found = NULL, calling = 0, claimed_until = NULL,
              lost = 0
@@ -177,7 +179,8 @@ pub(super) async fn settle(
                 .bind(s.note.as_deref())
                 .bind(s.seen.as_ref().map(<[u8; 16]>::as_slice))
                 .bind(s.watch.as_deref())
-                .bind(s.evidence.as_deref().and_then(|evidence| serde_json::to_string(evidence).ok()));
+                .bind(s.evidence.as_deref().and_then(|evidence| serde_json::to_string(evidence).ok()))
+                .bind(s.attempt.as_ref().is_some_and(|attempt| attempt.outcome == AttemptOutcome::Unknown));
         }
         query.execute(&mut *connection).await?;
     }
@@ -289,7 +292,7 @@ pub(super) async fn bring_forward(
     let mut moved = claimed.execute(&mut *connection).await?.rows_affected();
     let late: &[&'static str] = match work {
         Work::Look => &[LATE_LOOK],
-        Work::Call => &[LATE_CALL, LATE_AGAIN],
+        Work::Call | Work::Fresh => &[LATE_CALL, LATE_AGAIN],
     };
     let mut at = (String::new(), String::new());
     loop {

@@ -46,6 +46,13 @@ pub(super) fn shares(limit: usize, turn: u64) -> Vec<Share> {
     }
 }
 
+/// The same without what is tried again.
+pub(super) fn fresh_shares(limit: usize, turn: u64) -> Vec<Share> {
+    let mut shares = shares(limit, turn);
+    shares.retain(|share| share.part != Part::Again);
+    shares
+}
+
 /// One after the other from the parts, so that whatever there is no time for is something of each.
 pub(super) fn mixed<T>(parts: [Vec<T>; 3]) -> Vec<T> {
     let mut out = Vec::with_capacity(parts.iter().map(Vec::len).sum());
@@ -96,6 +103,16 @@ mod tests {
             assert!(got.iter().all(|n| *n > 0) && got[0] * 2 >= limit * 4, "{limit}: {got:?}");
         }
         assert_eq!(mixed([vec![1, 2, 3, 4], vec![10, 11], vec![20]]), [1, 10, 2, 20, 3, 11, 4]);
+    }
+
+    #[test]
+    fn what_is_tried_again_can_be_left_out() {
+        for (limit, turn) in (0..20).flat_map(|limit| (0..4).map(move |turn| (limit, turn))) {
+            let shares = fresh_shares(limit, turn);
+            assert!(shares.iter().all(|share| share.part != Part::Again));
+            let most = shares.iter().map(|share| share.most).sum::<usize>();
+            assert!(most >= limit, "{limit} at turn {turn}: what one part does not need goes to the other");
+        }
     }
 
     proptest! {

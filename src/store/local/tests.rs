@@ -46,7 +46,10 @@ async fn statements_use_their_indexes() {
             vec![by_seq, "INDEX delivery_again (task=? AND destination=? AND due<?)"],
         ),
         ("claim mates", claim::MATES, vec![by_seq, "INDEX delivery_batch (batch=?)"]),
+        ("weigh mates", claim::WEIGH, vec!["INDEX delivery_batch (batch=?)"]),
+        ("unclaim", claim::UNCLAIM, vec![by_seq]),
         ("next look", claim::LOOK_DUE, vec!["INDEX delivery_look (task=? AND destination=?)"]),
+        ("next fresh", claim::FRESH_DUE, vec!["INDEX delivery_fresh (task=? AND destination=?)"]),
         (
             "next call",
             claim::CALL_DUE,

@@ -98,6 +98,29 @@ async fn an_edited_message_that_fails_comes_again_as_it_was() {
     assert_eq!(receiver.calls()[4].src("number").as_deref(), Some("n1"));
 }
 
+/// Killed while its call was open: what a person wrote goes out again, as the same message.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edited_message_that_was_cut_off_goes_out_again_as_it_was() {
+    let pair = pair().await;
+    let answers = vec![Answer::Status(400), Answer::Status(400), Answer::Hang, Answer::Status(200)];
+    let receiver = Receiver::scripted(answers).await;
+    let site = Site::new(&named(&pair, &receiver.url(), json!({})));
+    pair.fill_source(1..=1).await;
+    let mut daemon = site.start();
+    let letter = dead(&site, 1).await.remove(0);
+    std::fs::write(site.path("body"), "not JSON").unwrap();
+    let file = site.path("body").display().to_string();
+    let words = ["deliveries", "edit", "-c", "{c}", &number(&letter), "--raw", "--body", &file];
+    ok(&site.run(&words), "8 bytes");
+    daemon.until("it is under way", LIMIT, || receiver.count() == 3).await;
+    daemon.kill();
+    let mut daemon = site.start();
+    daemon.until("it is sent again", LIMIT, || receiver.count() == 4).await;
+    let calls = receiver.calls();
+    assert_eq!((&*calls[2].body, &*calls[3].body), (&b"not JSON"[..], &b"not JSON"[..]));
+    assert_eq!((calls[2].id(), calls[3].attempt()), (calls[3].id(), calls[2].attempt() + 1));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_body_goes_through_and_one_that_is_too_large_is_refused() {
     let pair = pair().await;

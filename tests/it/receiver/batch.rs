@@ -195,3 +195,53 @@ async fn a_row_that_spoils_its_batch_is_found_out() {
         assert_eq!(alone, 1, "{row} goes alone at last");
     }
 }
+
+/// One malformed row gives 400 for every list that it is in, and 400 is not tried again here: each goes alone at once, and
+/// only that one waits for a person.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_spoils_its_batch_takes_nobody_along_where_nothing_is_tried_again() {
+    let pair = Pair::new(Engine::Sqlite).await.expect("SQLite is always there");
+    many(&pair, 30).await;
+    let receiver =
+        Receiver::with(
+            |call| async move { Answer::Status(if rows(&call).contains(&4) { 400 } else { 200 }) },
+        )
+        .await;
+    let on = json!(["dns", "connect", "timeout", "reset", "http_429", "http_5xx"]);
+    let more = json!({ "confirm": "0s", "verify": false, "retry": { "delay": "100ms", "on": on } });
+    let site = Site::new(&config(&pair, &receiver.url(), 100, more));
+    let _daemon = site.start();
+    until_delivered(&site, 29).await;
+    wait_for("the bad one waits for a person", LIMIT, async || {
+        let dead = "SELECT count(*) FROM delivery WHERE state = 'dead'";
+        (state::try_number(&site, dead).await? == 1).then_some(())
+    })
+    .await;
+    let calls = receiver.calls();
+    check(&calls);
+    assert_eq!(calls.iter().filter(|call| rows(call).contains(&4)).count(), 2, "with others, and alone");
+}
+
+/// That one item is gone says nothing about the receiver.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_item_that_is_gone_parks_nothing() {
+    let pair = Pair::new(Engine::Sqlite).await.expect("SQLite is always there");
+    many(&pair, 10).await;
+    let receiver = Receiver::with(|call| async move {
+        let items = call.items();
+        let gone: Vec<Value> = items
+            .iter()
+            .filter(|(_, data)| row_of(data) == 3 && call.attempt() == 1)
+            .map(|(id, _)| json!({ "id": id, "status": 410 }))
+            .collect();
+        let body = json!({ "results": gone }).to_string();
+        Answer::Full(200, ("content-type", "application/json".to_owned()), body)
+    })
+    .await;
+    let more = json!({ "confirm": "0s", "verify": false, "retry": { "delay": "100ms", "tries": 0, "then": "dead" } });
+    let site = Site::new(&config(&pair, &receiver.url(), 100, more));
+    let _daemon = site.start();
+    until_delivered(&site, 9).await;
+    pair.fill_source(11..=12).await;
+    until_delivered(&site, 11).await;
+}

@@ -113,3 +113,52 @@ pub async fn whoever_was_sent_together_comes_back_together(bed: &dyn Bed) {
     give_back(&*store, &got).await;
     assert_eq!(store.claim(calls(T0 + 3000, 1, 1)).await.unwrap().len(), 1);
 }
+
+/// What was never called can be had alone, and then what is tried again waits.
+pub async fn what_is_fresh_is_handed_out_without_what_is_tried_again(bed: &dyn Bed) {
+    let store = bed.open().await;
+    backlog(&*store, 3, 5).await;
+    for limit in [1, 2, 3, 10] {
+        for turn in 0..4 {
+            let fresh = ClaimRequest { work: Work::Fresh, ..calls(T0 + 1000, limit, turn) };
+            let got = store.claim(fresh).await.unwrap();
+            assert_eq!(got.len(), limit.min(3));
+            assert!(keys(&got).iter().all(|key| *key < 100), "{:?}", keys(&got));
+            give_back(&*store, &got).await;
+        }
+    }
+    let due = store.next_due(&task(), &destination("d"), Work::Fresh).await.unwrap();
+    assert_eq!(due, Some(T0));
+}
+
+/// No more than one claim hands out, and of no batch a part.
+pub async fn heavy_batches_are_handed_out_whole_and_few_at_a_time(bed: &dyn Bed) {
+    let store = bed.open().await;
+    backlog(&*store, 6, 0).await;
+    let got = store.claim(calls(T0 + 1000, 6, 0)).await.unwrap();
+    for (number, members) in got.chunks(2).enumerate() {
+        let one = |(place, d): (usize, &Delivery)| {
+            let batch = Batched { id: [number as u8; 16], place: place as u32, attempt: 1 };
+            let body = vec![b'1'; 6 << 20].into();
+            Prepared { batch: Some(batch), body, ..message(d, 1, 1, T0 + 1000) }
+        };
+        store.prepare(members.iter().enumerate().map(one).collect()).await.unwrap();
+    }
+    give_back(&*store, &got).await;
+    let mut seen = Vec::new();
+    for turn in 0..10 {
+        let got = store.claim(calls(T0 + 2000, 6, turn)).await.unwrap();
+        assert!(got.len() <= 4 && got.len() % 2 == 0, "{} at once", got.len());
+        for members in got.chunks(2) {
+            let places = members.iter().map(|d| d.batch.unwrap()).map(|b| (b.id, b.place));
+            let id = members[0].batch.unwrap().id;
+            assert_eq!(places.collect::<Vec<_>>(), [(id, 0), (id, 1)], "one after the other");
+        }
+        for d in &got {
+            seen.push(d.key.as_bytes()[0]);
+            end(&*store, d, State::Delivered, T0 + 2000).await;
+        }
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, [0, 1, 2, 3, 4, 5]);
+}
