@@ -22,8 +22,11 @@ impl Service for Pushbear {
     }
 
     fn judge(&self, reply: &Reply) -> Result<String, SendError> {
-        // Where it once was, a parked page may answer 200.
-        reply.by_code(&["code"], 0, &[])
+        // Whoever stands in for it may say nothing but that it worked.
+        match reply.json()["code"].as_i64() {
+            Some(code) if code != 0 && reply.is_success() => Err(SendError::passing(reply.shown())),
+            _ => reply.by_status(),
+        }
     }
 
     fn secrets(&self) -> Vec<&str> {
