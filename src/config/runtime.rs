@@ -22,6 +22,8 @@ pub struct Config {
     pub stop: Duration,
     /// How long finished deliveries and their attempts are kept.
     pub keep: Duration,
+    /// How many of them at most; `None`: all.
+    pub keep_at_most: Option<u64>,
     /// Who is told when people are needed.
     pub notify: NotifyConfig,
     /// The tasks, at least one, in the order of the file.

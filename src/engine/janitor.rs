@@ -31,6 +31,8 @@ pub struct Janitor {
     clock: Clock,
     keep: Duration,
     keeps: Vec<Keep>,
+    /// So many are kept at most, whatever their age.
+    most: Option<u64>,
     /// By destination: what ended before this is gone.
     gone: Arc<Mutex<HashMap<(TaskName, DestinationName), UnixMs>>>,
     longest: Longest,
@@ -86,8 +88,8 @@ impl Keep {
 
     /// What ended before this may go: of an event destination only what its feeds will not read again, so that nothing
     /// is told twice.
-    fn before(&self, coverage: &[Covered], now: UnixMs) -> UnixMs {
-        let before = now.saturating_sub(ms(self.keep));
+    fn before(&self, coverage: &[Covered], beyond: UnixMs, now: UnixMs) -> UnixMs {
+        let before = now.saturating_sub(ms(self.keep)).max(beyond);
         let Some((feeds, reach)) = &self.events else { return before };
         let settled = |feed: &Feed| {
             let mut of = coverage.iter().filter(|c| c.task == self.task && c.destination == self.destination);
@@ -112,13 +114,13 @@ impl Janitor {
         longest: Longest,
         status: StatusBoard,
     ) -> Self {
-        Self { store, clock, keep, keeps: Vec::new(), gone: Arc::default(), longest, status }
+        Self { store, clock, keep, keeps: Vec::new(), most: None, gone: Arc::default(), longest, status }
     }
 
     /// The same, with what destinations say for themselves.
     #[must_use]
-    pub fn keeping(self, keeps: Vec<Keep>) -> Self {
-        Self { keeps, ..self }
+    pub fn keeping(self, keeps: Vec<Keep>, most: Option<u64>) -> Self {
+        Self { keeps, most, ..self }
     }
 
     /// Works until the stop.
@@ -183,10 +185,16 @@ impl Janitor {
         }
         let before = now.saturating_sub(ms(longest));
         let passing = before.max(now.saturating_sub(ms(PASSING)));
-        let prune = Prune { ended: before, passing, limit: BATCH };
+        let prune = Prune { ended: before, beyond: self.beyond(None).await?, passing, limit: BATCH };
         pruned += self.prune(|| self.store.prune(prune)).await?;
         debug!(pruned, "looked after the state");
         Ok(())
+    }
+
+    /// What ended before this is more than is kept.
+    async fn beyond(&self, of: Option<&Lane>) -> Result<UnixMs, StoreError> {
+        let Some(most) = self.most else { return Ok(UnixMs::MIN) };
+        Ok(self.store.ended_beyond(of, most).await?.map_or(UnixMs::MIN, |newest| newest.saturating_add(1)))
     }
 
     async fn prune<F>(&self, some: impl Fn() -> F) -> Result<u64, StoreError>
@@ -220,9 +228,11 @@ impl Janitor {
         for keep in self.keeps.iter().filter(shorter) {
             let (task, destination) = (keep.task.clone(), keep.destination.clone());
             let from = self.gone().get(&(task.clone(), destination.clone())).copied();
-            let before = keep.before(&coverage, now);
             let events = keep.events.is_some();
-            lanes.push(Lane { task, destination, events, from: from.unwrap_or(UnixMs::MIN), before });
+            let mut lane = Lane { task, destination, events, from: from.unwrap_or(UnixMs::MIN), before: now };
+            let beyond = if events { self.beyond(Some(&lane)).await? } else { UnixMs::MIN };
+            lane.before = keep.before(&coverage, beyond, now);
+            lanes.push(lane);
         }
         // What the configuration no longer names is told nothing any more.
         let named = |c: &Cursor| {
@@ -262,17 +272,20 @@ mod tests {
             events,
         };
         let now = 100 * HOUR;
-        assert_eq!(keep(None).before(&[], now), 99 * HOUR);
+        assert_eq!(keep(None).before(&[], 0, now), 99 * HOUR);
         let feeds = vec![Feed::Insert, Feed::Update];
         let events = keep(Some((feeds, Duration::from_secs(2 * 3600))));
         assert_eq!(
-            events.before(&[covered(Feed::Insert, Some(now))], now),
+            events.before(&[covered(Feed::Insert, Some(now))], 0, now),
             UnixMs::MIN,
             "of one nothing is known"
         );
         let held = [covered(Feed::Insert, Some(now)), covered(Feed::Update, Some(50 * HOUR))];
-        assert_eq!(events.before(&held, now), 48 * HOUR, "a transaction holds it");
+        assert_eq!(events.before(&held, 0, now), 48 * HOUR, "a transaction holds it");
         let settled = [covered(Feed::Insert, Some(now)), covered(Feed::Update, Some(now))];
-        assert_eq!(events.before(&settled, now), 98 * HOUR);
+        assert_eq!(events.before(&settled, 0, now), 98 * HOUR);
+        let beyond = 99 * HOUR + 1;
+        assert_eq!(keep(None).before(&[], beyond, now), beyond, "there are too many");
+        assert_eq!(events.before(&settled, beyond, now), 98 * HOUR, "however many there are");
     }
 }

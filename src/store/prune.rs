@@ -9,6 +9,8 @@ use crate::base::clock::UnixMs;
 pub struct Prune {
     /// What ended before this, Unix ms.
     pub ended: UnixMs,
+    /// The same for deliveries alone, where more are kept than is wished.
+    pub beyond: UnixMs,
     /// The same for suspects that healed without a call: where copies are late, most are.
     pub passing: UnixMs,
     /// At most so many of each kind.
@@ -18,7 +20,7 @@ pub struct Prune {
 impl Prune {
     /// All alike.
     pub fn before(ended: UnixMs, limit: usize) -> Self {
-        Self { ended, passing: ended, limit }
+        Self { ended, beyond: ended, passing: ended, limit }
     }
 }
 

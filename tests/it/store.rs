@@ -67,6 +67,7 @@ kept_by_local! {
     attempts_are_numbered_through
     retention_deletes_only_what_ended_long_ago
     what_passes_without_a_call_is_kept_for_a_shorter_time
+    no_more_are_kept_than_is_wished
     attempts_of_what_is_tried_for_ever_are_bounded
     counts_and_totals_say_what_is_there
     plights_are_counted_as_far_as_is_asked

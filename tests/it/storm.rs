@@ -54,7 +54,7 @@ async fn an_emptied_copy_is_paused_and_goes_on_when_it_is_back_or_meant() {
         if engine == Engine::MySql {
             let out = site.run(&["resume", "-c", "{c}", "--task", "main"]).all();
             assert!(out.contains("callbacks go on: main →"), "{out}");
-            daemon.until("it is meant: calls go on", LIMIT, || receiver.count() > 2500).await;
+            daemon.until("it is meant: calls go on", LIMIT * 4, || receiver.count() > 2500).await;
         } else {
             let (from, into) = (&pair.src, &pair.des);
             let rows = from.texts(format!("SELECT id, number, name, phone FROM {s}")).await;
@@ -90,7 +90,7 @@ async fn a_copy_that_lacks_only_what_is_new_is_worked_off() {
     let mut daemon = site.start_ready().await;
     daemon.wait_output("caught up").await;
     pair.fill_source(1001..=5000).await;
-    daemon.until("every row is told", LIMIT, || receiver.count() >= 4000).await;
+    daemon.until("every row is told", LIMIT * 4, || receiver.count() >= 4000).await;
     assert!(!daemon.output().contains("paused"));
 }
 

@@ -60,6 +60,15 @@ pub(super) const KEYS: &[Key] = &[
         "How long finished deliveries and their attempts are kept; the nearest counts.",
         "已完成的投递及其尝试记录的保留时间；以最近一层为准。",
     ),
+    Key::new(
+        "keepAtMost",
+        &[Top],
+        Kind::Number { least: 1, most: 1_000_000_000 },
+        "",
+        "How many finished deliveries are kept, for copies together and for each event destination; the oldest go first, \
+         before `keep` is over. Without it there is no such limit. What is not finished is never deleted.",
+        "最多保留多少条已完成的投递：所有副本合计，每个事件目标各自计算；超出时最早的先删除，不等 `keep` 到期。不写则无此限制。未完成的投递永不删除。",
+    ),
     Key::new("log", &[Top], Kind::Object(Log), "", "Details of the log.", "日志的细节设置。"),
     Key::new(
         "level",

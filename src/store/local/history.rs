@@ -4,6 +4,7 @@ use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
 use super::{events, runs};
+use crate::base::clock::UnixMs;
 use crate::model::{DestinationName, State, TaskName};
 use crate::store::{Lane, LaneCount, Prune, Pruned, Totals};
 
@@ -39,6 +40,16 @@ pub(super) const PASSING_BEFORE: &str = "DELETE FROM delivery
 /// When the newest of so many of them ended.
 pub(super) const CROWDED: &str = "SELECT ended_at FROM delivery
     WHERE ended_at IS NOT NULL AND state = 'healed' AND attempts = 0 ORDER BY ended_at DESC LIMIT 1 OFFSET ?1";
+
+/// When the newest of those ended that are more than so many: of copies together.
+pub(super) const BEYOND: &str = "SELECT ended_at FROM delivery
+    WHERE ended_at IS NOT NULL AND event = 0 AND (forgotten = 1 OR state NOT IN ('delivered', 'closed'))
+    ORDER BY ended_at DESC LIMIT 1 OFFSET ?1";
+
+/// Of one event destination.
+pub(super) const BEYOND_OF_LANE: &str = "SELECT ended_at FROM delivery
+    WHERE ended_at IS NOT NULL AND event > 0 AND task = ?2 AND destination = ?3
+    ORDER BY ended_at DESC LIMIT 1 OFFSET ?1";
 
 /// Most suspects kept that healed without a call: a copy that is late all the time makes hundreds in a second.
 const PASSING: i64 = 100_000;
@@ -142,7 +153,7 @@ pub(super) async fn prune(connection: &mut SqliteConnection, what: Prune) -> Res
         sqlx::query_scalar(CROWDED).bind(PASSING).fetch_optional(&mut *connection).await?.unwrap_or(0);
     let mut deleted = Vec::new();
     for (text, before) in [
-        (ENDED_BEFORE, what.ended),
+        (ENDED_BEFORE, what.ended.max(what.beyond)),
         (PASSING_BEFORE, what.passing.max(crowd)),
         (UNSEEN_SINCE, what.ended.saturating_sub(UNSEEN)),
     ] {
@@ -157,6 +168,23 @@ pub(super) async fn prune(connection: &mut SqliteConnection, what: Prune) -> Res
     revisions.extend(former);
     mark(connection, &revisions).await?;
     Ok(Pruned { deliveries: revisions.len() as u64, more: most >= limit.unsigned_abs() })
+}
+
+/// See [`crate::store::Store::ended_beyond`].
+pub(super) async fn ended_beyond(
+    pool: &SqlitePool,
+    of: Option<&Lane>,
+    most: u64,
+) -> Result<Option<UnixMs>, sqlx::Error> {
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let query = match of {
+        None => sqlx::query_scalar(BEYOND).bind(most),
+        Some(lane) => sqlx::query_scalar(BEYOND_OF_LANE)
+            .bind(most)
+            .bind(lane.task.as_str())
+            .bind(lane.destination.as_str()),
+    };
+    query.fetch_optional(pool).await
 }
 
 /// The same of one destination.

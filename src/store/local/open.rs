@@ -308,6 +308,10 @@ impl Store for LocalStore {
         self.write(Write::PruneLane { lane, limit }).await.map(Wrote::pruned)
     }
 
+    async fn ended_beyond(&self, of: Option<&Lane>, most: u64) -> Result<Option<UnixMs>, StoreError> {
+        history::ended_beyond(&self.readers, of, most).await.map_err(|e| self.read_error(e))
+    }
+
     async fn begin_events(
         &self,
         task: &TaskName,

@@ -99,6 +99,12 @@ async fn statements_use_their_indexes() {
         ("unhealed", plight::UNHEALED, vec!["INDEX delivery_state (task=? AND destination=? AND state=?)"]),
         ("prune", history::ENDED_BEFORE, vec!["INDEX delivery_ended (ended_at<?)"]),
         ("prune what passed", history::PASSING_BEFORE, vec!["INDEX delivery_passing (ended_at<?)"]),
+        ("beyond", history::BEYOND, vec!["COVERING INDEX delivery_ended"]),
+        (
+            "beyond, of one",
+            history::BEYOND_OF_LANE,
+            vec!["COVERING INDEX event_ended (task=? AND destination=? AND ended_at>?)"],
+        ),
         ("crowded", history::CROWDED, vec!["INDEX delivery_passing (ended_at>?)"]),
         ("older attempts", outbox::OLDER, vec!["attempt USING PRIMARY KEY (delivery=? AND number=?)"]),
         ("prune the unseen", history::UNSEEN_SINCE, vec!["INDEX delivery_told (seen_at<?)"]),

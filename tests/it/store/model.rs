@@ -300,6 +300,8 @@ impl Pair {
                 if let Some(open) = self.model.held(d.key.as_bytes()[0], n) {
                     open.due = open.due.max(due);
                     open.lost = 0;
+                    // What was not sent is no attempt.
+                    open.attempts -= u32::from(open.calling);
                     open.give_back();
                     self.prepared.remove(&n);
                 }

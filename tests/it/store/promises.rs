@@ -665,10 +665,32 @@ pub async fn what_passes_without_a_call_is_kept_for_a_shorter_time(bed: &dyn Bed
         let attempt = called.then(|| attempt(&p, refused()));
         settle(&*store, Settlement { attempt, ..settlement(d, State::Healed, T0) }).await;
     }
-    let prune = Prune { ended: T0 - DAY, passing: T0 + 1, limit: 3 };
+    let prune = Prune { passing: T0 + 1, ..Prune::before(T0 - DAY, 3) };
     assert_eq!(store.prune(prune).await.unwrap(), Pruned { deliveries: 3, more: true });
     assert_eq!(store.prune(prune).await.unwrap(), Pruned { deliveries: 2, more: false });
     assert_eq!(store.totals().await.unwrap().healed, 1, "what was called back stays");
+}
+
+/// The oldest go first, and what is not finished stays.
+pub async fn no_more_are_kept_than_is_wished(bed: &dyn Bed) {
+    let store = bed.open().await;
+    store.commit_scan(found(T0, (1..=8).map(|key| finding(key, 1)))).await.unwrap();
+    assert_eq!(store.ended_beyond(None, 0).await.unwrap(), None, "nothing has ended");
+    for (at, d) in (T0..).zip(store.claim_any(request(T0)).await.unwrap()) {
+        let p = message(&d, 1, 1, at);
+        prepare(&*store, p.clone()).await;
+        let state = if at < T0 + 6 { State::Healed } else { State::Slow };
+        let attempt = Some(attempt(&p, refused()));
+        settle(&*store, Settlement { attempt, ..settlement(&d, state, at) }).await;
+    }
+    assert_eq!(store.ended_beyond(None, 6).await.unwrap(), None);
+    let beyond = store.ended_beyond(None, 2).await.unwrap().unwrap();
+    assert_eq!(beyond, T0 + 3, "two ended after it");
+    let prune = Prune { beyond: beyond + 1, ..Prune::before(T0 - DAY, 100) };
+    assert_eq!(store.prune(prune).await.unwrap(), Pruned { deliveries: 4, more: false });
+    let totals = store.totals().await.unwrap();
+    assert_eq!((totals.healed, totals.attempts), (2, 4), "with their attempts, and those of what is open");
+    assert_eq!(open_states(&*store).await, [(State::Slow, 2)]);
 }
 
 /// What is tried for ever must not fill the disk: the first attempts stay, and the last ones. And the rest of them is
