@@ -43,7 +43,7 @@ const LIMIT: Duration = Duration::from_secs(600);
 async fn main() {
     let rows =
         std::env::var("CUPID_BENCH_ROWS").ok().and_then(|text| text.parse().ok()).unwrap_or(60_000_i64);
-    for service in [Duration::from_millis(5), Duration::ZERO] {
+    for service in [Duration::ZERO, Duration::from_millis(5)] {
         let mut receiver = Receiver::at(free_port(), service, i64::MAX);
         receiver.up().await;
         let sender = load(&receiver, rows.unsigned_abs()).await;

@@ -197,7 +197,8 @@ impl App {
         let longest = Longest::of(self.config.tasks.iter().flat_map(|t| &t.destinations));
         let (clock, status) = (self.clock.clone(), self.status.clone());
         let keeps = Keep::of(&self.config.tasks);
-        let janitor = Janitor::new(store.clone(), clock, self.config.keep, longest, status).keeping(keeps, self.config.keep_at_most);
+        let janitor = Janitor::new(store.clone(), clock, self.config.keep, longest, status)
+            .keeping(keeps, self.config.keep_at_most);
         let token = stop.clone();
         supervisor.start(TaskKind::Janitor, move || janitor.clone().run(token.clone()));
 

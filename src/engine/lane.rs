@@ -31,7 +31,7 @@ use crate::deliver::Call;
 use crate::model::Delivery;
 use crate::notify::Alerts;
 use crate::outbox::Policy;
-use crate::store::{ClaimRequest, Store, StoreError, Work};
+use crate::store::{ClaimRequest, Settlement, Store, StoreError, Work};
 use pace::{Rate, Reads};
 pub(in crate::engine) use parcel::Parcel;
 use parcel::pack;
@@ -43,6 +43,8 @@ const FRESH: Duration = Duration::from_secs(2);
 const LEASE: Duration = Duration::from_secs(120);
 /// How often is looked whether calls may go on.
 const PAUSED: Duration = Duration::from_millis(200);
+/// Most calls that have ended and are not durable yet; more with a greater concurrency.
+const UNSETTLED: usize = 64;
 /// Longest wait without asking the store again.
 const IDLE: Duration = Duration::from_secs(60);
 /// Most deliveries looked at in one go.
@@ -88,7 +90,10 @@ impl Lane {
     pub(super) async fn run(self, stop: Stop) {
         let concurrency = self.receiving().concurrency.max(1);
         let batch = self.receiving().batch.unwrap_or(1);
-        let mut calls: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
+        let mut calls: FuturesUnordered<BoxFuture<'_, Vec<Settlement>>> = FuturesUnordered::new();
+        // A call that has ended makes room for the next one, before what became of it is durable.
+        let mut settling: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
+        let unsettled = UNSETTLED.max(concurrency);
         let mut ready: VecDeque<(Duration, Parcel)> = VecDeque::new();
         let mut refill: Option<BoxFuture<'_, Refill>> = None;
         let mut rate = Rate::new(concurrency);
@@ -100,12 +105,12 @@ impl Lane {
             if self.guard.is_paused() {
                 self.return_all(ready.drain(..)).await;
             }
-            while calls.len() < concurrency && !ready.is_empty() {
+            while calls.len() < concurrency && settling.len() < unsettled && !ready.is_empty() {
                 match self.receiver.admit(self.seat) {
                     Admitted::Now(pass) => {
                         let Some((read_at, next)) = ready.pop_front() else { break };
-                        if self.is_fresh(read_at) {
-                            calls.push(self.attempt(read_at, next, pass, &stop).boxed());
+                        if self.is_fresh(read_at) || next.is_unread() {
+                            calls.push(self.attempt(next, pass, &stop).boxed());
                         } else {
                             drop(pass);
                             self.return_all(std::iter::once((read_at, next)).chain(ready.drain(..))).await;
@@ -118,15 +123,19 @@ impl Lane {
                     Admitted::Shut => self.return_all(ready.drain(..)).await,
                 }
             }
-            if refill.is_none() && ready.is_empty() && calls.len() < concurrency {
+            let empty = ready.is_empty() && calls.len() < concurrency;
+            if refill.is_none() && (empty || ready.len() < rate.soon(concurrency)) {
                 let rows = rate.expected().saturating_mul(batch);
                 refill = Some(self.refill(reads.fit(rows)).boxed());
             }
             tokio::select! {
                 biased;
                 () = stop.intake.cancelled() => break,
-                Some(()) = calls.next() => {
+                Some(settlements) = calls.next() => {
                     rate.count();
+                    settling.push(self.settle(settlements, &stop).boxed());
+                }
+                Some(()) = settling.next() => {
                     // What it became may be due before anything that was known when the wait began.
                     self.wake.notify_one();
                 }
@@ -144,12 +153,15 @@ impl Lane {
                     Refill::Nothing(pause) => refill = Some(self.wait(pause).boxed()),
                 },
                 // Who is not let in waits for that; with room for nothing more, for a call to end.
-                () = self.wait_for_turn(turn), if !ready.is_empty() && calls.len() < concurrency => {}
+                () = self.wait_for_turn(turn), if !ready.is_empty() && calls.len() < concurrency && settling.len() < unsettled => {}
             }
         }
         drop(refill);
         self.return_all(ready).await;
-        while calls.next().await.is_some() {}
+        while let Some(settlements) = calls.next().await {
+            settling.push(self.settle(settlements, &stop).boxed());
+        }
+        while settling.next().await.is_some() {}
     }
 
     fn receiving(&self) -> &CallbackConfig {
@@ -196,7 +208,13 @@ impl Lane {
 
     /// Claims what is due and can be sent soon, looks at both sides, settles what needs no call.
     pub(super) async fn step(&self, limit: usize) -> Result<Refill, StoreError> {
-        let step = self.take_on(limit).await;
+        let step = async {
+            Ok(match self.take_on(limit).await? {
+                Refill::Ready(read_at, took, list) => Refill::Ready(read_at, took, self.prepare(list).await?),
+                nothing @ Refill::Nothing(_) => nothing,
+            })
+        };
+        let step = step.await;
         if !matches!(&step, Ok(Refill::Ready(_, _, list)) if !list.is_empty()) {
             self.receiver.rest(self.seat);
         }

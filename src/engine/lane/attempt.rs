@@ -1,5 +1,6 @@
 //! One call, from the durable message to the durable result.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use tracing::debug;
@@ -12,38 +13,45 @@ use crate::engine::look::Ready;
 use crate::engine::receiver::Pass;
 use crate::model::{Attempt, AttemptOutcome, DeliveryId};
 use crate::outbox::{Answered, Change, Verdict, after_attempt, together, verdict};
-use crate::store::{Prepared, Settlement};
+use crate::store::{Prepared, Settlement, StoreError};
 
 /// A row with which a receiver was asked in vain is due so long after the next time it is asked: others come first.
 const BEHIND: Duration = Duration::from_millis(200);
 
 impl Lane {
-    /// Makes the call of a parcel.
+    /// Makes messages durable before any of their bytes is sent; returns those that may be.
+    pub(super) async fn prepare(&self, parcels: Vec<Parcel>) -> Result<Vec<Parcel>, StoreError> {
+        let messages = parcels.iter().flat_map(|parcel| &parcel.items).map(|ready| ready.prepared.clone());
+        let messages: Vec<Prepared> = messages.collect();
+        if messages.is_empty() {
+            return Ok(parcels);
+        }
+        let held: HashSet<DeliveryId> = match self.store.prepare(messages).await {
+            Ok(held) => held.into_iter().collect(),
+            Err(e) => {
+                let claims = parcels.iter().flat_map(Parcel::claims).collect();
+                self.give_back(claims, Duration::from_secs(1), None).await;
+                return Err(e);
+            }
+        };
+        // Too slow: somebody else has it, or will. A batch goes whole or not at all.
+        let holds = |parcel: &Parcel| parcel.items.iter().all(|ready| held.contains(&ready.delivery.id));
+        let (whole, lost): (Vec<_>, Vec<_>) = parcels.into_iter().partition(holds);
+        let claims: Vec<_> = lost.iter().flat_map(Parcel::claims).collect();
+        if !claims.is_empty() {
+            debug!(task = %self.places.config.name, lost = claims.len(), "claims ran out before their calls");
+        }
+        self.give_back_due(claims, UnixMs::MIN, None).await;
+        Ok(whole)
+    }
+
+    /// Makes the call of a parcel that is durable; returns what became of it, to be settled.
     pub(in crate::engine) async fn attempt(
         &self,
-        read_at: Duration,
         parcel: Parcel,
         pass: Pass,
         stop: &Stop,
-    ) {
-        let prepared: Vec<Prepared> = parcel.items.iter().map(|ready| ready.prepared.clone()).collect();
-        match self.store.prepare(prepared).await {
-            // Too slow: somebody else has it, or will. A batch goes whole or not at all.
-            Ok(held) if held.len() < parcel.items.len() => {
-                let task = &self.places.config.name;
-                debug!(%task, lost = parcel.items.len() - held.len(), "a claim ran out before its call");
-                return self.give_back_due(parcel.claims(), UnixMs::MIN, None).await;
-            }
-            // The disk was slow: what was read is read again.
-            Ok(_) if !self.is_fresh(read_at) && !parcel.is_unread() => {
-                return self.give_back_due(parcel.claims(), UnixMs::MIN, None).await;
-            }
-            Ok(_) => {}
-            Err(e) => {
-                self.status.store_failed(&e);
-                return self.give_back(parcel.claims(), Duration::from_secs(1), None).await;
-            }
-        }
+    ) -> Vec<Settlement> {
         let message = parcel.message(self.receiving().batch);
         let began = self.clock.now();
         let answer = tokio::select! {
@@ -67,7 +75,7 @@ impl Lane {
         if let Some(change) = change {
             self.receiver.tell(change, &said, &self.store, &self.status).await;
         }
-        self.settle(settlements, stop).await;
+        settlements
     }
 
     /// What the call made of each member; says so to people.
@@ -151,7 +159,7 @@ impl Lane {
     }
 
     /// Repeats until the result is durable: an answer that was given must not be forgotten because a disk is full.
-    async fn settle(&self, settlements: Vec<Settlement>, stop: &Stop) {
+    pub(in crate::engine) async fn settle(&self, settlements: Vec<Settlement>, stop: &Stop) {
         loop {
             match self.store.settle(settlements.clone()).await {
                 Ok(()) => {

@@ -35,6 +35,9 @@ impl Reads {
 /// Part of the time for which rows stay fresh that one claim is for: what is confirmed meanwhile waits for its end.
 const AT_ONCE: f64 = 0.25;
 
+/// How long, in seconds, it takes to read the next rows, or about.
+const SOON: f64 = 0.05;
+
 /// What the receiver is expected to accept within half a second.
 #[derive(Debug)]
 pub(super) struct Rate {
@@ -47,6 +50,12 @@ pub(super) struct Rate {
 impl Rate {
     pub(super) fn new(concurrency: usize) -> Self {
         Self { per_second: 50.0, least: concurrency * 2, since: Instant::now(), done: 0 }
+    }
+
+    /// What goes out while the next rows are read; none where calls take their time: rows would be old when it is their turn.
+    pub(super) fn soon(&self, concurrency: usize) -> usize {
+        let quick = self.per_second > 4.0 * concurrency as f64;
+        if quick { (self.per_second * SOON) as usize } else { 0 }
     }
 
     pub(super) fn count(&mut self) {

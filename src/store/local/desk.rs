@@ -7,7 +7,8 @@ use sqlx::sqlite::SqlitePool;
 
 use super::open::LocalStore;
 use super::take::Rehearsal;
-use super::writer::{Write, Wrote};
+use super::writer::Write;
+use super::wrote::Wrote;
 use super::{act, find, lines, take, told};
 use crate::store::{
     Act, Acted, Found, History, Line, Order, Place, Record, Select, StoreError, StoreErrorKind, TakenIn,

@@ -26,6 +26,7 @@ mod take;
 mod tests;
 mod told;
 mod writer;
+mod wrote;
 
 pub use lock::{Holder, Lock, holder};
 pub use open::{LocalStore, make_folder};

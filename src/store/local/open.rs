@@ -11,7 +11,8 @@ use sqlx::{ConnectOptions, Connection, Executor};
 
 use super::check::{classify, engine, migrate, owner, refuse_foreign, sound};
 use super::memory::{self, Memory};
-use super::writer::{Write, Writer, Wrote};
+use super::writer::{Write, Writer};
+use super::wrote::Wrote;
 use super::{Lock, claim, events, history, plight, scan, standing};
 use crate::base::clock::UnixMs;
 use crate::model::{

@@ -16,16 +16,19 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::check::classify;
+use super::wrote::Wrote;
 use super::{Lock, act, claim, events, history, outbox, runs, scan, take};
 use crate::base::clock::UnixMs;
-use crate::model::{Delivery, DeliveryId, DestinationName, Feed, State, TaskName};
+use crate::model::{DeliveryId, DestinationName, Feed, State, TaskName};
 use crate::store::{
-    Act, Acted, ClaimRequest, Committed, Lane, Prepared, Prune, Pruned, Record, Run, ScanCommit, Settlement,
-    StoreError, StoreErrorKind, TakenIn, Work,
+    Act, ClaimRequest, Lane, Prepared, Prune, Record, Run, ScanCommit, Settlement, StoreError,
+    StoreErrorKind, Work,
 };
 
 /// Calls that may share one transaction.
 const GROUP: usize = 64;
+/// So many are settled in no time.
+const FEW: usize = 64;
 /// Most releases kept for later; the leases give back what is beyond them.
 const OWED: usize = 1024;
 
@@ -81,51 +84,16 @@ impl Write {
         }
     }
 
+    fn is_quick(&self) -> bool {
+        match self {
+            Self::Prepare(_) => true,
+            Self::Settle(settlements) => settlements.len() <= FEW,
+            _ => false,
+        }
+    }
+
     fn messages(&self) -> &[Prepared] {
         if let Self::Prepare(messages) = self { messages } else { &[] }
-    }
-}
-
-/// What a [`Write`] answers.
-#[derive(Debug)]
-pub(super) enum Wrote {
-    Done,
-    Committed(Committed),
-    Deliveries(Vec<Delivery>),
-    Prepared(Vec<DeliveryId>),
-    Count(u64),
-    Pruned(Pruned),
-    Acted(Vec<(i64, Acted)>),
-    TakenIn(TakenIn),
-}
-
-impl Wrote {
-    pub(super) fn committed(self) -> Committed {
-        if let Self::Committed(c) = self { c } else { Committed::default() }
-    }
-
-    pub(super) fn deliveries(self) -> Vec<Delivery> {
-        if let Self::Deliveries(d) = self { d } else { Vec::new() }
-    }
-
-    pub(super) fn prepared(self) -> Vec<DeliveryId> {
-        if let Self::Prepared(ids) = self { ids } else { Vec::new() }
-    }
-
-    pub(super) fn pruned(self) -> Pruned {
-        if let Self::Pruned(pruned) = self { pruned } else { Pruned::default() }
-    }
-
-    pub(super) fn count(self) -> u64 {
-        if let Self::Count(n) = self { n } else { 0 }
-    }
-
-    pub(super) fn acted(self) -> Vec<(i64, Acted)> {
-        if let Self::Acted(acted) = self { acted } else { Vec::new() }
-    }
-
-    pub(super) fn taken_in(self) -> TakenIn {
-        if let Self::TakenIn(taken) = self { taken } else { TakenIn::default() }
     }
 }
 
@@ -187,21 +155,10 @@ impl Desk {
         while queue.recv_many(&mut group, GROUP).await > 0 {
             // Nobody would get what these hand out.
             group.retain(|(op, reply)| !(matches!(op, Write::Claim(_)) && reply.is_closed()));
-            let together = self.transact(group.iter().map(|(op, _)| op)).await;
-            match together {
-                Ok(answers) => {
-                    for ((op, reply), answer) in group.drain(..).zip(answers) {
-                        self.answer(op, reply, Ok(answer));
-                    }
-                }
-                // One of them cannot be applied: each alone, so that it harms only itself.
-                Err(_) => {
-                    for (op, reply) in group.drain(..) {
-                        let alone = self.transact(std::iter::once(&op)).await;
-                        self.answer(op, reply, alone.map(|mut answers| answers.remove(0)));
-                    }
-                }
-            }
+            // Who has a call to make or one behind it does not wait for what takes long.
+            let (quick, long): (Vec<_>, Vec<_>) = group.drain(..).partition(|(op, _)| op.is_quick());
+            self.write(quick).await;
+            self.write(long).await;
             self.pay().await;
         }
         self.pay().await;
@@ -209,6 +166,26 @@ impl Desk {
         let _ = self.connection.execute("PRAGMA busy_timeout = 250").await;
         let _ = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").await;
         let _ = self.connection.close().await;
+    }
+
+    async fn write(&mut self, group: Vec<(Write, Reply)>) {
+        if group.is_empty() {
+            return;
+        }
+        match self.transact(group.iter().map(|(op, _)| op)).await {
+            Ok(answers) => {
+                for ((op, reply), answer) in group.into_iter().zip(answers) {
+                    self.answer(op, reply, Ok(answer));
+                }
+            }
+            // One of them cannot be applied: each alone, so that it harms only itself.
+            Err(_) => {
+                for (op, reply) in group {
+                    let alone = self.transact(std::iter::once(&op)).await;
+                    self.answer(op, reply, alone.map(|mut answers| answers.remove(0)));
+                }
+            }
+        }
     }
 
     fn answer(&mut self, op: Write, reply: Reply, answer: Result<Wrote, StoreError>) {

@@ -338,11 +338,12 @@ impl Process {
                 Admitted::Now(pass)
                     if l.ready.front().is_some_and(|(read_at, _)| l.lane.is_fresh(*read_at)) =>
                 {
-                    let (read_at, next) = l.ready.pop_front().unwrap();
+                    let (_, next) = l.ready.pop_front().unwrap();
                     let (lane, stop) = (l.lane.clone(), self.stop.clone());
                     l.calls += 1;
                     self.tasks.push(Box::pin(async move {
-                        lane.attempt(read_at, next, pass, &stop).await;
+                        let settlements = lane.attempt(next, pass, &stop).await;
+                        lane.settle(settlements, &stop).await;
                         Done::Called(at)
                     }));
                 }
