@@ -118,9 +118,10 @@ impl Conditions {
 
     /// Whether all is well: the state can be written, the manager goes round, no task is overdue.
     pub(super) fn is_healthy(&mut self, status: &Status, since_round: Option<Duration>, now: UnixMs) -> bool {
-        let overdue =
-            self.watched.iter_mut().filter_map(|feed| feed.is_overdue(status, now).then_some(())).count();
-        status.state_trouble.is_none() && since_round.is_some_and(|since| since < ROUND) && overdue == 0
+        self.watched.iter_mut().for_each(|feed| feed.excuse(status, now));
+        status.state_trouble.is_none()
+            && since_round.is_some_and(|since| since < ROUND)
+            && !self.watched.iter().any(|feed| feed.is_overdue(status, now))
     }
 }
 
@@ -137,15 +138,19 @@ impl Watched {
         trouble.is_some_and(|trouble| trouble.class == BACKLOG)
     }
 
-    fn is_overdue(&mut self, status: &Status, now: UnixMs) -> bool {
+    fn excuse(&mut self, status: &Status, now: UnixMs) {
         if self.waits_for_receiver(status) {
             self.excused = now;
         }
+    }
+
+    fn is_overdue(&self, status: &Status, now: UnixMs) -> bool {
         let last = self.last_read(status).map_or(status.started, |(at, _)| at).max(self.excused);
         now.saturating_sub(last) > LATE.max(ms(self.interval.saturating_mul(INTERVALS)))
     }
 
     fn is_late(&mut self, status: &Status, now: UnixMs) -> bool {
+        self.excuse(status, now);
         let caught_up = self.last_read(status).is_some_and(|(_, caught_up)| caught_up);
         self.caught_up |= caught_up;
         // The first way through a table may take its time.

@@ -194,7 +194,7 @@ impl Janitor {
     /// What ended before this is more than is kept.
     async fn beyond(&self, of: Option<&Lane>) -> Result<UnixMs, StoreError> {
         let Some(most) = self.most else { return Ok(UnixMs::MIN) };
-        Ok(self.store.ended_beyond(of, most).await?.map_or(UnixMs::MIN, |newest| newest.saturating_add(1)))
+        Ok(self.store.kept_from(of, most).await?.unwrap_or(UnixMs::MIN))
     }
 
     async fn prune<F>(&self, some: impl Fn() -> F) -> Result<u64, StoreError>

@@ -96,6 +96,8 @@ impl Lane {
         let unsettled = UNSETTLED.max(concurrency);
         let mut ready: VecDeque<(Duration, Parcel)> = VecDeque::new();
         let mut refill: Option<BoxFuture<'_, Refill>> = None;
+        // Nothing was due while there still was something to send: it is not asked again before that is gone.
+        let mut dry = false;
         let mut rate = Rate::new(concurrency);
         let mut reads = Reads::default();
         // What an earlier run that panicked was at.
@@ -123,8 +125,14 @@ impl Lane {
                     Admitted::Shut => self.return_all(ready.drain(..)).await,
                 }
             }
-            let empty = ready.is_empty() && calls.len() < concurrency;
-            if refill.is_none() && (empty || ready.len() < rate.soon(concurrency)) {
+            let has_room = calls.len() < concurrency && settling.len() < unsettled;
+            dry &= !ready.is_empty();
+            let wants = if ready.is_empty() {
+                calls.len() < concurrency
+            } else {
+                ready.len() < rate.soon(concurrency)
+            };
+            if refill.is_none() && wants && !dry {
                 let rows = rate.expected().saturating_mul(batch);
                 refill = Some(self.refill(reads.fit(rows)).boxed());
             }
@@ -150,10 +158,14 @@ impl Lane {
                         took.iter().for_each(|(rows, took)| reads.learn(*rows, *took));
                         ready.extend(list.into_iter().map(|parcel| (read_at, parcel)));
                     }
-                    Refill::Nothing(pause) => refill = Some(self.wait(pause).boxed()),
+                    Refill::Nothing(pause) => {
+                        dry = !ready.is_empty();
+                        // One place waits for a wake-up at a time.
+                        refill = (!dry).then(|| self.wait(pause).boxed());
+                    }
                 },
                 // Who is not let in waits for that; with room for nothing more, for a call to end.
-                () = self.wait_for_turn(turn), if !ready.is_empty() && calls.len() < concurrency && settling.len() < unsettled => {}
+                () = self.wait_for_turn(turn), if !ready.is_empty() && has_room => {}
             }
         }
         drop(refill);
@@ -179,7 +191,12 @@ impl Lane {
     async fn return_all(&self, parcels: impl IntoIterator<Item = (Duration, Parcel)>) {
         let claims: Vec<Claim> = parcels.into_iter().flat_map(|(_, parcel)| parcel.claims()).collect();
         self.receiver.rest(self.seat);
+        if claims.is_empty() {
+            return;
+        }
         self.give_back_due(claims, UnixMs::MIN, None).await;
+        // Whoever is just asking what is due may not see them.
+        self.wake.notify_one();
     }
 
     /// Waits for a wake-up or the next due time; then it is time to claim.

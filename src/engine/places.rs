@@ -14,8 +14,10 @@ mod trial;
 use anew::Standing;
 use slot::Slot;
 
+use super::StatusBoard;
 use super::feeder::Feeder;
 use super::pair::Pair;
+use crate::base::chain::chain;
 use crate::config::{Config, CopyConfig, Dsn, TaskConfig};
 use crate::destination::{self, Destination};
 use crate::model::{Column, Feed};
@@ -342,6 +344,24 @@ impl TaskPlaces {
         }
         *checked.lock().unwrap_or_else(PoisonError::into_inner) = Some(began);
         Ok(())
+    }
+
+    /// Notes that `work` failed at a destination or the source, and has both looked at anew if that does not pass by
+    /// itself. Returns the error, and when to try again.
+    pub(super) fn failed(
+        &self,
+        status: &StatusBoard,
+        work: &str,
+        destination: usize,
+        e: &PlaceError,
+    ) -> (String, Duration) {
+        let pause =
+            status.place_failed(&self.config.name, work, &self.config.destinations[destination].name, e);
+        if !e.kind.is_passing() {
+            self.doubt_destination(destination);
+            self.doubt_source();
+        }
+        (chain(e).to_string(), pause)
     }
 
     /// Lets the source be opened anew before it is used again, after a failure that may mean the catalogue has changed.

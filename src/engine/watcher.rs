@@ -16,7 +16,6 @@ use super::people;
 use super::places::TaskPlaces;
 use super::status::StatusBoard;
 use super::voice::{Before, Voice};
-use crate::base::chain::chain;
 use crate::base::clock::{Clock, ClockSteps, Origin, UnixMs, ms};
 use crate::model::{Delivery, Event, State};
 use crate::notify::{Alert, Alerts, Cause, What};
@@ -213,14 +212,7 @@ impl Watcher {
                 self.status.place_works(&config.name, "suspects", destination);
                 Ok(looked)
             }
-            Err(e) => {
-                let pause = self.status.place_failed(&config.name, "suspects", destination, &e);
-                if !e.kind.is_passing() {
-                    self.places.doubt_destination(self.destination);
-                    self.places.doubt_source();
-                }
-                Err((chain(&e).to_string(), pause))
-            }
+            Err(e) => Err(self.places.failed(&self.status, "suspects", self.destination, &e)),
         }
     }
 

@@ -349,8 +349,8 @@ pub trait Store: Send + Sync {
     /// As [`Store::prune`], of the deliveries of one destination; those of event destinations are deleted only so.
     async fn prune_lane(&self, lane: Lane, limit: usize) -> Result<Pruned, StoreError>;
 
-    /// When the newest of those ended that are more than so many: of copies together, or of one event destination.
-    async fn ended_beyond(&self, of: Option<&Lane>, most: u64) -> Result<Option<UnixMs>, StoreError>;
+    /// When the first of the newest so many ended, of copies together, or of one event destination; `None`: there are no more.
+    async fn kept_from(&self, of: Option<&Lane>, most: u64) -> Result<Option<UnixMs>, StoreError>;
 
     /// Makes a destination one that is told versions. If it never was: it begins without cursors, and what was open while
     /// it was a copy is closed. Returns how many deliveries that were.

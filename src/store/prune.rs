@@ -9,7 +9,7 @@ use crate::base::clock::UnixMs;
 pub struct Prune {
     /// What ended before this, Unix ms.
     pub ended: UnixMs,
-    /// The same for deliveries alone, where more are kept than is wished.
+    /// The same for deliveries alone: more than these are not wished.
     pub beyond: UnixMs,
     /// The same for suspects that healed without a call: where copies are late, most are.
     pub passing: UnixMs,

@@ -283,3 +283,35 @@ async fn a_real_of_sqlite_is_sent_as_sqlite_writes_it() {
         daemon.stop().await;
     }
 }
+
+/// However young they are; what is open is none of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_more_finished_deliveries_are_kept_than_the_file_says() {
+    let pair = Pair::new(Engine::Sqlite).await.unwrap();
+    let receiver = pair.repairer().await;
+    let site = Site::new(&pair.inserts(&receiver.url()));
+    pair.fill_source(1..=8).await;
+    let mut daemon = site.start_ready().await;
+    let healed = "SELECT count(*) FROM delivery WHERE state = 'healed'";
+    wait_for("all are healed", LIMIT, async || (state::try_number(&site, healed).await? == 8).then_some(()))
+        .await;
+    daemon.stop().await;
+    state::change(&site, "UPDATE delivery SET ended_at = ended_at - 1000 * (100 - row_id)").await;
+    state::change(
+        &site,
+        "UPDATE delivery SET state = 'slow', ended_at = NULL, due = due + 3600000 WHERE row_id = 1",
+    )
+    .await;
+
+    site.write(&with(pair.inserts(&receiver.url()), json!({ "keepAtMost": 3 })));
+    assert!(site.run(&["explain", "-c", "{c}"]).all().contains("\"keepAtMost\": 3, // line "));
+    let mut daemon = site.start_ready().await;
+    wait_for("the oldest are gone", LIMIT, async || {
+        (state::try_number(&site, healed).await? <= 3).then_some(())
+    })
+    .await;
+    daemon.stop().await;
+    let left = "SELECT count(*) FROM delivery WHERE row_id IN (1, 6, 7, 8)";
+    assert_eq!(state::number(&site, left).await, 4, "the newest, and what is not finished");
+    assert_eq!(state::number(&site, "SELECT count(*) FROM delivery").await, 4);
+}

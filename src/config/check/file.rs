@@ -50,7 +50,11 @@ pub(crate) fn check(r: &mut Reader<'_>, root: &Object<'_>, file: &File<'_>) -> O
     let log = process::log(r, &top, file);
     let stop = fixed(r, &top, "stop", Duration::from_millis(1500));
     let keep = fixed(r, &top, "keep", policy::KEEP);
-    let keep_at_most = r.number(&top, "keepAtMost").map(|found| found.value);
+    let keep_at_most = r.number(&top, "keepAtMost").map(|found| {
+        let origin = line(r, found.span);
+        r.out.leaf("keepAtMost", found.json.as_str(), origin);
+        found.value
+    });
     let (notify, language) = notify::check(r, &top, &sources);
     policy::check_all(r, &top);
 

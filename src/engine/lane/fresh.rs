@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::{FRESH, Lane};
-use crate::base::chain::chain;
 use crate::engine::feeder;
 use crate::engine::look::{Sorted, look};
 use crate::engine::pair::Pair;
@@ -16,24 +15,15 @@ const LOOKS: usize = 3;
 impl Lane {
     /// Reads both sides of all that are claimed, and decides. An error says also when to try again.
     pub(super) async fn look(&self, claimed: Vec<Delivery>) -> Result<Sorted, (String, Duration)> {
-        let config = &self.places.config;
         if self.places.is_event(self.destination) {
             return Ok(feeder::ready(claimed, &self.policy, self.clock.now()));
         }
-        let destination = &config.destinations[self.destination].name;
         match self.look_until_fresh(claimed).await {
             Ok(sorted) => {
-                self.status.place_works(&config.name, "deliveries", destination);
+                self.status.place_works(&self.guard.task, "deliveries", &self.guard.destination);
                 Ok(sorted)
             }
-            Err(e) => {
-                let pause = self.status.place_failed(&config.name, "deliveries", destination, &e);
-                if !e.kind.is_passing() {
-                    self.places.doubt_destination(self.destination);
-                    self.places.doubt_source();
-                }
-                Err((chain(&e).to_string(), pause))
-            }
+            Err(e) => Err(self.places.failed(&self.status, "deliveries", self.destination, &e)),
         }
     }
 

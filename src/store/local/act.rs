@@ -46,7 +46,8 @@ pub(super) const RECORD: &str =
 /// that waits behind an older one goes on waiting. Only differences are remembered.
 pub(super) const REPLAY: &str = "UPDATE delivery
     SET state = 'main', ended_at = NULL, forgotten = event > 0,
-        due = CASE WHEN due = 253402300799000 AND ended_at IS NULL AND state <> 'dead' THEN due ELSE ?2 END, tries = 0, looks = 0, unhealed = 0, renew = 1,
+        due = CASE WHEN due = 253402300799000 AND ended_at IS NULL AND state <> 'dead' THEN due ELSE ?2 END,
+        tries = 0, looks = 0, unhealed = 0, renew = 1,
         acked_at = NULL, note = NULL, edited = ?3, lost = min(lost, 2)
     WHERE seq IN (SELECT value FROM json_each(?1))";
 

@@ -41,15 +41,15 @@ pub(super) const PASSING_BEFORE: &str = "DELETE FROM delivery
 pub(super) const CROWDED: &str = "SELECT ended_at FROM delivery
     WHERE ended_at IS NOT NULL AND state = 'healed' AND attempts = 0 ORDER BY ended_at DESC LIMIT 1 OFFSET ?1";
 
-/// When the newest of those ended that are more than so many: of copies together.
-pub(super) const BEYOND: &str = "SELECT ended_at FROM delivery
+/// When the first of the newest so many ended: of copies together.
+pub(super) const KEPT_FROM: &str = "SELECT ended_at FROM delivery
     WHERE ended_at IS NOT NULL AND event = 0 AND (forgotten = 1 OR state NOT IN ('delivered', 'closed'))
-    ORDER BY ended_at DESC LIMIT 1 OFFSET ?1";
+    ORDER BY ended_at DESC LIMIT 1 OFFSET ?1 - 1";
 
 /// Of one event destination.
-pub(super) const BEYOND_OF_LANE: &str = "SELECT ended_at FROM delivery
+pub(super) const KEPT_FROM_OF_LANE: &str = "SELECT ended_at FROM delivery
     WHERE ended_at IS NOT NULL AND event > 0 AND task = ?2 AND destination = ?3
-    ORDER BY ended_at DESC LIMIT 1 OFFSET ?1";
+    ORDER BY ended_at DESC LIMIT 1 OFFSET ?1 - 1";
 
 /// Most suspects kept that healed without a call: a copy that is late all the time makes hundreds in a second.
 const PASSING: i64 = 100_000;
@@ -170,16 +170,16 @@ pub(super) async fn prune(connection: &mut SqliteConnection, what: Prune) -> Res
     Ok(Pruned { deliveries: revisions.len() as u64, more: most >= limit.unsigned_abs() })
 }
 
-/// See [`crate::store::Store::ended_beyond`].
-pub(super) async fn ended_beyond(
+/// See [`crate::store::Store::kept_from`].
+pub(super) async fn kept_from(
     pool: &SqlitePool,
     of: Option<&Lane>,
     most: u64,
 ) -> Result<Option<UnixMs>, sqlx::Error> {
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     let query = match of {
-        None => sqlx::query_scalar(BEYOND).bind(most),
-        Some(lane) => sqlx::query_scalar(BEYOND_OF_LANE)
+        None => sqlx::query_scalar(KEPT_FROM).bind(most),
+        Some(lane) => sqlx::query_scalar(KEPT_FROM_OF_LANE)
             .bind(most)
             .bind(lane.task.as_str())
             .bind(lane.destination.as_str()),

@@ -309,8 +309,8 @@ impl Store for LocalStore {
         self.write(Write::PruneLane { lane, limit }).await.map(Wrote::pruned)
     }
 
-    async fn ended_beyond(&self, of: Option<&Lane>, most: u64) -> Result<Option<UnixMs>, StoreError> {
-        history::ended_beyond(&self.readers, of, most).await.map_err(|e| self.read_error(e))
+    async fn kept_from(&self, of: Option<&Lane>, most: u64) -> Result<Option<UnixMs>, StoreError> {
+        history::kept_from(&self.readers, of, most).await.map_err(|e| self.read_error(e))
     }
 
     async fn begin_events(

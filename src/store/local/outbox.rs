@@ -104,7 +104,8 @@ pub(super) static RELEASE: LazyLock<ForRows> = LazyLock::new(|| {
         &["to_id", "claim", "least_due", "to_note"],
         "UPDATE delivery
          SET claimed_until = NULL, attempts = attempts - (calling <> 0), calling = 0,
-             fingerprint = coalesce(found, fingerprint), found = NULL, lost = 0, due = max(due, least_due), note = coalesce(to_note, note)
+             fingerprint = coalesce(found, fingerprint), found = NULL, lost = 0, due = max(due, least_due),
+             note = coalesce(to_note, note)
          FROM v WHERE id = to_id AND claims = claim AND claimed_until IS NOT NULL",
     )
 });

@@ -675,7 +675,7 @@ pub async fn what_passes_without_a_call_is_kept_for_a_shorter_time(bed: &dyn Bed
 pub async fn no_more_are_kept_than_is_wished(bed: &dyn Bed) {
     let store = bed.open().await;
     store.commit_scan(found(T0, (1..=8).map(|key| finding(key, 1)))).await.unwrap();
-    assert_eq!(store.ended_beyond(None, 0).await.unwrap(), None, "nothing has ended");
+    assert_eq!(store.kept_from(None, 1).await.unwrap(), None, "nothing has ended");
     for (at, d) in (T0..).zip(store.claim_any(request(T0)).await.unwrap()) {
         let p = message(&d, 1, 1, at);
         prepare(&*store, p.clone()).await;
@@ -683,10 +683,10 @@ pub async fn no_more_are_kept_than_is_wished(bed: &dyn Bed) {
         let attempt = Some(attempt(&p, refused()));
         settle(&*store, Settlement { attempt, ..settlement(&d, state, at) }).await;
     }
-    assert_eq!(store.ended_beyond(None, 6).await.unwrap(), None);
-    let beyond = store.ended_beyond(None, 2).await.unwrap().unwrap();
-    assert_eq!(beyond, T0 + 3, "two ended after it");
-    let prune = Prune { beyond: beyond + 1, ..Prune::before(T0 - DAY, 100) };
+    assert_eq!(store.kept_from(None, 7).await.unwrap(), None);
+    let beyond = store.kept_from(None, 2).await.unwrap().unwrap();
+    assert_eq!(beyond, T0 + 4);
+    let prune = Prune { beyond, ..Prune::before(T0 - DAY, 100) };
     assert_eq!(store.prune(prune).await.unwrap(), Pruned { deliveries: 4, more: false });
     let totals = store.totals().await.unwrap();
     assert_eq!((totals.healed, totals.attempts), (2, 4), "with their attempts, and those of what is open");

@@ -250,8 +250,8 @@ impl Store for Durable {
         self.step(self.store.prune_lane(lane, limit)).await
     }
 
-    async fn ended_beyond(&self, of: Option<&Lane>, most: u64) -> Result<Option<UnixMs>, StoreError> {
-        self.step(self.store.ended_beyond(of, most)).await
+    async fn kept_from(&self, of: Option<&Lane>, most: u64) -> Result<Option<UnixMs>, StoreError> {
+        self.step(self.store.kept_from(of, most)).await
     }
 
     async fn begin_events(
