@@ -1,5 +1,7 @@
 //! `cupid queue`: how much waits where, and for what.
 
+mod calls;
+
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
@@ -14,6 +16,7 @@ use crate::engine::Notes;
 use crate::model::{DestinationName, State, TaskName};
 use crate::store::local::{LocalStore, holder};
 use crate::store::{Store, StoreError, Work};
+use calls::Calls;
 
 /// What waits for one receiver.
 #[derive(Debug)]
@@ -29,6 +32,17 @@ struct Lane {
     paused: Option<String>,
     /// What a running daemon says of it: what happens there, and why it waits.
     troubles: Vec<(String, String)>,
+    /// And of the calls of late.
+    calls: Option<Calls>,
+}
+
+/// Those that are called when it is their turn.
+const WAITING: [State; 3] = [State::Main, State::Retry, State::Slow];
+
+impl Lane {
+    fn waiting(&self) -> u64 {
+        WAITING.iter().filter_map(|state| self.states.get(state.as_str())).sum()
+    }
 }
 
 /// Prints it; `given` is the configuration as it can be typed again.
@@ -99,6 +113,8 @@ async fn lanes(
                 lane.troubles.push((what.clone(), trouble["reason"].as_str().unwrap_or("?").to_owned()));
             }
         }
+        lane.calls =
+            live.and_then(|live| Calls::of(&live["status"]["tasks"][&lane.task]["calls"][&lane.destination]));
     }
     Ok(lanes)
 }
@@ -114,6 +130,7 @@ fn lane(task: &str, destination: &str, receiver: Option<String>) -> Lane {
         next_call: None,
         paused: None,
         troubles: Vec::new(),
+        calls: None,
     }
 }
 
@@ -159,6 +176,8 @@ fn text(given: &str, lanes: &[Lane], held: bool, asked: bool, now: UnixMs) -> Ve
                 crate::base::shell::typed(&lane.destination)
             ));
         }
+        let calls = lane.calls.as_ref().and_then(|calls| calls.text(lane.waiting(), now));
+        out.extend(calls.map(|calls| format!("{name}: {calls}")));
         out.extend(lane.paused.iter().map(|why| format!("{name}: paused: {}", plain(why))));
         out.extend(
             lane.troubles.iter().map(|(what, why)| format!("{} {what}: {}", plain(&lane.task), plain(why))),
@@ -190,9 +209,11 @@ fn next(lane: &Lane, held: bool, now: UnixMs) -> String {
 fn document(lane: &Lane) -> Value {
     let troubles: Vec<Value> =
         lane.troubles.iter().map(|(what, why)| json!({ "what": what, "reason": why })).collect();
+    let calls = lane.calls.as_ref().map(|calls| calls.document(lane.waiting()));
     json!({
         "task": lane.task, "destination": lane.destination, "receiver": lane.receiver,
         "parked": lane.receiver.is_none(), "states": lane.states, "oldest": lane.oldest,
         "next_look": lane.next_look, "next_call": lane.next_call, "paused": lane.paused, "troubles": troubles,
+        "calls": calls,
     })
 }

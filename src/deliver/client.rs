@@ -5,10 +5,10 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use reqwest::dns::Resolve;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Client, Identity, Proxy, redirect};
 
-use super::address::Addresses;
 use crate::base::scrub;
 use crate::config::{Auth, CallbackConfig};
 
@@ -30,8 +30,11 @@ pub enum CallerError {
     Client(#[from] reqwest::Error),
 }
 
-/// Makes the client; nothing is connected yet.
-pub(super) fn client(receiver: &CallbackConfig, addresses: Addresses) -> Result<Client, CallerError> {
+/// Makes the client, for which `names` says where a host is; nothing is connected yet.
+pub(super) fn client(
+    receiver: &CallbackConfig,
+    names: impl Resolve + 'static,
+) -> Result<Client, CallerError> {
     let mut client = Client::builder()
         .user_agent(concat!("cupid/", env!("CARGO_PKG_VERSION")))
         .redirect(redirect::Policy::none())
@@ -40,7 +43,7 @@ pub(super) fn client(receiver: &CallbackConfig, addresses: Addresses) -> Result<
         .pool_max_idle_per_host(receiver.concurrency)
         .pool_idle_timeout(Duration::from_secs(30))
         .default_headers(headers(receiver))
-        .dns_resolver(addresses)
+        .dns_resolver(names)
         .timeout(receiver.timeout);
     if let Some(path) = &receiver.tls.ca {
         let wanted = "certificates";

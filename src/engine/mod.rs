@@ -13,6 +13,7 @@
 //! counted, logged and followed by a restart; the others go on.
 
 mod callback;
+mod calls;
 mod clerk;
 mod conditions;
 mod control;
@@ -48,6 +49,7 @@ mod walks;
 mod watcher;
 
 pub use callback::Callback;
+pub use calls::{LastFailure, RecentCalls};
 pub use clerk::{Clerk, Job};
 pub use control::{ControlHandle, Resumed};
 pub use feeder::{Feeder, Tried};

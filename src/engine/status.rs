@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use tracing::{error, info, warn};
 
+use super::calls::{Calls, LastFailure, RecentCalls};
 use super::runs::reason;
 use crate::base::chain::chain;
 use crate::base::clock::{Clock, UnixMs};
@@ -52,6 +53,8 @@ pub struct TaskStatus {
     pub trouble: BTreeMap<String, Trouble>,
     /// By destination, then by feed: when it was last read.
     pub reads: BTreeMap<String, BTreeMap<String, LastRead>>,
+    /// What became of the calls of late, by destination.
+    pub calls: BTreeMap<String, RecentCalls>,
 }
 
 /// The last read of a feed that worked.
@@ -81,6 +84,8 @@ pub struct Trouble {
 #[derive(Debug, Default)]
 struct Inner {
     status: Status,
+    /// By task and destination.
+    calls: BTreeMap<(String, String), Calls>,
     failures: BTreeMap<(String, String), u32>,
     /// By task and reason.
     said: BTreeMap<(String, String), Instant>,
@@ -112,7 +117,13 @@ impl StatusBoard {
 
     /// Everything now.
     pub fn snapshot(&self) -> Status {
-        self.lock().status.clone()
+        let inner = self.lock();
+        let mut status = inner.status.clone();
+        for ((task, destination), calls) in &inner.calls {
+            let task = status.tasks.entry(task.clone()).or_default();
+            task.calls.insert(destination.clone(), calls.recent(self.clock.elapsed()));
+        }
+        status
     }
 
     /// A place failed while doing `what` for a destination. Says so unless it has just been said, and returns how
@@ -351,13 +362,23 @@ impl StatusBoard {
         troubles.insert(key, trouble);
     }
 
-    pub(super) fn called(&self, accepted: bool) {
+    /// A call has ended; `failure` says why it was in vain: its class and what was answered.
+    pub(super) fn called(
+        &self,
+        task: &TaskName,
+        destination: &DestinationName,
+        failure: Option<(ErrorClass, Option<u16>)>,
+    ) {
+        let at = self.clock.now();
+        let failure = failure.map(|(class, status)| LastFailure { at, class: class.as_str(), status });
         let mut inner = self.lock();
-        if accepted {
+        if failure.is_none() {
             inner.status.accepted += 1;
         } else {
             inner.status.failed += 1;
         }
+        let calls = inner.calls.entry((task.to_string(), destination.to_string())).or_default();
+        calls.ended(self.clock.elapsed(), failure);
     }
 
     pub(super) fn healed(&self) {

@@ -69,14 +69,14 @@ impl Voice {
         let state = to.as_str();
         match outcome {
             AttemptOutcome::Accepted { status, .. } => {
-                self.status.called(true);
+                self.status.called(task, destination, None);
                 info!(%task, %destination, %delivery, kind = d.kind.as_str(), attempt, status, took_ms, state,
                     %run, "callback accepted");
                 let lines = lock(&self.calls).works(|_| true, Instant::now());
                 self.calls(lines);
             }
             AttemptOutcome::Failed { class, status, detail, .. } => {
-                self.status.called(false);
+                self.status.called(task, destination, Some((*class, *status)));
                 let next_s = (to != State::Dead).then_some(next_s);
                 // That quick tries are used up is news of its own.
                 let status = status.map_or_else(String::new, |status| format!(" {status}"));

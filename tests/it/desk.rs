@@ -107,8 +107,15 @@ async fn a_dead_letter_is_found_understood_and_replayed() {
     assert_eq!(letter["attempts"], 2);
 
     let queue = site.run(&["queue", "-c", "{c}"]);
-    for word in ["a daemon runs", "main → crm", "http://127.0.0.1", "/callback", "1 dead, they wait for you"]
-    {
+    for word in [
+        "a daemon runs",
+        "main → crm",
+        "http://127.0.0.1",
+        "/callback",
+        "1 dead, they wait for you",
+        "0 of 2 calls of the last",
+        "last failure http_5xx (500)",
+    ] {
         ok(&queue, word);
     }
     let list = site.run(&["deliveries", "list", "-c", "{c}", "--text", "crm", "--since", "1h"]);

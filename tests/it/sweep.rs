@@ -1,14 +1,16 @@
 //! The sweep: what no feed can see is found by going over everything again and again, slowly.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cupid::config::Engine;
 use serde_json::json;
 
+use crate::support::blind::Blind;
 use crate::support::config::{copy, legacy, source, updated_source, with};
 use crate::support::daemon::{Daemon, Site};
 use crate::support::db::Db;
-use crate::support::pair::{Pair, TABLE, ids_of};
+use crate::support::held::Held;
+use crate::support::pair::{Pair, TABLE, ids_of, now};
 use crate::support::state;
 use crate::support::wait::{LIMIT, wait_for};
 
@@ -69,6 +71,60 @@ async fn what_happens_behind_the_feeds_is_found() {
         assert_eq!(ids_of(&receiver.calls()), [7, 8, 9, 300], "each once, none else");
         assert_eq!(pair.differences().await, [0_i64; 0]);
     }
+}
+
+/// Nobody tells of transactions, and one is open for five times `settle`, through a restart or not: the feeds have passed
+/// what it wrote, and the sweep finds it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_commits_later_than_anybody_can_see_is_found() {
+    const SETTLE: Duration = Duration::from_secs(2);
+    let mut tasks = Vec::new();
+    for restarts in [false, true] {
+        for pair in Pair::apart(&[Engine::MySql, Engine::Postgres]).await {
+            tasks.push(commits_late(pair, SETTLE, restarts));
+        }
+    }
+    futures_util::future::join_all(tasks).await;
+}
+
+async fn commits_late(pair: Pair, settle: Duration, restarts: bool) {
+    pair.fill(1..=20).await;
+    let table = pair.src.quote(TABLE);
+    let blind = Blind::of(&pair.src).await;
+    let receiver = pair.repairer().await;
+    let mut config = with(pair.both_feeds(&receiver.url()), json!({ "sweep": "2s" }));
+    (config["src"]["dsn"], config["src"]["settle"]) = (blind.url().into(), "2s".into());
+    let site = Site::new(&config);
+    let mut daemon = site.start();
+    pass_after(&site, "sweep", 0).await;
+    let now = now(&pair.src);
+    let mut held = Held::begin(&pair.src).await;
+    held.run(&format!(
+        "INSERT INTO {table} (id, number, name, phone) VALUES (21, 'n21', 'late', NULL); \
+         UPDATE {table} SET name = 'changed', update_time = {now} WHERE id = 7"
+    ))
+    .await;
+    let since = Instant::now();
+    pair.fill_source(22..=22).await;
+    daemon.until("the larger id is told", LIMIT, || ids_of(&receiver.calls()) == [22]).await;
+    daemon.until("half of it", LIMIT, || since.elapsed() > settle * 5 / 2).await;
+    if restarts {
+        daemon.kill();
+        daemon = site.start();
+    }
+    daemon.until("five times `settle`", LIMIT, || since.elapsed() > settle * 5).await;
+    assert_eq!(ids_of(&receiver.calls()), [22], "what is not committed is nobody's");
+    held.end("COMMIT").await;
+    all_healed(&site, &mut daemon, 3).await;
+    assert_eq!(ids_of(&receiver.calls()), [7, 21, 22], "each once, none else");
+    assert_eq!(pair.differences().await, [0_i64; 0]);
+    let by_sweep = "SELECT count(*) FROM delivery JOIN run ON run.id = delivery.run WHERE run.feed = 'sweep'";
+    assert!(
+        state::number(&site, by_sweep).await >= 1,
+        "the change, and the row unless its gap was looked at first"
+    );
+    daemon.stop().await;
+    blind.leave().await;
 }
 
 /// The first walk of the insert feed counts as a pass; a restart does not begin anew, and a kill does not either.

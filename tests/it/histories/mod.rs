@@ -6,11 +6,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use cupid::config::Engine;
 use futures_util::future::join_all;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::support::blind::Blind;
 use crate::support::db::Db;
 use crate::support::dice::{Dice, seed};
 use crate::support::servers::{start_mysql, start_postgres};
@@ -62,7 +62,7 @@ async fn histories(server: Arc<crate::support::servers::Server>) {
     for table in tables {
         table.create(&src, &des).await;
     }
-    let blind = blind(&src).await;
+    let blind = Blind::of(&src).await;
     let replica = Replica::new(&des, TABLES, first).await;
     for table in tables {
         replica.plant(table, &src).await;
@@ -115,24 +115,6 @@ async fn histories(server: Arc<crate::support::servers::Server>) {
         (0, 0, 0),
         "untold, unfounded and backwards; as told above, from CUPID_SEED={first} CUPID_HISTORY_SEEDS={seeds}"
     );
-}
-
-/// An account that may read, and see no transactions of others.
-async fn blind(src: &Db) -> String {
-    let user = format!("blind_{}", src.name);
-    src.run(match src.engine {
-        Engine::MySql => {
-            format!(
-                "CREATE USER '{user}'@'%' IDENTIFIED BY 'pw'; GRANT SELECT ON {}.* TO '{user}'@'%'",
-                src.name
-            )
-        }
-        _ => format!(
-            "CREATE ROLE {user} LOGIN PASSWORD 'pw'; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {user}"
-        ),
-    })
-    .await;
-    user
 }
 
 fn calls(posts: &[Post]) -> Vec<Told> {

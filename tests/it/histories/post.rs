@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::ledger::Told;
 use super::replica::Replica;
 use super::tables::{Mends, Table};
+use crate::support::blind::Blind;
 use crate::support::daemon::{Daemon, Site};
 use crate::support::db::Db;
 use crate::support::dice::Dice;
@@ -39,14 +40,14 @@ impl Post {
         at: usize,
         tables: &[Table],
         (src, des): (&Db, &Db),
-        blind: &str,
+        blind: &Blind,
         replica: &Arc<Replica>,
     ) -> Option<Self> {
         let (front, back) = (Proxy::before(src.server.as_ref()?), Proxy::before(des.server.as_ref()?));
         let receiver = Arc::new(receiver(tables, replica.clone(), at as u64).await);
         let tasks: serde_json::Map<String, Value> = (tables.iter())
             .map(|table| {
-                let from = if table.is_told() { src.url() } else { src.url_as(blind, "pw") };
+                let from = if table.is_told() { src.url() } else { blind.url() };
                 let task = table.task(src, &front.url(&from), des, &back.url(&des.url()), &receiver.url());
                 (format!("t{}", table.at), task)
             })

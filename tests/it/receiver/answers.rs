@@ -6,7 +6,7 @@ use cupid::config::Engine;
 use serde_json::{Value, json};
 
 use super::{check, quick, until, until_delivered};
-use crate::calls::{fixture, tls_receiver};
+use crate::calls::tls::{fixture, tls_receiver};
 use crate::support::config::with;
 use crate::support::daemon::{Daemon, Site};
 use crate::support::pair::Pair;
@@ -92,19 +92,25 @@ async fn a_redirect_leads_nowhere() {
     assert_eq!(other.count(), 0);
 }
 
-/// A certificate of an unknown authority, and one for another name: class `tls`, nothing is sent.
+/// A certificate of an unknown authority, one for another name, and one that has expired: class `tls`, nothing is sent, and
+/// the history says which it was.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_certificate_that_is_not_good_is_no_receiver() {
-    let port = tls_receiver().await;
+    let (port, expired) = (tls_receiver("server").await, tls_receiver("expired").await);
     let (cert, key) =
         (fixture("client.pem").display().to_string(), fixture("client.key").display().to_string());
     let ours = json!({ "cert": cert, "certKey": key });
-    let (_pair, site, _daemon) =
-        one_row(&[format!("https://localhost:{port}/")], ours.clone(), json!({})).await;
-    outcome(&site, 0, "'tls'").await;
-    let trusts = with(ours, json!({ "ca": fixture("ca.pem").display().to_string() }));
-    let (_pair, site, _daemon) = one_row(&[format!("https://127.0.0.1:{port}/")], trusts, json!({})).await;
-    outcome(&site, 0, "'tls'").await;
+    let trusts = with(ours.clone(), json!({ "ca": fixture("ca.pem").display().to_string() }));
+    for (url, settings, why) in [
+        (format!("https://localhost:{port}/"), &ours, "UnknownIssuer"),
+        (format!("https://127.0.0.1:{port}/"), &trusts, "not valid for name"),
+        (format!("https://localhost:{expired}/"), &trusts, "expired"),
+    ] {
+        let (_pair, site, _daemon) = one_row(&[url], settings.clone(), json!({})).await;
+        outcome(&site, 0, "'tls'").await;
+        let says = format!("SELECT count(*) FROM attempt WHERE detail LIKE '%{why}%'");
+        assert!(state::number(&site, &says).await >= 1, "{why}");
+    }
 }
 
 /// Odd answers and odd wishes: each is tried again under the same id, and no wish stops anything for long.

@@ -11,6 +11,7 @@ mod replica;
 mod session;
 mod settled;
 mod stands;
+mod statements;
 mod tls;
 mod wide;
 mod zones;

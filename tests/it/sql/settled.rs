@@ -10,6 +10,7 @@ use cupid::model::{Feed, Position, Value};
 use cupid::source::{Coverage, Source};
 use cupid::sql::{Database, Limits};
 
+use super::super::support::blind::{self, Blind};
 use super::super::support::held::Held;
 use super::super::support::servers;
 use super::super::support::wait::{LIMIT, wait_for, wait_until};
@@ -18,7 +19,7 @@ use super::{Db, SERVERS, dsn, source_config, update_config};
 pub(super) const SETTLE: Duration = Duration::from_secs(2);
 
 /// A transaction of an application that has begun with this statement.
-async fn held(db: &Db, sql: &str) -> Held {
+pub(super) async fn held(db: &Db, sql: &str) -> Held {
     let mut held = Held::begin(db).await;
     held.run(sql).await;
     held
@@ -26,9 +27,9 @@ async fn held(db: &Db, sql: &str) -> Held {
 
 /// A feed that is walked, and every (id, v) that it returned.
 pub(super) struct Walker {
-    source: Arc<dyn Source>,
-    feed: Feed,
-    at: Position,
+    pub(super) source: Arc<dyn Source>,
+    pub(super) feed: Feed,
+    pub(super) at: Position,
     limit: usize,
     restarts: bool,
     seen: BTreeSet<(i128, i128)>,
@@ -310,54 +311,45 @@ async fn a_prepared_transaction_is_waited_for_over_a_restart_of_the_server() {
     updates.finds("the change", 1, 7).await;
 }
 
-/// Without the right to see transactions `settle` holds: what is open for longer is left to the sweep, and that is said.
+/// Without the right to see transactions `settle` holds, over restarts as well: what is open for longer is left to the
+/// sweep, and that is said.
 #[tokio::test]
 async fn without_the_right_settle_holds() {
     for engine in SERVERS {
-        let Some(db) = Db::apart(engine).await else { continue };
-        table(&db).await;
-        let user = format!("blind_{}", db.name);
-        match engine {
-            Engine::MySql => {
-                db.run(format!(
-                    "CREATE USER '{user}'@'%' IDENTIFIED BY 'pw'; GRANT SELECT ON {}.* TO '{user}'@'%'",
-                    db.name
-                ))
-                .await
-            }
-            _ => db.run(format!("CREATE ROLE {user} LOGIN PASSWORD 'pw'; GRANT SELECT ON t TO {user}")).await,
+        for restarts in [false, true] {
+            let Some(db) = Db::apart(engine).await else { continue };
+            table(&db).await;
+            let blind = Blind::of(&db).await;
+            let mut config = config(&db);
+            let password = Some(Secret::new(blind::PASSWORD.to_owned()));
+            config.dsn = Dsn { user: blind.user.clone(), password, ..dsn(&db) };
+            config.settle = Duration::from_secs(8);
+            db.run(row(engine, 1, 0)).await;
+            let mut inserts = Walker::new(&config, Feed::Insert).await;
+            let mut updates = Walker::new(&config, Feed::Update).await;
+            (inserts.restarts, updates.restarts) = (restarts, restarts);
+            inserts.finds("the first row", 1, 0).await;
+            let mut held = held(&db, &row(engine, 2, 0)).await;
+            held.run(&write(engine, 1, 7)).await;
+            db.run(row(engine, 3, 0)).await;
+            updates.goes_on(Duration::from_millis(3500)).await;
+            inserts.goes_on(Duration::from_millis(100)).await;
+            assert!(!inserts.coverage.told && !updates.coverage.told, "{engine}");
+            held.run("COMMIT").await;
+            inserts.finds("the row within `settle`", 2, 0).await;
+            updates.finds("the change within `settle`", 1, 7).await;
+            inserts.settles_at(3).await;
+            let found = cupid::source::probe(
+                &config,
+                &["v".to_owned()],
+                &Arc::new(Database::connect(&config.dsn, Limits::default())),
+            )
+            .await;
+            let said = found.iter().find(|checked| checked.subject == "transactions").unwrap();
+            let right = if engine == Engine::MySql { "PROCESS" } else { "pg_read_all_stats" };
+            assert!(said.message.contains(right) && said.message.contains("8 s"), "{}", said.message);
+            blind.leave().await;
         }
-        let mut config = config(&db);
-        config.dsn = Dsn { user: user.clone(), password: Some(Secret::new("pw".to_owned())), ..dsn(&db) };
-        config.settle = Duration::from_secs(8);
-        db.run(row(engine, 1, 0)).await;
-        let mut inserts = Walker::new(&config, Feed::Insert).await;
-        let mut updates = Walker::new(&config, Feed::Update).await;
-        inserts.finds("the first row", 1, 0).await;
-        let mut held = held(&db, &row(engine, 2, 0)).await;
-        held.run(&write(engine, 1, 7)).await;
-        db.run(row(engine, 3, 0)).await;
-        updates.goes_on(Duration::from_millis(3500)).await;
-        inserts.look().await;
-        assert!(!inserts.coverage.told && !updates.coverage.told, "{engine}");
-        held.run("COMMIT").await;
-        inserts.finds("the row within `settle`", 2, 0).await;
-        updates.finds("the change within `settle`", 1, 7).await;
-        inserts.settles_at(3).await;
-        let found = cupid::source::probe(
-            &config,
-            &["v".to_owned()],
-            &Arc::new(Database::connect(&config.dsn, Limits::default())),
-        )
-        .await;
-        let said = found.iter().find(|checked| checked.subject == "transactions").unwrap();
-        let right = if engine == Engine::MySql { "PROCESS" } else { "pg_read_all_stats" };
-        assert!(said.message.contains(right) && said.message.contains("8 s"), "{}", said.message);
-        db.run(match engine {
-            Engine::MySql => format!("DROP USER '{user}'@'%'"),
-            _ => format!("DROP OWNED BY {user}; DROP ROLE {user}"),
-        })
-        .await;
     }
 }
 
@@ -472,55 +464,5 @@ async fn wall_is_set(engine: Engine, hours: i64, back: bool) {
     db.run(sets(4, 1)).await;
     for walker in [&mut walker, &mut forgetful] {
         walker.finds("a change later on", 4, 1).await;
-    }
-}
-
-/// Counted by a server of its own: at most one statement per 1 000 rows, and a few per look.
-#[tokio::test]
-async fn few_statements_are_run() {
-    let Some(server) = servers::start_mysql(&[], &[]).await else { return };
-    let db = Db::on(&Arc::new(server)).await;
-    table(&db).await;
-    let status = async |name: &str| {
-        let from = "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME =";
-        db.number(format!("{from} '{name}'")).await
-    };
-    let count = async || status("COM_STMT_EXECUTE").await;
-    db.run("INSERT INTO t SELECT seq, seq, 0, NOW() FROM seq_1_to_30000").await;
-    let mut inserts = Walker::new(&config(&db), Feed::Insert).await;
-    let mut updates = Walker::new(&config(&db), Feed::Update).await;
-    let _held = held(&db, "INSERT INTO t VALUES (100000, 0, 0, NOW())").await;
-    for round in 0..6 {
-        let first = 200_000 + round * 3000;
-        db.run(format!("INSERT INTO t SELECT {first} + seq, seq, 0, NOW() FROM seq_1_to_3000")).await;
-        for walker in [&mut inserts, &mut updates] {
-            let (before, passed) = (count().await, status("HANDLER_READ_NEXT").await);
-            let mut rows = 0;
-            loop {
-                let batch = walker.source.read(walker.feed, &walker.at, 1000).await.unwrap();
-                rows += batch.rows.len() as i64;
-                walker.at = batch.next;
-                if !batch.more {
-                    break;
-                }
-            }
-            let statements = count().await - before;
-            // What has not settled is listed again when it is time for that, 10 000 ids in one statement.
-            let passed = status("HANDLER_READ_NEXT").await - passed;
-            assert!(
-                statements <= rows / 1000 + passed / 10_000 + 14,
-                "{} feed: {statements} statements for {rows} rows of the {passed} that were passed",
-                walker.feed
-            );
-        }
-    }
-    let since = Instant::now();
-    wait_until("the rows are old", LIMIT, || since.elapsed() > Duration::from_secs(3)).await;
-    for walker in [&mut inserts, &mut updates] {
-        walker.look().await;
-        let before = count().await;
-        walker.look().await;
-        let statements = count().await - before;
-        assert!(statements <= 12, "an idle look of the {} feed runs {statements} statements", walker.feed);
     }
 }

@@ -1,5 +1,6 @@
 //! What the tests stand on: servers, databases, a receiver, the daemon, and waiting for conditions.
 
+pub mod blind;
 pub mod canal;
 pub mod chinook;
 pub mod config;
