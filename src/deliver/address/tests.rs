@@ -83,7 +83,8 @@ async fn a_name_that_changes_what_it_means_leads_nowhere_else() {
         let mut connections = 0;
         while let Ok((mut stream, _)) = listener.accept().await {
             connections += 1;
-            stream.read(&mut [0; 4096]).await.unwrap();
+            let read = stream.read(&mut [0; 4096]).await.unwrap();
+            assert!(read > 0);
             let answer = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
             stream.write_all(answer).await.unwrap();
             if connections == 2 {
