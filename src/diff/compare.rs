@@ -1,9 +1,12 @@
 //! Compares a source row with the row found at the destination.
 
+use std::borrow::Cow;
+
+use super::class::class;
 use super::form::Form;
 use super::lens::{Lens, Side};
 use crate::config::ColumnPolicy;
-use crate::model::{Column, Value, Verdict};
+use crate::model::{Class, Column, Value, Verdict};
 
 /// How one pair of mapped columns is compared.
 #[derive(Clone, Debug)]
@@ -12,6 +15,8 @@ pub struct ColumnRule {
     destination: usize,
     form: Form,
     lens: Option<Lens>,
+    /// Which side has bit strings that are meant as numbers.
+    bits: [bool; 2],
 }
 
 impl ColumnRule {
@@ -26,17 +31,32 @@ impl ColumnRule {
     ) -> Result<Self, Vec<String>> {
         let form = Form::between(source.1, destination.1);
         let lens = Lens::new(policy, form, source.1, destination.1)?;
-        Ok(Self { source: source.0, destination: destination.0, form, lens })
+        let bits =
+            [source.1, destination.1].map(|column| form == Form::BitNumber && class(column) == Class::Bit);
+        Ok(Self { source: source.0, destination: destination.0, form, lens, bits })
     }
 
-    /// A short hash of the source's value in the form in which both sides meet: equal values have equal ones.
+    /// A short hash of the source's value in the form in which both sides meet: equal values have equal ones, and near ones
+    /// (`tolerance`) have not.
     pub fn source_mark(&self, source: &[Value]) -> u32 {
-        self.mark(Side::Source, &source[self.source])
+        self.mark(Side::Source, &self.number(0, &source[self.source]))
     }
 
     /// The same of the destination's value.
     pub fn destination_mark(&self, destination: &[Value]) -> u32 {
-        self.mark(Side::Destination, &destination[self.destination])
+        self.mark(Side::Destination, &self.number(1, &destination[self.destination]))
+    }
+
+    /// Bits as the number that they are: PostgreSQL writes them as text of 0 and 1, which would be read as a decimal one.
+    fn number<'v>(&self, side: usize, value: &'v Value) -> Cow<'v, Value> {
+        let number = match value {
+            Value::Text(bits) if self.bits[side] => u64::from_str_radix(bits, 2).ok(),
+            Value::Bytes(bytes) if self.bits[side] && bytes.len() <= 8 => {
+                Some(bytes.iter().fold(0, |n, byte| (n << 8) | u64::from(*byte)))
+            }
+            _ => None,
+        };
+        number.map_or(Cow::Borrowed(value), |number| Cow::Owned(Value::uint(number)))
     }
 
     /// NULL is 0 and nothing else is.
@@ -54,9 +74,10 @@ impl ColumnRule {
     /// Whether the pair agrees in these rows.
     pub fn agrees(&self, source: &[Value], destination: &[Value]) -> bool {
         let (a, b) = (&source[self.source], &destination[self.destination]);
+        let (a, b) = (self.number(0, a), self.number(1, b));
         match &self.lens {
-            None => self.form.same(a, b),
-            Some(lens) => lens.same(self.form, a, b),
+            None => self.form.same(&a, &b),
+            Some(lens) => lens.same(self.form, &a, &b),
         }
     }
 }

@@ -17,6 +17,8 @@ pub struct KeyForm {
     bits: bool,
     /// Neither side can write one key in several ways.
     back: bool,
+    /// The destination has UUIDs in a column that is not made for them: nobody knows how they are spelt.
+    spelt: bool,
 }
 
 impl KeyForm {
@@ -25,7 +27,8 @@ impl KeyForm {
         let bits = class(source) == Class::Bit && class(destination) != Class::Text;
         let form = Form::between(source, destination);
         let back = [source, destination].into_iter().all(|column| writes_one_way(form, column));
-        Self { form, bits, back: back && same_kind(source, destination) }
+        let spelt = form == Form::Uuid && class(destination) != Class::Uuid && !is_sixteen_bytes(destination);
+        Self { form, bits, back: back && same_kind(source, destination), spelt }
     }
 
     /// A source's key as the destination is asked for it: what only the source's type tells is told by the value.
@@ -35,6 +38,22 @@ impl KeyForm {
             Some(number) => Cow::Owned(Value::uint(number)),
             None => Cow::Borrowed(value),
         }
+    }
+
+    /// The further ways in which the destination may spell a source's key; asked for beside [`KeyForm::asked`].
+    pub fn further(&self, value: &Value) -> Vec<Value> {
+        let id = || uuid::Uuid::try_parse(&spell::uuid(value)?).ok();
+        let Some(id) = self.spelt.then(id).flatten() else { return Vec::new() };
+        let (hyphenated, simple) = (id.as_hyphenated().to_string(), id.as_simple().to_string());
+        let upper = [hyphenated.to_uppercase(), simple.to_uppercase()];
+        let texts = [hyphenated, simple].into_iter().chain(upper).map(Value::text);
+        let spelt = texts.chain([Value::Bytes(id.as_bytes().as_slice().into())]);
+        spelt.filter(|one| one != value).collect()
+    }
+
+    /// Whether there are any.
+    pub fn is_spelt(&self) -> bool {
+        self.spelt
     }
 
     /// The canonical key of a value of either side; `None` for NULL, which no row can be found by.

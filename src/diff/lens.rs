@@ -101,11 +101,11 @@ impl Lens {
             .any(|a| at_copy.iter().flatten().any(|b| form.same(a, b) || self.is_near(form, a, b)))
     }
 
-    /// A value by which versions are told apart: equal for all values that are the same.
+    /// A value by which versions are told apart: equal for all values that are the same, but for a tolerance: what is near
+    /// to what is no relation that a hash could keep, and a value that has moved within it has moved.
     pub(super) fn witness<'v>(&self, side: Side, value: &'v Value) -> Cow<'v, Value> {
         let seen = self.seen(value);
-        if self.policy.ignore || (self.policy.tolerance.is_some() && !seen.is_null()) {
-            // What is near to what is no relation that a hash could keep.
+        if self.policy.ignore {
             return Cow::Owned(Value::Bool(true));
         }
         let [first, _] = self.readings(side, &seen);

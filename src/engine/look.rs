@@ -61,6 +61,8 @@ pub(super) async fn watch(
     now: impl Fn() -> UnixMs,
 ) -> Result<Watched, PlaceError> {
     let wanted: Vec<_> = claimed.iter().map(|d| (d.row, &d.key)).collect();
+    // What is read of the source is as old as that, however long the copy takes to answer.
+    let read_at = now();
     let looked = pair.look(&wanted).await?;
     let left = claimed.iter().zip(&looked).filter(|(_, looked)| looked.is_none());
     let left = left.map(|(d, _)| (d.id, d.claim)).collect();
@@ -71,7 +73,7 @@ pub(super) async fn watch(
         let (now, seen) = (now(), seen(&looked));
         let mut watch = d.watch.as_deref().and_then(Watch::read);
         let next = if d.state == State::Suspect {
-            let step = suspect(d, seen, &looked, &mut watch, policy, &learner, (since, now));
+            let step = suspect(d, seen, &looked, &mut watch, policy, &learner, (since, read_at));
             lessons.extend(lesson(d, seen, step, watch.as_ref(), now));
             after_watch(d, seen, step, now)
         } else {

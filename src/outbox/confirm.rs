@@ -18,13 +18,16 @@ const VERSIONS: usize = 64;
 const FIRST_LOOK: Duration = Duration::from_millis(300);
 /// Longest pause between two looks at a row that moves.
 const MOVING: Duration = Duration::from_secs(2);
+/// By how many hundredths that pause is shortened at most.
+const UNEVEN: i64 = 34;
 
 /// Both sides of one key at one look, as far as confirming goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Witness {
     /// Everything a feed reads of the source row: another value is another version.
     pub version: u64,
-    /// A hash of each compared value of the source row; equal values of both sides have equal ones.
+    /// A hash of each compared value of the source row; equal values of both sides have equal ones, those that are only
+    /// near to each other (`tolerance`) have not.
     pub source: Vec<u32>,
     /// The same of the copy; `None`: there is no copy, or none that can be told.
     pub copy: Option<Vec<u32>>,
@@ -198,7 +201,9 @@ impl Watch {
         let confirmed = self.stood.saturating_add(wait);
         let longest = ms(MOVING).min(hot / 8).max(1);
         let pause = if moved {
-            (now.saturating_sub(found) / 4).clamp(ms(FIRST_LOOK).min(longest), longest)
+            // Not evenly: a row that flips in step with the looks would show the same face each time.
+            let pause = (now.saturating_sub(found) / 4).clamp(ms(FIRST_LOOK).min(longest), longest);
+            pause - pause * (now.wrapping_mul(40_503) >> 4).rem_euclid(UNEVEN) / 100
         } else {
             grid(now.saturating_sub(self.stood)) - now.saturating_sub(self.stood)
         };

@@ -28,16 +28,23 @@ impl Pair {
         &self,
         keys: impl Iterator<Item = &'a Value>,
     ) -> Result<Copies, PlaceError> {
-        let keys: Vec<Value> = keys.map(|key| self.key_form.asked(key).into_owned()).collect();
-        if keys.is_empty() {
+        // Where a key may be spelt in several ways, each of them is asked for, in one list: `places` tells whose it is.
+        let (mut places, mut asked) = (Vec::new(), Vec::new());
+        for (place, key) in keys.enumerate() {
+            asked.push(self.key_form.asked(key).into_owned());
+            asked.extend(self.key_form.further(key));
+            places.resize(asked.len(), place);
+        }
+        if asked.is_empty() {
             return Ok(Copies { rows: HashMap::new(), rest: Vec::new() });
         }
-        let size = keys.len().div_ceil(SIDE_BY_SIDE).next_multiple_of(LIST);
-        let answers = try_join_all(keys.chunks(size).map(|list| self.destination.lookup(list))).await?;
-        let mut copies: HashMap<Key, (usize, Vec<Row>)> = HashMap::with_capacity(keys.len());
+        let side_by_side = if self.key_form.is_spelt() { 1 } else { SIDE_BY_SIDE };
+        let size = asked.len().div_ceil(side_by_side).next_multiple_of(LIST);
+        let answers = try_join_all(asked.chunks(size).map(|list| self.destination.lookup(list))).await?;
+        let mut copies: HashMap<Key, (usize, Vec<Row>)> = HashMap::with_capacity(asked.len());
         let mut rest = Vec::new();
         for (list, found) in answers.into_iter().enumerate() {
-            rest.extend(found.rest.into_iter().map(|at| list * size + at));
+            rest.extend(found.rest.into_iter().map(|at| places[list * size + at]));
             for row in found.rows {
                 // Matched by exact key: what a case-insensitive collation added falls out here. It may also have
                 // added the same row to both lists; either has all rows of a key, so the first one counts.
@@ -48,6 +55,9 @@ impl Pair {
                 }
             }
         }
+        // The first key was answered, and so something goes on; a further spelling of it may have found no room.
+        rest.retain(|place| *place != 0);
+        rest.dedup();
         Ok(Copies { rows: copies.into_iter().map(|(key, (_, rows))| (key, rows)).collect(), rest })
     }
 }

@@ -1,6 +1,8 @@
 //! Ids that were not there when their neighbours settled: rolled back, or of a transaction that nobody saw. They are
 //! looked for again now and then for a day.
 
+use std::collections::VecDeque;
+
 use chrono::{NaiveDateTime, TimeDelta};
 
 /// Gaps remembered at most; the oldest are let go.
@@ -15,11 +17,19 @@ const KEPT: TimeDelta = TimeDelta::days(1);
 /// Pause between two looks at all of them.
 const PAUSE: TimeDelta = TimeDelta::seconds(60);
 
+/// Distances between ids that are remembered, to tell how far apart ids lie where few settle at a time.
+const RECENT: usize = 32;
+
+/// Fewer distances than these say nothing; then ids are taken for dense, which costs little.
+const FEW: usize = 4;
+
 /// Gaps, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Gaps {
     gaps: Vec<Gap>,
     looked: Option<NaiveDateTime>,
+    /// Distances of the ids that settled last; not stored.
+    recent: VecDeque<i128>,
 }
 
 /// Ids from `first` to `last`, missing since then (Unix seconds).
@@ -41,12 +51,14 @@ impl Gaps {
     /// lie evenly apart (`auto_increment_increment`) have no gaps there, and ids that lie just anywhere have none.
     pub(super) fn note(&mut self, before: Option<i128>, ids: &[i128], now: NaiveDateTime) {
         let all: Vec<i128> = before.into_iter().chain(ids.iter().copied()).collect();
-        let distances = || all.windows(2).map(|pair| pair[1].saturating_sub(pair[0]));
-        let step = distances().min().unwrap_or(1).max(1);
+        let own = all.windows(2).map(|pair| pair[1].saturating_sub(pair[0]));
+        let known: Vec<i128> = self.recent.iter().copied().chain(own.clone()).collect();
+        self.recent = known[known.len().saturating_sub(RECENT)..].iter().copied().collect();
+        let step = if known.len() < FEW { 1 } else { known.iter().copied().min().unwrap_or(1).max(1) };
         let even = |distance: i128| distance > step && distance - step < LONGEST && distance % step == 0;
-        let wide = distances().filter(|distance| *distance > step).count();
+        let wide = known.iter().filter(|distance| **distance > step).count();
         // Few of many: these ids are dense. A handful tells nothing, but costs nothing either.
-        if wide * 4 > all.len().max(16) {
+        if wide * 4 > known.len().max(16) {
             return;
         }
         for pair in all.windows(2).filter(|pair| even(pair[1].saturating_sub(pair[0]))) {
@@ -90,7 +102,7 @@ impl Gaps {
         gaps.extend(other.gaps.iter().filter(|gap| !self.gaps.contains(gap)));
         gaps.sort_by_key(|gap| gap.since);
         gaps.drain(..gaps.len().saturating_sub(MOST));
-        Self { gaps, looked: None }
+        Self { gaps, looked: None, recent: self.recent.clone() }
     }
 
     /// As they are stored: `first+more@since`.
@@ -105,7 +117,7 @@ impl Gaps {
             let (more, since) = rest.split_once('@')?;
             Some(Gap { first: first.parse().ok()?, more: more.parse().ok()?, since: since.parse().ok()? })
         };
-        Some(Self { gaps: text.iter().map(gap).collect::<Option<Vec<_>>>()?, looked: None })
+        Some(Self { gaps: text.iter().map(gap).collect::<Option<Vec<_>>>()?, ..Self::default() })
     }
 }
 
@@ -134,6 +146,26 @@ mod tests {
         let sparse: Vec<i128> = (0..100).map(|n| n * n * 7).collect();
         assert_eq!(noted(None, &sparse), []);
         assert_eq!(noted(None, &[]), []);
+    }
+
+    #[test]
+    fn where_ids_settle_one_by_one_gaps_are_seen_as_well() {
+        let one_by_one = |ids: &[i128]| {
+            let mut gaps = Gaps::default();
+            for pair in ids.windows(2) {
+                gaps.note(Some(pair[0]), &[pair[1]], at(0));
+            }
+            gaps.due(at(0))
+        };
+        assert_eq!(one_by_one(&[1000, 1002, 1003, 1004]), [(1001, 1001)]);
+        let mut ids: Vec<i128> = (1..=100).collect();
+        ids.extend([124, 125, 127]);
+        assert_eq!(one_by_one(&ids), [(101, 123), (126, 126)]);
+        // Ids ten apart, and ids anywhere: a few at the beginning, when nothing is known.
+        let tens: Vec<i128> = (0..100).map(|n| n * 10).collect();
+        assert!(one_by_one(&tens).len() < FEW);
+        let sparse: Vec<i128> = (0..30).map(|n| n * n * 7).collect();
+        assert!(one_by_one(&sparse).len() <= 2 * FEW, "{:?}", one_by_one(&sparse));
     }
 
     #[test]

@@ -147,6 +147,13 @@ const THREADS: &str = "(SELECT time, coalesce(state, '') AS state, coalesce(stat
      OR coalesce(state, '') LIKE '%connecting to %' OR coalesce(state, '') LIKE '%reconnect%' AS receives \
      FROM information_schema.processlist WHERE user = 'system user' AND command <> 'Daemon')";
 
+/// A statement that waits for a lock on a table (`LOCK TABLES`, an `ALTER`, a backup) has no transaction yet, and what it
+/// calls now is when it was sent.
+fn waited(at: NaiveDateTime, oldest: Option<NaiveDateTime>, seconds: Option<i64>) -> Option<NaiveDateTime> {
+    let sent = seconds.map(|seconds| at - TimeDelta::seconds(seconds.clamp(0, 30 * 86_400) + 1));
+    oldest.into_iter().chain(sent).min()
+}
+
 /// `trx_started` is a wall time in the zone of the server's process, to the second. Of an hour that came twice the
 /// first one is meant: earlier is safe. A transaction that cannot write is none.
 ///
@@ -167,7 +174,9 @@ async fn look(database: &Database) -> Result<Option<(Reading, Replica)>, PlaceEr
          CAST((SELECT COUNT(*) FROM {THREADS} AS threads WHERE cluster) \
          + @@global.read_only + @@global.innodb_read_only AS CHAR), \
          CAST(COALESCE(SUM(NOT ro AND orphan), 0) AS CHAR), \
-         CAST(COALESCE(SUM(own AND query LIKE '%{mark} %'), 0) AS CHAR) \
+         CAST(COALESCE(SUM(own AND query LIKE '%{mark} %'), 0) AS CHAR), \
+         CAST((SELECT MAX(time) FROM information_schema.processlist WHERE command IN ('Query', 'Execute') \
+         AND state LIKE 'Waiting for %') AS CHAR) \
          FROM (SELECT trx_started AS s, CONVERT_TZ(trx_started, 'SYSTEM', '+00:00') AS u, \
          trx_is_read_only = 1 AS ro, trx_mysql_thread_id = 0 AS orphan, trx_mysql_thread_id = CONNECTION_ID() AS own, trx_query AS query \
          FROM information_schema.innodb_trx) AS t; COMMIT"
@@ -185,7 +194,7 @@ async fn look(database: &Database) -> Result<Option<(Reading, Replica)>, PlaceEr
     let (receives, elsewhere) = (number(4).unwrap_or(0) > 0, number(5).unwrap_or(0) > 0);
     let reading = Reading {
         at,
-        oldest: time(1)?,
+        oldest: waited(at, time(1)?, number(8)),
         hidden: number(2).unwrap_or(1),
         orphans: number(6).unwrap_or(0) > 0,
         elsewhere: false,

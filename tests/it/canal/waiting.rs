@@ -5,8 +5,9 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::{LIMIT, start};
-use crate::support::config::with;
+use crate::support::config::{copy, legacy, updated_source, with};
 use crate::support::daemon::{Daemon, Site};
+use crate::support::db::Db;
 use crate::support::pair::{Pair, TABLE, id_of, ids_of};
 use crate::support::receiver::Receiver;
 use crate::support::state;
@@ -190,4 +191,42 @@ async fn a_copy_that_rests_has_not_stopped_following() {
     tokio::time::sleep(std::time::Duration::from_secs(10)).await;
     assert!(!scene.daemon.output().contains("stopped following"), "{}", scene.daemon.output());
     assert!(scene.site.run(&["status", "-c", "{c}"]).all().contains("nothing waits"));
+}
+
+/// A number that may differ by a little, in a row that never stands still: its copy follows and nobody is told, and when
+/// the copy stops, that is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hot_row_whose_copy_follows_is_silent_whatever_may_be_near() {
+    const LATE: usize = 6;
+    let (src, des) = (Db::new(Engine::Sqlite).await.unwrap(), Db::new(Engine::Sqlite).await.unwrap());
+    for db in [&src, &des] {
+        db.run("CREATE TABLE p (id INTEGER PRIMARY KEY, k TEXT, price DECIMAL(10,2), u DATETIME)").await;
+        db.run("INSERT INTO p VALUES (1, 'a', 100.00, CURRENT_TIMESTAMP)").await;
+    }
+    let receiver = Receiver::answering(500).await;
+    let mut copy = copy(&des, "p", "k", &[], &receiver.url());
+    copy["columns"] = json!({ "k": "k", "price": { "column": "price", "tolerance": 0.01 } });
+    let from = updated_source(&src, "p", "k", "u");
+    let more = json!({ "hot": "3s", "confirm": "1s", "verify": false });
+    let site = Site::new(&with(legacy(from, vec![copy]), more));
+    let mut daemon = super::start(&site).await;
+    let began = std::time::Instant::now();
+    let (mut prices, mut follows) = (std::collections::VecDeque::new(), true);
+    let mut price = 100.0;
+    while follows || receiver.count() == 0 {
+        assert!(daemon.running() && began.elapsed() < LIMIT, "{}", daemon.output());
+        price += 1.25;
+        src.run(format!("UPDATE p SET price = {price}, u = CURRENT_TIMESTAMP WHERE id = 1")).await;
+        prices.push_back(price);
+        if let (true, Some(old)) = (follows && prices.len() > LATE, prices.front().copied()) {
+            prices.pop_front();
+            des.run(format!("UPDATE p SET price = {old} WHERE id = 1")).await;
+        }
+        // So long that it would have been told more than once.
+        if follows && began.elapsed() > std::time::Duration::from_secs(12) {
+            assert_eq!(receiver.count(), 0, "its copy follows");
+            follows = false;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
 }

@@ -164,6 +164,40 @@ pub const KEYS: &[Keys] = &[
         &[(T(UUID_TEXT), &[T("6CCD780C-BABA-1026-9564-5B8C656024DB")], Same)],
     ),
     keys(
+        "UUIDs and their text in any spelling",
+        ty("UUID", "uuid", NONE),
+        ty("VARCHAR(40) COLLATE utf8mb4_bin", "text", "TEXT"),
+        &[
+            (T(UUID_TEXT), &[T("6CCD780C-BABA-1026-9564-5B8C656024DB")], Same),
+            (T("6ccd780c-baba-1026-9564-5b8c656024dc"), &[T("6ccd780cbaba102695645b8c656024dc")], Same),
+            (T("6ccd780c-baba-1026-9564-5b8c656024dd"), &[T("6CCD780CBABA102695645B8C656024DD")], Same),
+            (
+                T("6ccd780c-baba-1026-9564-5b8c656024de"),
+                &[T("6ccd780c-baba-1026-9564-5b8c656024df")],
+                Missing,
+            ),
+        ],
+    ),
+    keys(
+        "sixteen bytes and text",
+        ty("BINARY(16)", NONE, NONE),
+        ty("CHAR(36) CHARACTER SET ascii", "text", "TEXT"),
+        &[
+            (B("6ccd780cbaba102695645b8c656024db"), &[T(UUID_TEXT)], Same),
+            (B("6ccd780cbaba102695645b8c656024dc"), &[T("6CCD780C-BABA-1026-9564-5B8C656024DC")], Same),
+            (B("6ccd780cbaba102695645b8c656024dd"), &[], Missing),
+        ],
+    ),
+    keys(
+        "UUIDs and bytes of any length",
+        ty("UUID", "uuid", NONE),
+        ty("VARBINARY(16)", "bytea", "BLOB"),
+        &[
+            (T(UUID_TEXT), &[B("6ccd780cbaba102695645b8c656024db")], Same),
+            (T("6ccd780c-baba-1026-9564-5b8c656024dc"), &[B("6ccd780cbaba102695645b8c656024dd")], Missing),
+        ],
+    ),
+    keys(
         "UUIDs and sixteen bytes",
         UUID,
         ty("BINARY(16)", NONE, NONE),

@@ -97,9 +97,23 @@ pub const GROUPS: &[Group] = &[
     ),
     group(
         "bits and decimals",
-        ty("BIT(8)", NONE, NONE),
+        ty("BIT(8)", "bit(8)", NONE),
         ty("DECIMAL(20,2)", "numeric(20,2)", "DECIMAL(20,2)"),
-        &[(N("b'101'"), N("5"), Same), (N("b'101'"), N("101"), Differs), (N("b'11'"), N("11"), Differs)],
+        &[
+            (E("b'101'", "B'00000101'", ""), N("5"), Same),
+            (E("b'101'", "B'00000101'", ""), N("101"), Differs),
+            (E("b'11'", "B'00000011'", ""), N("11"), Differs),
+            (E("b'0'", "B'00000000'", ""), N("0"), Same),
+        ],
+    ),
+    group(
+        "bits and floats",
+        ty("BIT(8)", "bit(8)", NONE),
+        ty("DOUBLE", "double precision", "REAL"),
+        &[
+            (E("b'101'", "B'00000101'", ""), N("5"), Same),
+            (E("b'101'", "B'00000101'", ""), N("101"), Differs),
+        ],
     ),
     group(
         "bits and text",

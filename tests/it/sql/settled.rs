@@ -311,6 +311,31 @@ async fn a_prepared_transaction_is_waited_for_over_a_restart_of_the_server() {
     updates.finds("the change", 1, 7).await;
 }
 
+/// A statement that waits for a table has no transaction on MySQL yet, and what it calls now is when it was sent.
+#[tokio::test]
+async fn a_statement_that_waits_for_its_table_is_waited_for() {
+    for engine in SERVERS {
+        let Some(db) = Db::apart(engine).await else { continue };
+        table(&db).await;
+        db.run(row(engine, 1, 0)).await;
+        let mut updates = Walker::new(&config(&db), Feed::Update).await;
+        updates.finds("the first row", 1, 0).await;
+        let mut locks = Held::session(&db).await;
+        let (lock, unlock) = match engine {
+            Engine::MySql => ("LOCK TABLES t READ", "UNLOCK TABLES"),
+            _ => ("BEGIN; LOCK TABLE t IN SHARE MODE", "COMMIT"),
+        };
+        locks.run(lock).await;
+        let reader = async {
+            updates.goes_on(SETTLE * 4).await;
+            assert!(!updates.seen.contains(&(1, 7)), "{engine}: nobody may write");
+            locks.run(unlock).await;
+        };
+        tokio::join!(db.run(write(engine, 1, 7)), reader);
+        updates.finds("the change", 1, 7).await;
+    }
+}
+
 /// Without the right to see transactions `settle` holds, over restarts as well: what is open for longer is left to the
 /// sweep, and that is said.
 #[tokio::test]
