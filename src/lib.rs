@@ -27,6 +27,7 @@ pub mod source;
 pub mod store;
 
 // Floor 4: stages; they never import each other.
+pub mod audit;
 pub mod deliver;
 pub mod notify;
 pub mod outbox;

@@ -33,6 +33,15 @@ Example:
 Exit codes: 0 no problem (sample rows may differ), 2 a problem in the file, with a folder or, with --connect, at a \
 database; one that cannot be reached is a problem too, although the daemon would wait for it.";
 
+const DIFF: &str = "\
+Examples:
+  cupid diff 'mysql://me:secret@db1/shop?table=user' 'postgres://me:secret@db2/crm?table=user' -k number
+  cupid diff 'sqlite:shop.db?table=user' 'sqlite:crm.db?table=user' --rows
+  cupid diff SOURCE COPY -k id=user_id --columns 'name=full_name,phone' --json > differences.jsonl
+
+Exit codes: 0 no difference, 1 differences, 2 usage, or a table or column is not there, 3 not everything could be compared, \
+4 interrupted.";
+
 const SIGNATURE: &str = "\
 Example:
   CUPID_SECRET=whsec_… cupid verify-signature --id 01J…-1 --timestamp 1760000000 --signature 'v1,…' body.json
@@ -125,6 +134,12 @@ pub(super) enum Command {
         #[arg(long, value_name = "N", default_value_t = 1000)]
         samples: usize,
     },
+    /// Compare two tables of any two databases, without a configuration
+    ///
+    /// Reads both sides in stretches, several at once, and looks at each row that seems to disagree a second time, at both
+    /// sides, before it is shown: a table that is being written to, and a copy that follows with a delay, can be compared.
+    #[command(after_help = DIFF)]
+    Diff(super::diff::Asked),
     /// Print the effective configuration with the origin of each value, secrets masked
     #[command(after_help = "Example:\n  cupid explain -c config.json")]
     Explain,
@@ -200,7 +215,7 @@ fn start_id(text: &str) -> Result<i128, String> {
 }
 
 /// A duration with units, or seconds.
-fn length(text: &str) -> Result<Duration, String> {
+pub(super) fn length(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = text.parse::<u32>() {
         return Ok(Duration::from_secs(seconds.into()));
     }

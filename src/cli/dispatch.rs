@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use super::args::{self, Args, Command, NotifyCommand};
-use super::{check, deliveries, demo, exit, notify, queue, resume, run, runs, signature, status, stop};
+use super::{check, deliveries, demo, diff, exit, notify, queue, resume, run, runs, signature, status, stop};
 use crate::config::{self, Config, Loaded};
 
 /// The whole program.
@@ -39,6 +39,9 @@ async fn dispatch(args: Args) -> ExitCode {
     }
     if let Some(Command::Demo { length }) = args.command {
         return demo::demo(length).await;
+    }
+    if let Some(Command::Diff(asked)) = &args.command {
+        return Box::pin(diff::diff(asked)).await;
     }
     if args.parent.is_some_and(|parent| !demo::end_with(parent)) {
         return ExitCode::SUCCESS;
@@ -87,7 +90,7 @@ async fn dispatch(args: Args) -> ExitCode {
         Some(Command::Notify(NotifyCommand::Test { channel })) => {
             notify::test(&loaded.config, channel.as_deref()).await
         }
-        Some(Command::Schema | Command::Demo { .. }) => ExitCode::SUCCESS,
+        Some(Command::Schema | Command::Demo { .. } | Command::Diff(_)) => ExitCode::SUCCESS,
     }
 }
 

@@ -6,6 +6,7 @@ mod args;
 mod check;
 mod deliveries;
 mod demo;
+mod diff;
 mod dispatch;
 mod notify;
 mod queue;
@@ -28,6 +29,10 @@ pub(crate) mod exit {
     pub(crate) const FAILED: u8 = 1;
     /// Usage or configuration.
     pub(crate) const CONFIG: u8 = 2;
+    /// Not everything could be compared.
+    pub(crate) const UNVERIFIED: u8 = 3;
+    /// Ended by a signal.
+    pub(crate) const INTERRUPTED: u8 = 4;
     /// State locked, corrupt or newer.
     pub(crate) const STATE: u8 = 5;
     /// A bug.

@@ -38,6 +38,7 @@ mod zone;
 
 pub use answer::AnswerRule;
 pub use column::{ColumnConfig, ColumnPolicy, Tolerance, Trim};
+pub use dsn::TableUrl;
 pub(crate) use duration::parse as parse_duration;
 pub(crate) use env::UNSET;
 pub use explain::explain;

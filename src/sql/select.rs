@@ -1,5 +1,7 @@
 //! Builds the few SELECTs there are. Pure: names come from the catalogue and are quoted, values are always bound.
 
+pub(crate) mod span;
+
 use super::catalog::Table;
 use super::dialect::{Placeholders, quote};
 use super::statement::{Read, Statement};

@@ -7,6 +7,7 @@
 #![expect(unreachable_pub, reason = "one binary; `pub` separates what helpers offer from what they hide")]
 
 mod alerts;
+mod audit;
 mod bad_input;
 mod blocked;
 mod bounds;

@@ -7,10 +7,12 @@ mod params;
 mod parse;
 mod pdo;
 mod place_url;
+mod table_url;
 mod text;
 
 use parse::{CONNECT_TIMEOUT, FORMS, Parsed, server};
 pub(crate) use parse::{DsnError, parse};
+pub use table_url::TableUrl;
 pub(crate) use text::{absolute, decode, host_and_port};
 
 #[cfg(test)]

@@ -3,7 +3,7 @@ use super::*;
 use crate::model::{Class, Column};
 
 /// A table with quotes in its name.
-fn table(engine: Engine) -> Table {
+pub(in crate::sql) fn table(engine: Engine) -> Table {
     let column = |name: &str, class, declared: &str| Column {
         name: name.into(),
         class,

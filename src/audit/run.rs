@@ -1,0 +1,217 @@
+//! The way of a whole table.
+
+use std::time::Duration;
+
+use futures_util::stream::{StreamExt as _, TryStreamExt as _, unfold};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::join::Candidate;
+use super::resolve::Tables;
+use super::row::{Difference, Tally};
+use super::second::{self, Batch};
+use super::side::{Edge, Side};
+use super::size::Size;
+use crate::model::{Row, Value};
+use crate::sql::PlaceError;
+
+/// Batches of candidates that may wait for their second look.
+const WAITING: usize = 64;
+
+/// How hard it works.
+#[derive(Clone, Debug)]
+pub struct Pace {
+    /// How long reading a stretch should take.
+    pub chunk_time: Duration,
+    /// Stretches at once.
+    pub parallel: usize,
+    /// How long a difference must stand before it is believed.
+    pub confirm: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { chunk_time: Duration::from_millis(500), parallel: 2, confirm: Duration::from_secs(1) }
+    }
+}
+
+/// What is told while it goes on.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A key on which the tables disagree.
+    Found(Difference),
+    /// Rows read so far, of both sides together.
+    Read(u64),
+}
+
+/// Compares two tables from end to end.
+///
+/// # Errors
+/// A database cannot be asked, or says no; what was told before that stands.
+pub async fn audit(tables: &Tables, pace: &Pace, events: &mpsc::Sender<Event>) -> Result<Tally, PlaceError> {
+    let (found, candidates) = mpsc::channel(WAITING);
+    let walk = async {
+        let run = Run { tables, size: Size::new(pace.chunk_time), found, events };
+        let mut tally = run.pass(&tables.source, pace.parallel, Pass::Both).await?;
+        if !tables.alike {
+            let extra = run.pass(&tables.copy_keys, pace.parallel, Pass::Extra).await?;
+            tally.rows_copy = extra.rows_copy;
+            tally.unread += extra.unread;
+        }
+        tally.null_key = tables.source.keyless().await? + tables.copy.keyless().await?;
+        drop(run);
+        Ok(tally)
+    };
+    let settle = second::settle(tables, pace.confirm, candidates, events);
+    let (walked, settled) = tokio::try_join!(walk, settle)?;
+    Ok(Tally {
+        rows_source: walked.rows_source,
+        rows_copy: walked.rows_copy,
+        null_key: walked.null_key,
+        same: walked.same + settled.same,
+        unread: walked.unread,
+        ..settled
+    })
+}
+
+/// Which rows a pass looks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pass {
+    /// Walks the source: what is missing or differs, and by the way what only the copy has.
+    Both,
+    /// Walks the copy: only what the source does not have.
+    Extra,
+}
+
+struct Run<'a> {
+    tables: &'a Tables,
+    size: Size,
+    found: mpsc::Sender<Batch>,
+    events: &'a mpsc::Sender<Event>,
+}
+
+/// What one stretch brought.
+#[derive(Default)]
+struct Part {
+    rows: [u64; 2],
+    same: u64,
+    unread: u64,
+}
+
+impl Run<'_> {
+    async fn pass(&self, walked: &Side, parallel: usize, pass: Pass) -> Result<Tally, PlaceError> {
+        // Where the next stretch begins; `None`: there is none.
+        let stretches = unfold(Some(Edge::None), async |low: Option<Edge>| {
+            let low = low?;
+            match walked.edge(&low, self.size.rows().saturating_sub(1)).await {
+                Ok(high) => {
+                    let next = high.is_some().then(|| high.clone());
+                    Some((Ok((low, high)), next))
+                }
+                Err(e) => Some((Err(e), None)),
+            }
+        });
+        let mut tally = Tally::default();
+        let mut parts = stretches
+            .map_ok(|(low, high)| self.stretch(pass, low, high))
+            .try_buffered(parallel.max(1))
+            .boxed_local();
+        while let Some(part) = parts.try_next().await? {
+            tally.rows_source += part.rows[0];
+            tally.rows_copy += part.rows[1];
+            tally.same += part.same;
+            tally.unread += part.unread;
+            let _ = self.events.send(Event::Read(part.rows[0] + part.rows[1])).await;
+        }
+        Ok(tally)
+    }
+
+    async fn stretch(&self, pass: Pass, low: Edge, high: Edge) -> Result<Part, PlaceError> {
+        let mut part = Part::default();
+        let mut open = vec![(low, high)];
+        while let Some((low, high)) = open.pop() {
+            let began = Instant::now();
+            let (tables, alike) = (self.tables, self.tables.alike);
+            let (walked, other) = match pass {
+                Pass::Both if alike => {
+                    let (source, copy) =
+                        tokio::try_join!(tables.source.rows(&low, &high), tables.copy.rows(&low, &high))?;
+                    (source, Some(copy))
+                }
+                Pass::Both => (tables.source.rows(&low, &high).await?, None),
+                Pass::Extra => (tables.copy_keys.rows(&low, &high).await?, None),
+            };
+            let cut = if walked.cut { Some((pass, walked.rows.len())) } else { None };
+            let cut = cut.or_else(|| {
+                other.as_ref().filter(|other| other.cut).map(|other| (Pass::Extra, other.rows.len()))
+            });
+            if let Some((side, rows)) = cut {
+                // More than there is room for: in halves.
+                let side = if side == Pass::Both { &tables.source } else { &tables.copy };
+                let middle = side.edge(&low, rows / 2).await?;
+                if middle.is_none() || same_edge(&middle, &high) || same_edge(&middle, &low) {
+                    part.unread += 1;
+                } else {
+                    open.push((middle.clone(), high));
+                    open.push((low, middle));
+                }
+                continue;
+            }
+            let weight = walked.size().max(other.as_ref().map_or(0, |other| other.size()));
+            self.size.learn(walked.rows.len(), began.elapsed(), weight);
+            match (pass, other) {
+                (Pass::Both, Some(copy)) => self.both(&walked.rows, &copy.rows, &mut part).await,
+                (Pass::Both, None) => {
+                    let copy = self.ask(&tables.copy, &walked.rows).await?;
+                    self.both(&walked.rows, &copy, &mut part).await;
+                }
+                (Pass::Extra, _) => {
+                    let source = self.ask(&tables.source, &walked.rows).await?;
+                    part.rows[1] += walked.rows.len() as u64;
+                    self.extra(&source, &walked.rows).await;
+                }
+            }
+        }
+        Ok(part)
+    }
+
+    /// The rows of the other side that carry the keys of these.
+    async fn ask(&self, side: &Side, rows: &[Row]) -> Result<Vec<Row>, PlaceError> {
+        let forms = &self.tables.matcher.forms;
+        let form = forms.first().filter(|_| forms.len() == 1);
+        let keys: Vec<Vec<Value>> = rows.iter().map(|row| row[..forms.len()].to_vec()).collect();
+        side.look(&keys, form).await
+    }
+
+    async fn both(&self, source: &[Row], copy: &[Row], part: &mut Part) {
+        let joined = self.tables.matcher.join(source, copy);
+        part.rows[0] += source.len() as u64;
+        part.rows[1] += copy.len() as u64;
+        part.same += joined.same;
+        self.send(joined.candidates).await;
+    }
+
+    async fn extra(&self, source: &[Row], copy: &[Row]) {
+        let matcher = &self.tables.matcher;
+        let there: std::collections::HashSet<_> = source.iter().filter_map(|row| matcher.key(row)).collect();
+        let lone = copy.iter().filter_map(|row| {
+            let key = matcher.key(row).filter(|key| !there.contains(key))?;
+            Some(Candidate { key, values: row[..matcher.forms.len()].to_vec(), witness: None })
+        });
+        self.send(lone.collect()).await;
+    }
+
+    async fn send(&self, candidates: Vec<Candidate>) {
+        if !candidates.is_empty() {
+            // Whoever looks again has failed otherwise, and says so.
+            let _ = self.found.send((Instant::now(), candidates)).await;
+        }
+    }
+}
+
+fn same_edge(a: &Edge, b: &Edge) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => a[..] == b[..],
+        _ => false,
+    }
+}

@@ -1,0 +1,124 @@
+//! The second look: what seems to disagree is asked for by its key at both sides, after a while.
+//!
+//! The source's row is a witness: only if it is still what it was, the copy has had that long to follow. A row that
+//! has changed is looked at again, and if it does so each time, nothing is said of it but that.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::join::Candidate;
+use super::resolve::Tables;
+use super::row::{Difference, Tally};
+use super::run::Event;
+use crate::model::{DeliveryKind, Key, Row, Value, Verdict};
+use crate::sql::PlaceError;
+
+/// Keys looked up at once.
+const LIST: usize = 1000;
+/// Looks at a row that changes each time.
+const LOOKS: u32 = 10;
+
+/// Candidates of a stretch, and when they were found.
+pub(super) type Batch = (Instant, Vec<Candidate>);
+
+/// Looks at what comes through `candidates` until nobody sends any more.
+pub(super) async fn settle(
+    tables: &Tables,
+    wait: Duration,
+    mut candidates: mpsc::Receiver<Batch>,
+    events: &mpsc::Sender<Event>,
+) -> Result<Tally, PlaceError> {
+    let mut tally = Tally::default();
+    // An order that was guessed wrongly can bring a key twice.
+    let mut told: HashSet<Key> = HashSet::new();
+    while let Some((found, batch)) = candidates.recv().await {
+        let (mut due, mut open) = (found + wait, batch);
+        for _ in 0..LOOKS {
+            tokio::time::sleep_until(due).await;
+            let looked = Instant::now();
+            let mut moved = Vec::new();
+            for list in open.chunks(LIST) {
+                moved.extend(look(tables, list, &mut told, &mut tally, events).await?);
+            }
+            open = moved;
+            if open.is_empty() {
+                break;
+            }
+            due = looked + wait.max(Duration::from_millis(100));
+        }
+        tally.moving += open.len() as u64;
+    }
+    Ok(tally)
+}
+
+/// Tells what still stands; returns what has changed.
+async fn look(
+    tables: &Tables,
+    list: &[Candidate],
+    told: &mut HashSet<Key>,
+    tally: &mut Tally,
+    events: &mpsc::Sender<Event>,
+) -> Result<Vec<Candidate>, PlaceError> {
+    let matcher = &tables.matcher;
+    let form = matcher.forms.first().filter(|_| matcher.forms.len() == 1);
+    let keys: Vec<Vec<Value>> = list.iter().map(|candidate| candidate.values.clone()).collect();
+    let (source, copy) = tokio::try_join!(tables.source.look(&keys, form), tables.copy.look(&keys, form))?;
+    let (source, copy) = (by_key(tables, &source), by_key(tables, &copy));
+    let mut moved = Vec::new();
+    for candidate in list {
+        let none = Vec::new();
+        let a = source.get(&candidate.key).unwrap_or(&none);
+        let b = copy.get(&candidate.key).unwrap_or(&none);
+        let verdict = match matcher.judge(a, b) {
+            None => continue,
+            Some(Verdict::Same) => {
+                tally.same += 1;
+                continue;
+            }
+            Some(verdict) => verdict,
+        };
+        let witness = matcher.witness(a);
+        if witness != candidate.witness {
+            moved.push(Candidate { witness, ..candidate.clone() });
+            continue;
+        }
+        let (kind, rules) = match verdict {
+            Verdict::Missing => (DeliveryKind::Missing, Vec::new()),
+            Verdict::Differs(rules) => (DeliveryKind::Differs, rules),
+            Verdict::Extra => (DeliveryKind::Extra, Vec::new()),
+            Verdict::Ambiguous(_) => (DeliveryKind::Ambiguous, Vec::new()),
+            Verdict::TooLarge | Verdict::NotComparable | Verdict::Same => {
+                tally.too_large += 1;
+                continue;
+            }
+        };
+        if !told.insert(candidate.key.clone()) {
+            continue;
+        }
+        tally.count(kind);
+        let text = |value: &Value| value.to_text().map(std::borrow::Cow::into_owned);
+        let key = tables.key_names.iter().cloned().zip(candidate.values.iter().map(text)).collect();
+        let width = matcher.forms.len();
+        let column = |rule: usize| {
+            let value = |rows: &[&Row]| rows.first().and_then(|row| text(&row[width + rule]));
+            (tables.names[rule].clone(), value(a), value(b))
+        };
+        let columns = rules.into_iter().map(column).collect();
+        // Whoever no longer listens has ended the audit as well.
+        let _ = events.send(Event::Found(Difference { kind, key, columns })).await;
+    }
+    Ok(moved)
+}
+
+fn by_key<'r>(tables: &Tables, rows: &'r [Row]) -> HashMap<Key, Vec<&'r Row>> {
+    let mut groups: HashMap<Key, Vec<&Row>> = HashMap::with_capacity(rows.len());
+    for row in rows {
+        if let Some(key) = tables.matcher.key(row) {
+            groups.entry(key).or_default().push(row);
+        }
+    }
+    groups
+}
