@@ -36,12 +36,16 @@ struct Lane {
     calls: Option<Calls>,
 }
 
-/// Those that are called when it is their turn.
-const WAITING: [State; 3] = [State::Main, State::Retry, State::Slow];
-
 impl Lane {
-    fn waiting(&self) -> u64 {
-        WAITING.iter().filter_map(|state| self.states.get(state.as_str())).sum()
+    /// How many are called one after the other now; those that wait for their next try have a time of their own.
+    fn due(&self, now: UnixMs) -> u64 {
+        let is_due = self.next_call.is_some_and(|due| due <= now) && !self.is_left_alone();
+        if is_due { self.states.get(State::Main.as_str()).copied().unwrap_or(0) } else { 0 }
+    }
+
+    /// Whether its receiver fails as a whole.
+    fn is_left_alone(&self) -> bool {
+        self.troubles.iter().any(|(what, _)| what.starts_with("sending"))
     }
 }
 
@@ -64,11 +68,11 @@ pub(super) async fn queue(config: &Config, given: &str, as_json: bool) -> ExitCo
             return ExitCode::from(code);
         }
     };
+    let now = Clock::system().now();
     if as_json {
-        let lanes: Vec<Value> = lanes.iter().map(document).collect();
+        let lanes: Vec<Value> = lanes.iter().map(|lane| document(lane, now)).collect();
         println!("{:#}", json!({ "running": held, "receivers": lanes }));
     } else {
-        let now = Clock::system().now();
         println!("{}", text(given, &lanes, held, live.is_some(), now).join("\n"));
     }
     ExitCode::SUCCESS
@@ -176,7 +180,7 @@ fn text(given: &str, lanes: &[Lane], held: bool, asked: bool, now: UnixMs) -> Ve
                 crate::base::shell::typed(&lane.destination)
             ));
         }
-        let calls = lane.calls.as_ref().and_then(|calls| calls.text(lane.waiting(), now));
+        let calls = lane.calls.as_ref().and_then(|calls| calls.text(lane.due(now), now));
         out.extend(calls.map(|calls| format!("{name}: {calls}")));
         out.extend(lane.paused.iter().map(|why| format!("{name}: paused: {}", plain(why))));
         out.extend(
@@ -201,15 +205,16 @@ fn next(lane: &Lane, held: bool, now: UnixMs) -> String {
         Some(_) if lane.receiver.is_none() => "parked".to_owned(),
         Some(_) if lane.paused.is_some() => "paused".to_owned(),
         Some(_) if !held => "stopped".to_owned(),
+        Some(due) if due <= now && lane.is_left_alone() => "left alone".to_owned(),
         Some(due) if due <= now => "now".to_owned(),
         Some(due) => format!("in {}", span((due - now) / 1000)),
     }
 }
 
-fn document(lane: &Lane) -> Value {
+fn document(lane: &Lane, now: UnixMs) -> Value {
     let troubles: Vec<Value> =
         lane.troubles.iter().map(|(what, why)| json!({ "what": what, "reason": why })).collect();
-    let calls = lane.calls.as_ref().map(|calls| calls.document(lane.waiting()));
+    let calls = lane.calls.as_ref().map(|calls| calls.document(lane.due(now)));
     json!({
         "task": lane.task, "destination": lane.destination, "receiver": lane.receiver,
         "parked": lane.receiver.is_none(), "states": lane.states, "oldest": lane.oldest,

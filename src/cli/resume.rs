@@ -11,6 +11,10 @@ use crate::store::local::holder;
 
 /// Lets what the running daemon has paused go on.
 pub(super) async fn resume(config: &Config, task: Option<&str>, destination: Option<&str>) -> ExitCode {
+    if let Err(e) = known(config, task, destination) {
+        eprintln!("error: {e}");
+        return ExitCode::from(exit::CONFIG);
+    }
     let database = config.state.database(&config.name);
     if holder(&database).is_none() {
         eprintln!("error: no daemon runs on {}; start it, then ask again", database.display());
@@ -41,4 +45,27 @@ pub(super) async fn resume(config: &Config, task: Option<&str>, destination: Opt
         println!("{what}: {} → {}", name("task"), name("destination"));
     }
     ExitCode::SUCCESS
+}
+
+/// A wrong name must not look as if nothing was paused.
+fn known(config: &Config, task: Option<&str>, destination: Option<&str>) -> Result<(), String> {
+    let tasks: Vec<&str> = config.tasks.iter().map(|t| t.name.as_str()).collect();
+    if let Some(task) = task.filter(|task| !tasks.contains(task)) {
+        return Err(format!(
+            "there is no task `{task}` in the configuration; its tasks are: {}",
+            tasks.join(", ")
+        ));
+    }
+    let of = config.tasks.iter().filter(|t| task.is_none_or(|task| t.name.as_str() == task));
+    let destinations: Vec<&str> = of.flat_map(|t| &t.destinations).map(|d| d.name.as_str()).collect();
+    // A name that is made from a variable which is not set here is not known here.
+    if destinations.iter().any(|name| name.contains(crate::config::UNSET)) {
+        return Ok(());
+    }
+    match destination.filter(|name| !destinations.contains(name)) {
+        Some(name) => {
+            Err(format!("there is no destination `{name}`; there are: {}", destinations.join(", ")))
+        }
+        None => Ok(()),
+    }
 }

@@ -222,6 +222,16 @@ impl Writer {
                 typed(&line(task.as_str())),
                 typed(&line(destination.as_str()))
             ),
+            (Event::Dead | Event::Ambiguous | Event::NotFixed, Some(task), Some(destination)) if !over => {
+                let (task, destination) = (typed(&line(task.as_str())), typed(&line(destination.as_str())));
+                let which =
+                    if cause.event == Event::NotFixed { "--text 'not fixed'" } else { "--state dead" };
+                format!(
+                    "cupid deliveries list -c {} --task {task} --destination {destination} {which}",
+                    self.file
+                )
+            }
+            (Event::Failing, ..) if !over => format!("cupid queue -c {}", self.file),
             (Event::Blocked, ..) if is_stray(n) => format!("cupid queue -c {}", self.file),
             (Event::Reload, ..) if !over => format!("cupid check -c {}", self.file),
             (Event::Blocked, ..) if !over => format!("cupid check -c {} --connect", self.file),

@@ -96,6 +96,8 @@ async fn a_dead_letter_is_found_understood_and_replayed() {
     refused(&site.run(&["deliveries", "show", "-c", "{c}", "1"]), 2, "nothing was found");
     ok(&site.run(&["deliveries", "list", "-c", "{c}"]), "nothing was found yet");
     ok(&site.run(&["queue", "-c", "{c}"]), "no daemon runs");
+    refused(&site.run(&["resume", "-c", "{c}", "--task", "nix"]), 2, "its tasks are: main");
+    refused(&site.run(&["resume", "-c", "{c}", "--destination", "nix"]), 2, "there are: crm");
     pair.fill(1..=3).await;
     pair.spoil(&[2]).await;
     let mut daemon = site.start();

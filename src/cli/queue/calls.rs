@@ -51,7 +51,10 @@ impl Calls {
         }
         if let Some(seconds) = self.drain(waiting) {
             let rate = (self.per_second * 10.0).round() / 10.0;
-            parts.push(format!("{rate}/s lately, at which what waits is gone in about {}", span(seconds)));
+            parts.push(format!(
+                "{rate}/s in the last minute, at which what is due is gone in about {}",
+                span(seconds)
+            ));
         }
         if let Some((at, class)) = &self.last_failure {
             parts.push(format!("the last failure {class}, {} ago", age(*at, now)));
@@ -74,17 +77,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_waits_is_gone_at_the_rate_at_which_calls_are_accepted() {
+    fn what_is_due_is_gone_at_the_rate_at_which_calls_are_accepted() {
         let said = json!({
             "seconds": 900, "accepted": 1999, "failed": 1, "per_second": 25.04,
             "last_failure": { "at": 1000, "class": "http_5xx", "status": 503 },
         });
         let calls = Calls::of(&said).unwrap();
         let text = calls.text(6000, 121_000).unwrap();
-        let wanted = "1 999 of 2 000 calls of the last 15 min accepted (99.9 %); 25/s lately, at which what waits is gone in \
+        let wanted = "1 999 of 2 000 calls of the last 15 min accepted (99.9 %); 25/s in the last minute, at which what is due is gone in \
                       about 4 min; the last failure http_5xx (503), 2 min ago";
         assert_eq!(text, wanted);
-        assert!(!calls.text(0, 121_000).unwrap().contains("waits"));
+        assert!(!calls.text(0, 121_000).unwrap().contains("due"));
         assert_eq!(calls.document(6000)["drain_s"], 240);
     }
 

@@ -15,7 +15,7 @@ use crate::model::{Attempt, AttemptOutcome, DeliveryId};
 use crate::outbox::{Answered, Change, Verdict, after_attempt, together, verdict};
 use crate::store::{Prepared, Settlement, StoreError};
 
-/// A row with which a receiver was asked in vain is due so long after the next time it is asked: others come first.
+/// A row with which a receiver was asked in vain is due so long after that: those that wait already come first.
 const BEHIND: Duration = Duration::from_millis(200);
 
 impl Lane {
@@ -66,8 +66,9 @@ impl Lane {
         let change = pass.ended(&of, fresh, &said);
         // A call that only asked whether the receiver works again spends no try of its row.
         let spared = match (probes, verdict(&said), change) {
-            (true, Some(Verdict::Down | Verdict::Refuses), Some((Change::StillOpen { pause }, _))) => {
-                Some(pause.saturating_add(BEHIND))
+            // Nothing is taken on before the pause is over; if the receiver is back by then, the row is due as well.
+            (true, Some(Verdict::Down | Verdict::Refuses), Some((Change::StillOpen { .. }, _))) => {
+                Some(BEHIND)
             }
             _ => None,
         };

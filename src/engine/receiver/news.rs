@@ -95,11 +95,11 @@ impl Receiver {
         for m in &self.members {
             status.receiver(&m.task, &m.destination, Some((class, &why)));
         }
-        self.keep(Some(pause), store, status).await;
+        self.keep(Some((pause, class)), store, status).await;
     }
 
-    async fn keep(&self, pause: Option<Duration>, store: &Arc<dyn Store>, status: &StatusBoard) {
-        let value = pause.map(|pause| pause.as_millis().to_string());
+    async fn keep(&self, shut: Option<(Duration, ErrorClass)>, store: &Arc<dyn Store>, status: &StatusBoard) {
+        let value = shut.map(|(pause, class)| format!("{} {}", pause.as_millis(), class.as_str()));
         // Each destination has its own, so that it does not matter which of them stay in the file.
         for m in &self.members {
             if let Err(e) = store.remember(&m.task, &m.destination, BREAKER, value.clone()).await {
@@ -118,9 +118,7 @@ impl Receiver {
     pub(in crate::engine) async fn recall(&self, store: &Arc<dyn Store>, status: &StatusBoard) {
         for m in &self.members {
             let kept = store.recall(&m.task, &m.destination, BREAKER).await.ok().flatten();
-            let Some(pause) = kept.and_then(|text| text.parse().ok()).map(Duration::from_millis) else {
-                continue;
-            };
+            let Some((pause, class)) = kept.as_deref().and_then(kept_of) else { continue };
             if !self.reopen(pause) {
                 // It is switched off by now.
                 return self.keep(None, store, status).await;
@@ -130,9 +128,16 @@ impl Receiver {
                 self.place
             );
             for m in &self.members {
-                status.receiver(&m.task, &m.destination, Some((ErrorClass::Connect, &why)));
+                status.receiver(&m.task, &m.destination, Some((class, &why)));
             }
             return;
         }
     }
+}
+
+/// The pause and the class of the last failure; what an older version has kept has no class.
+fn kept_of(text: &str) -> Option<(Duration, ErrorClass)> {
+    let (pause, class) = text.split_once(' ').unwrap_or((text, ""));
+    let class = ErrorClass::ALL.iter().find(|known| known.as_str() == class);
+    Some((Duration::from_millis(pause.parse().ok()?), class.copied().unwrap_or(ErrorClass::Connect)))
 }

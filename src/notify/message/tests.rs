@@ -32,7 +32,7 @@ fn a_message_says_what_is_needed_in_both_languages() {
     ] {
         let message = writer().write(lang, &[notice(Event::Failing)]);
         let all = format!("{}\n{}", message.title, message.text);
-        for word in words.into_iter().chain(["http_5xx (503)", "cupid status -c '/etc/my shop/c.json'"]) {
+        for word in words.into_iter().chain(["http_5xx (503)", "cupid queue -c '/etc/my shop/c.json'"]) {
             assert!(all.contains(word), "{word}:\n{all}");
         }
         // Names have no power: neither a header of a mail, nor a mention, nor a tag.
@@ -54,6 +54,19 @@ fn every_event_has_words() {
             }
         }
         assert_eq!(titles.len(), Event::ALL.len() * 2, "{titles:?}");
+    }
+}
+
+/// Whoever was woken sees with one command what it is about.
+#[test]
+fn the_next_command_leads_to_what_is_told() {
+    for (event, command) in [
+        (Event::Dead, "cupid deliveries list -c '/etc/my shop/c.json' --task"),
+        (Event::NotFixed, "--text 'not fixed'"),
+        (Event::Lag, "cupid status -c"),
+    ] {
+        let message = writer().write(Lang::En, &[notice(event)]);
+        assert!(message.text.contains(command), "{}", message.text);
     }
 }
 
