@@ -1,9 +1,10 @@
 //! The way of a whole table.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{StreamExt as _, TryStreamExt as _, unfold};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
 use super::join::Candidate;
@@ -15,8 +16,8 @@ use super::size::Size;
 use crate::model::{Row, Value};
 use crate::sql::PlaceError;
 
-/// Batches of candidates that may wait for their second look.
-const WAITING: usize = 64;
+/// Candidates that may wait for their second look.
+const WAITING: usize = 50_000;
 
 /// How hard it works.
 #[derive(Clone, Debug)]
@@ -49,9 +50,10 @@ pub enum Event {
 /// # Errors
 /// A database cannot be asked, or says no; what was told before that stands.
 pub async fn audit(tables: &Tables, pace: &Pace, events: &mpsc::Sender<Event>) -> Result<Tally, PlaceError> {
-    let (found, candidates) = mpsc::channel(WAITING);
+    let (found, batches) = mpsc::unbounded_channel();
+    let room = Arc::new(Semaphore::new(WAITING));
     let walk = async {
-        let run = Run { tables, size: Size::new(pace.chunk_time), found, events };
+        let run = Run { tables, size: Size::new(pace.chunk_time), found, room, events };
         let mut tally = run.pass(&tables.source, pace.parallel, Pass::Both).await?;
         if !tables.alike {
             let extra = run.pass(&tables.copy_keys, pace.parallel, Pass::Extra).await?;
@@ -62,7 +64,7 @@ pub async fn audit(tables: &Tables, pace: &Pace, events: &mpsc::Sender<Event>) -
         drop(run);
         Ok(tally)
     };
-    let settle = second::settle(tables, pace.confirm, candidates, events);
+    let settle = second::settle(tables, pace.confirm, batches, events);
     let (walked, settled) = tokio::try_join!(walk, settle)?;
     Ok(Tally {
         rows_source: walked.rows_source,
@@ -86,7 +88,8 @@ enum Pass {
 struct Run<'a> {
     tables: &'a Tables,
     size: Size,
-    found: mpsc::Sender<Batch>,
+    found: mpsc::UnboundedSender<Batch>,
+    room: Arc<Semaphore>,
     events: &'a mpsc::Sender<Event>,
 }
 
@@ -202,10 +205,14 @@ impl Run<'_> {
     }
 
     async fn send(&self, candidates: Vec<Candidate>) {
-        if !candidates.is_empty() {
-            // Whoever looks again has failed otherwise, and says so.
-            let _ = self.found.send((Instant::now(), candidates)).await;
+        if candidates.is_empty() {
+            return;
         }
+        let found = Instant::now();
+        let many = u32::try_from(candidates.len().min(WAITING)).unwrap_or(u32::MAX);
+        let Ok(_room) = self.room.clone().acquire_many_owned(many).await else { return };
+        // If nobody looks again any more, that has failed and says so.
+        let _ = self.found.send(Batch { found, candidates, _room });
     }
 }
 

@@ -6,13 +6,14 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 
 use super::join::Candidate;
 use super::resolve::Tables;
 use super::row::{Difference, Tally};
 use super::run::Event;
+use crate::diff::is_too_large;
 use crate::model::{DeliveryKind, Key, Row, Value, Verdict};
 use crate::sql::PlaceError;
 
@@ -20,22 +21,28 @@ use crate::sql::PlaceError;
 const LIST: usize = 1000;
 /// Looks at a row that changes each time.
 const LOOKS: u32 = 10;
+/// Keys remembered as told.
+const TOLD: usize = 100_000;
 
-/// Candidates of a stretch, and when they were found.
-pub(super) type Batch = (Instant, Vec<Candidate>);
+/// Candidates of a stretch, when they were found, and the room that they take.
+pub(super) struct Batch {
+    pub(super) found: Instant,
+    pub(super) candidates: Vec<Candidate>,
+    pub(super) _room: OwnedSemaphorePermit,
+}
 
-/// Looks at what comes through `candidates` until nobody sends any more.
+/// Looks at what comes through `batches` until nobody sends any more.
 pub(super) async fn settle(
     tables: &Tables,
     wait: Duration,
-    mut candidates: mpsc::Receiver<Batch>,
+    mut batches: mpsc::UnboundedReceiver<Batch>,
     events: &mpsc::Sender<Event>,
 ) -> Result<Tally, PlaceError> {
     let mut tally = Tally::default();
-    // An order that was guessed wrongly can bring a key twice.
+    // A key that has moved from one stretch to another comes twice.
     let mut told: HashSet<Key> = HashSet::new();
-    while let Some((found, batch)) = candidates.recv().await {
-        let (mut due, mut open) = (found + wait, batch);
+    while let Some(Batch { found, candidates, _room }) = batches.recv().await {
+        let (mut due, mut open) = (found + wait, candidates);
         for _ in 0..LOOKS {
             tokio::time::sleep_until(due).await;
             let looked = Instant::now();
@@ -69,6 +76,11 @@ async fn look(
     let (source, copy) = (by_key(tables, &source), by_key(tables, &copy));
     let mut moved = Vec::new();
     for candidate in list {
+        if is_too_large(&candidate.values) {
+            // No key that can be asked for again.
+            tally.too_large += 1;
+            continue;
+        }
         let none = Vec::new();
         let a = source.get(&candidate.key).unwrap_or(&none);
         let b = copy.get(&candidate.key).unwrap_or(&none);
@@ -95,8 +107,11 @@ async fn look(
                 continue;
             }
         };
-        if !told.insert(candidate.key.clone()) {
+        if told.contains(&candidate.key) {
             continue;
+        }
+        if told.len() < TOLD {
+            told.insert(candidate.key.clone());
         }
         tally.count(kind);
         let text = |value: &Value| value.to_text().map(std::borrow::Cow::into_owned);
