@@ -57,7 +57,7 @@ pub(crate) fn page(table: &Table, columns: &[usize], bounds: &[Bound], order: &[
     }
     for (at, column) in order.iter().enumerate() {
         sql.push_str(if at == 0 { " ORDER BY " } else { ", " });
-        sql.push_str(&name(table, *column));
+        sql.push_str(&by(table, *column));
     }
     sql.push_str(" LIMIT ");
     places.next(&mut sql);
@@ -99,7 +99,7 @@ pub(crate) fn within(table: &Table, column: usize, size: usize) -> Statement {
         scalar(table, column, &mut places, &mut sql);
     }
     sql.push_str(" ORDER BY ");
-    sql.push_str(&name(table, column));
+    sql.push_str(&by(table, column));
     sql.push_str(" LIMIT ");
     places.next(&mut sql);
     Statement::new(sql, reads(table, &[column]))
@@ -117,20 +117,19 @@ pub(crate) fn nulls(table: &Table, column: usize, most: u64) -> Statement {
 /// The largest or smallest value of a column: `SELECT column … WHERE column IS NOT NULL ORDER BY column LIMIT 1`.
 pub(crate) fn extreme(table: &Table, column: usize, largest: bool) -> Statement {
     let mut sql = head(table, &[column]);
-    let name = name(table, column);
     sql.push_str(" WHERE ");
-    sql.push_str(&name);
+    sql.push_str(&name(table, column));
     sql.push_str(" IS NOT NULL ORDER BY ");
-    sql.push_str(&name);
+    sql.push_str(&by(table, column));
     sql.push_str(if largest { " DESC LIMIT 1" } else { " LIMIT 1" });
     Statement::new(sql, reads(table, &[column]))
 }
 
 /// `SELECT columns FROM table WHERE time IS NOT NULL ORDER BY time, id LIMIT ?`, from the largest time down if `largest`.
 pub(crate) fn edge(table: &Table, columns: &[usize], (time, id): (usize, usize), largest: bool) -> Statement {
-    let (head, by, last) = (head(table, columns), name(table, time), name(table, id));
+    let (head, what, first, last) = (head(table, columns), name(table, time), by(table, time), by(table, id));
     let down = if largest { " DESC" } else { "" };
-    let mut sql = format!("{head} WHERE {by} IS NOT NULL ORDER BY {by}{down}, {last}{down} LIMIT ");
+    let mut sql = format!("{head} WHERE {what} IS NOT NULL ORDER BY {first}{down}, {last}{down} LIMIT ");
     Placeholders::new(table.engine).next(&mut sql);
     Statement::new(sql, reads(table, columns))
 }
@@ -178,6 +177,15 @@ fn fill(form: &str, places: &mut Placeholders, sql: &mut String) {
 
 fn name(table: &Table, column: usize) -> String {
     quote(table.engine, &table.columns[column].name)
+}
+
+/// A column to be ordered by. PostgreSQL takes a bare name for that of the result, which may be text by a cast: no index
+/// has that order, and it is another one.
+fn by(table: &Table, column: usize) -> String {
+    if table.details[column].as_text {
+        return format!("{}.{}", quote(table.engine, &table.name), name(table, column));
+    }
+    name(table, column)
 }
 
 fn reads(table: &Table, columns: &[usize]) -> Vec<Read> {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{from, head, name, reads, scalar};
+use super::{by, from, head, name, reads, scalar};
 use crate::config::Engine;
 use crate::sql::catalog::Table;
 use crate::sql::dialect::Placeholders;
@@ -44,7 +44,7 @@ pub(crate) fn edge(table: &Table, key: &[usize], ends: &[End], filter: Option<&s
     let mut places = Placeholders::new(table.engine);
     let binds = bounds(table, key, ends, filter, &mut places, &mut sql);
     for (at, column) in key.iter().enumerate() {
-        let _ = write!(sql, "{} {}", if at == 0 { " ORDER BY" } else { "," }, name(table, *column));
+        let _ = write!(sql, "{} {}", if at == 0 { " ORDER BY" } else { "," }, by(table, *column));
     }
     sql.push_str(" LIMIT 1 OFFSET ");
     places.next(&mut sql);
@@ -56,7 +56,7 @@ pub(crate) fn last(table: &Table, key: &[usize], filter: Option<&str>) -> Span {
     let mut sql = head(table, key);
     let binds = bounds(table, key, &[], filter, &mut Placeholders::new(table.engine), &mut sql);
     for (at, column) in key.iter().enumerate() {
-        let _ = write!(sql, "{} {} DESC", if at == 0 { " ORDER BY" } else { "," }, name(table, *column));
+        let _ = write!(sql, "{} {} DESC", if at == 0 { " ORDER BY" } else { "," }, by(table, *column));
     }
     sql.push_str(" LIMIT 1");
     Span { statement: Statement::new(sql, reads(table, key)), binds }

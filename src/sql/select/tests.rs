@@ -57,7 +57,7 @@ fn pages() {
         (
             Engine::Postgres,
             "SELECT \"id\", \"at\"::text FROM \"shop\".\"or\"\"de`r\" WHERE \"at\" > $1::text::pg_catalog.timestamptz \
-             AND \"at\" <= $2::text::pg_catalog.timestamptz ORDER BY \"at\", \"id\" LIMIT $3",
+             AND \"at\" <= $2::text::pg_catalog.timestamptz ORDER BY \"or\"\"de`r\".\"at\", \"id\" LIMIT $3",
         ),
         (
             Engine::Sqlite,
@@ -103,7 +103,7 @@ fn look_ups() {
 fn extremes() {
     assert_eq!(
         sql(&extreme(&table(Engine::Postgres), 2, true)),
-        "SELECT \"at\"::text FROM \"shop\".\"or\"\"de`r\" WHERE \"at\" IS NOT NULL ORDER BY \"at\" DESC LIMIT 1"
+        "SELECT \"at\"::text FROM \"shop\".\"or\"\"de`r\" WHERE \"at\" IS NOT NULL ORDER BY \"or\"\"de`r\".\"at\" DESC LIMIT 1"
     );
     assert_eq!(
         sql(&extreme(&table(Engine::MySql), 0, false)),

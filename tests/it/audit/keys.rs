@@ -53,6 +53,31 @@ async fn keys_of_several_columns() {
     }
 }
 
+/// Decimals, which one engine hands over as text and orders as numbers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_that_are_decimals() {
+    for (from, to) in [(Engine::MySql, Engine::Postgres), (Engine::Postgres, Engine::MySql)] {
+        let (Some(src), Some(des)) = (Db::new(from).await, Db::new(to).await) else { continue };
+        for db in [&src, &des] {
+            db.run("CREATE TABLE t (k DECIMAL(20,2) PRIMARY KEY, v VARCHAR(2000))").await;
+            let rows: Vec<String> =
+                (0..9000).map(|n| format!("({}.25, '{}')", n - 4000, "x".repeat(1500))).collect();
+            for rows in rows.chunks(500) {
+                db.run(format!("INSERT INTO t VALUES {}", rows.join(", "))).await;
+            }
+        }
+        src.run("DELETE FROM t WHERE k IN (-3999.25, 9.25, 4000.25)").await;
+        des.run("DELETE FROM t WHERE k IN (10.25, 4999.25)").await;
+        let (rows, stats) =
+            told(&diff(&nowhere(), &at(&src, "t"), &at(&des, "t"), &["--json", "--confirm", "0s"]));
+        let found: Vec<String> =
+            kinds(&rows, "k").into_iter().map(|(kind, key)| format!("{kind} {key}")).collect();
+        let wanted = ["extra -3999.25", "extra 4000.25", "extra 9.25", "missing 10.25", "missing 4999.25"];
+        assert_eq!(found, wanted, "{from} → {to}");
+        assert_eq!((&stats["unread"], &stats["rows_source"]), (&0.into(), &8997.into()));
+    }
+}
+
 /// Text: no two engines order it alike, and one of them takes `K1` for `k1`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_that_both_sides_order_otherwise() {
