@@ -85,7 +85,7 @@ pub struct Trouble {
 struct Inner {
     status: Status,
     /// By task and destination.
-    calls: BTreeMap<(String, String), Calls>,
+    calls: BTreeMap<(TaskName, DestinationName), Calls>,
     failures: BTreeMap<(String, String), u32>,
     /// By task and reason.
     said: BTreeMap<(String, String), Instant>,
@@ -120,8 +120,8 @@ impl StatusBoard {
         let inner = self.lock();
         let mut status = inner.status.clone();
         for ((task, destination), calls) in &inner.calls {
-            let task = status.tasks.entry(task.clone()).or_default();
-            task.calls.insert(destination.clone(), calls.recent(self.clock.elapsed()));
+            let task = status.tasks.entry(task.to_string()).or_default();
+            task.calls.insert(destination.to_string(), calls.recent(self.clock.elapsed()));
         }
         status
     }
@@ -377,7 +377,7 @@ impl StatusBoard {
         } else {
             inner.status.failed += 1;
         }
-        let calls = inner.calls.entry((task.to_string(), destination.to_string())).or_default();
+        let calls = inner.calls.entry((task.clone(), destination.clone())).or_default();
         calls.ended(self.clock.elapsed(), failure);
     }
 

@@ -104,29 +104,19 @@ fn line(found: &Difference) -> String {
 fn sentence(source: &str, copy: &str, tally: &Tally, took: Duration) -> String {
     let rows = tally.rows_source.max(tally.rows_copy);
     let rate = rows as f64 / took.as_secs_f64().max(1e-3);
-    let mut parts = Vec::new();
-    for (count, word) in [
+    let parts = counted(&[
         (tally.missing, "missing"),
         (tally.differs, "differ"),
         (tally.extra, "extra"),
         (tally.ambiguous, "ambiguous"),
-    ] {
-        if count > 0 {
-            parts.push(format!("{} {word}", number(count)));
-        }
-    }
-    let found = if parts.is_empty() { "no difference".to_owned() } else { parts.join(", ") };
-    let mut not = Vec::new();
-    for (count, what) in [
+    ]);
+    let found = if parts.is_empty() { "no difference" } else { &parts };
+    let not = counted(&[
         (tally.null_key, "rows without a key"),
         (tally.too_large, "rows too large"),
         (tally.moving, "rows that changed at each look"),
         (tally.unread, "stretches with too many rows of one key"),
-    ] {
-        if count > 0 {
-            not.push(format!("{} {what}", number(count)));
-        }
-    }
+    ]);
     let mut line = format!(
         "{source} → {copy}: {} and {} rows in {:.1} s ({}/s): {} agree, {found}",
         number(tally.rows_source),
@@ -136,9 +126,15 @@ fn sentence(source: &str, copy: &str, tally: &Tally, took: Duration) -> String {
         number(tally.same),
     );
     if !not.is_empty() {
-        let _ = write!(line, "; not compared: {}", not.join(", "));
+        let _ = write!(line, "; not compared: {not}");
     }
     line
+}
+
+/// Those that are not zero, one after the other.
+fn counted(counts: &[(u64, &str)]) -> String {
+    let some = counts.iter().filter(|(count, _)| *count > 0);
+    some.map(|(count, what)| format!("{} {what}", number(*count))).collect::<Vec<_>>().join(", ")
 }
 
 /// How far it is.

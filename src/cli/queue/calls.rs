@@ -1,4 +1,4 @@
-//! How the calls of the last minutes went, and how long what waits will take.
+//! How the calls of the last minutes went, and how long what is due will take.
 
 use serde_json::{Value, json};
 
@@ -32,14 +32,14 @@ impl Calls {
         })
     }
 
-    /// How long it takes until `waiting` more are accepted, in seconds.
-    fn drain(&self, waiting: u64) -> Option<i64> {
-        let seconds = waiting as f64 / self.per_second;
-        (waiting > 0 && seconds.is_finite()).then_some(seconds.ceil() as i64)
+    /// How long it takes until `due` more are accepted, in seconds.
+    fn drain(&self, due: u64) -> Option<i64> {
+        let seconds = due as f64 / self.per_second;
+        (due > 0 && seconds.is_finite()).then_some(seconds.ceil() as i64)
     }
 
     /// For people; `None`: there was none.
-    pub(super) fn text(&self, waiting: u64, now: UnixMs) -> Option<String> {
+    pub(super) fn text(&self, due: u64, now: UnixMs) -> Option<String> {
         let all = self.accepted + self.failed;
         let mut parts = Vec::new();
         if all > 0 {
@@ -49,7 +49,7 @@ impl Calls {
             let over = span(self.seconds.max(1));
             parts.push(format!("{accepted} of {all} calls of the last {over} accepted ({share} %)"));
         }
-        if let Some(seconds) = self.drain(waiting) {
+        if let Some(seconds) = self.drain(due) {
             let rate = (self.per_second * 10.0).round() / 10.0;
             parts.push(format!(
                 "{rate}/s in the last minute, at which what is due is gone in about {}",
@@ -63,11 +63,11 @@ impl Calls {
     }
 
     /// For scripts.
-    pub(super) fn document(&self, waiting: u64) -> Value {
+    pub(super) fn document(&self, due: u64) -> Value {
         let failure = self.last_failure.as_ref().map(|(at, class)| json!({ "at": at, "class": class }));
         json!({
             "seconds": self.seconds, "accepted": self.accepted, "failed": self.failed,
-            "per_second": self.per_second, "drain_s": self.drain(waiting), "last_failure": failure,
+            "per_second": self.per_second, "drain_s": self.drain(due), "last_failure": failure,
         })
     }
 }
