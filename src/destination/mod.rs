@@ -5,6 +5,8 @@ mod probe;
 mod sql;
 mod walk;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 pub use open::open;
@@ -20,6 +22,9 @@ use crate::sql::PlaceError;
 pub trait Destination: Send + Sync {
     /// Server, database and table, for messages.
     fn identity(&self) -> &str;
+
+    /// As [`Source::incarnation`](crate::source::Source::incarnation), of this table.
+    fn incarnation(&self) -> Arc<str>;
 
     /// The key column (`byColumn`).
     fn key_column(&self) -> &Column;

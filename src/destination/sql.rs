@@ -1,6 +1,6 @@
 //! A table of a database as a destination, whatever the engine.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
@@ -17,6 +17,7 @@ pub(super) struct SqlDestination {
     database: Arc<Database>,
     table: Table,
     identity: String,
+    incarnation: Mutex<Arc<str>>,
     key: usize,
     columns: Vec<Column>,
     /// Tells keys of this column apart.
@@ -36,6 +37,7 @@ impl SqlDestination {
         }
         Ok(Self {
             identity: format!("{} key={}", table.identity, table.columns[key].name),
+            incarnation: Mutex::new((&*table.incarnation).into()),
             columns: selected[1..].iter().map(|column| table.columns[*column].clone()).collect(),
             form: KeyForm::new(&table.columns[key], &table.columns[key]),
             lookup: Lookup::new(&table, &selected, key),
@@ -56,6 +58,10 @@ fn no_column(database: &Database, message: String) -> PlaceError {
 impl Destination for SqlDestination {
     fn identity(&self) -> &str {
         &self.identity
+    }
+
+    fn incarnation(&self) -> Arc<str> {
+        self.incarnation.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn key_column(&self) -> &Column {
@@ -98,6 +104,7 @@ impl Destination for SqlDestination {
                 return Err(missing(message).of_class(DatabaseClass::Schema));
             }
         }
+        *self.incarnation.lock().unwrap_or_else(PoisonError::into_inner) = fresh.incarnation.into();
         Ok(())
     }
 }

@@ -278,8 +278,9 @@ impl Manager {
             || facts.as_ref().is_some_and(|facts| lane.is_news(facts))
             || scanned.counts.rows > 0;
         // The first walk of the insert feed over everything is a pass of the sweep as well.
+        let of = || self.places.tasks[ticket.task].incarnation(destination);
         let walk = (kind == Feed::Insert)
-            .then(|| self.walks.inserted(ticket.task, destination, scanned.more, now))
+            .then(|| self.walks.inserted(ticket.task, destination, scanned.more, of(), now))
             .flatten();
         let versions = scanned.versions.as_ref().is_some_and(|versions| !versions.is_empty());
         let nothing = scanned.findings.is_empty() && scanned.remembered.is_empty() && !versions;

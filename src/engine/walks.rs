@@ -47,6 +47,8 @@ pub(super) struct WalkLane {
     pub(super) pace: Pace,
     /// Where the insert feed stood when the pass under way began.
     base: Option<Base>,
+    /// What stood behind the tables' names then.
+    of: Option<String>,
     pub(super) share: Share,
     /// What is kept of its passes.
     pub(super) book: Book,
@@ -67,6 +69,8 @@ pub(super) struct Quick {
     pub(super) busy: bool,
     /// By destination: the insert feed has reached the end of what there was, or is off.
     pub(super) through: Vec<bool>,
+    /// By destination: what stands behind the names of source and copy; `None`: not known yet.
+    pub(super) of: Vec<Option<String>>,
 }
 
 /// What comes next for the slow feeds of a task.
@@ -166,8 +170,16 @@ impl Walks {
         }))
     }
 
-    /// A ticket has been handed out; `bases` is where the insert feed stands at each of its destinations.
-    pub(super) fn sent(&mut self, ticket: &Ticket, bases: Vec<Option<Base>>, now: UnixMs, ticks: i64) {
+    /// A ticket has been handed out; `bases` is where the insert feed stands at each of its destinations. Returns those
+    /// where a pass begins because other tables stand behind the names now.
+    pub(super) fn sent(
+        &mut self,
+        ticket: &Ticket,
+        bases: Vec<Option<Base>>,
+        quick: &Quick,
+        (now, ticks): (UnixMs, i64),
+    ) -> Vec<DestinationName> {
+        let mut others = Vec::new();
         let of_task = &mut self.tasks[ticket.task];
         (of_task.out, of_task.refused) = (ticket.destinations.len(), None);
         for (destination, base) in ticket.destinations.iter().zip(bases) {
@@ -176,10 +188,13 @@ impl Walks {
                 (lane.turn, lane.out) = ((now, ticks), true);
                 lane.book.ask(now);
                 if lane.walk.began().is_none() {
-                    lane.base = base.clone();
+                    (lane.base, lane.of) = (base.clone(), quick.of[*destination].clone());
+                    let is_other = lane.walk.is_of_others(lane.of.as_deref());
+                    others.extend(is_other.then(|| lane.name.clone()));
                 }
             }
         }
+        others
     }
 
     /// One of its outcomes has come, after work that took so long. Returns whether it is of use.
@@ -213,9 +228,13 @@ impl Walks {
         task: usize,
         destination: usize,
         more: bool,
+        of: Option<String>,
         now: UnixMs,
     ) -> Option<Walk> {
         let lane = self.lane(task, destination, Feed::Sweep).filter(|lane| lane.walk.is_inserts())?;
+        if !lane.stored {
+            lane.walk = lane.walk.clone().over(of);
+        }
         if more { (!lane.stored).then(|| lane.walk.clone()) } else { Some(lane.walk.inserted(now)) }
     }
 }
@@ -256,6 +275,7 @@ impl WalkLane {
             due: i64::MIN,
             pace: Pace::default(),
             base: None,
+            of: None,
             share: Share::default(),
             book: Book::new(task.name.clone(), config.name.clone(), feed),
             turn: (UnixMs::MIN, i64::MIN),
@@ -268,14 +288,17 @@ impl WalkLane {
     /// The tick from which it may be read; `None`: something else has to happen first.
     fn ready(&self, quick: &Quick, now: UnixMs, ticks: i64) -> Option<i64> {
         let through = quick.through.get(self.destination).copied().unwrap_or(true);
-        let due = through.then(|| self.walk.due(self.interval, now))??;
+        let of = quick.of.get(self.destination).and_then(Option::as_deref);
+        let due = through.then(|| self.walk.due(self.interval, of, now))??;
         Some(ticks.saturating_add(due.saturating_sub(now).max(0)).max(self.due))
     }
 
-    /// What the walk is after a step.
-    pub(super) fn after(&self, scanned: &Scanned, now: UnixMs) -> Walk {
+    /// What the walk is after a step, if `of` stands behind the tables' names by now.
+    pub(super) fn after(&self, scanned: &Scanned, of: Option<String>, now: UnixMs) -> Walk {
         let met = self.walk.met(scanned.counts, &scanned.met, self.base.as_ref(), self.turn.0);
-        met.moved(&scanned.next, scanned.more, self.turn.0, now)
+        let moved = met.moved(&scanned.next, scanned.more, self.turn.0, now);
+        // Before the first step of all, nobody had looked.
+        if self.walk.began().is_none() { moved.over(self.of.clone().or(of)) } else { moved }
     }
 
     /// The cursor that says so.
@@ -294,7 +317,7 @@ impl WalkLane {
     /// Returns what is to be kept of the pass that was under way.
     pub(super) fn begin_anew(&mut self, walk: Walk) -> Option<Run> {
         (self.walk, self.stored, self.void) = (walk, true, self.out);
-        (self.base, self.share) = (None, Share::default());
+        (self.base, self.of, self.share) = (None, None, Share::default());
         self.book.cut_off()
     }
 

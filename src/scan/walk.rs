@@ -21,6 +21,9 @@ pub struct Walk {
     /// Digest of what is compared and how; another one makes all of this void.
     #[serde(rename = "for")]
     made_for: String,
+    /// What stood behind the tables' names when the pass under way began, else the last one; `None`: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    of: Option<String>,
     /// The pass under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pass: Option<Under>,
@@ -100,13 +103,13 @@ impl Walk {
             return saved;
         }
         let pass = insert.then_some(Under { began: now, insert: true, at: None, picture: None });
-        Self { made_for: made_for.to_owned(), pass, last: None, picture: None }
+        Self { made_for: made_for.to_owned(), of: None, pass, last: None, picture: None }
     }
 
     /// The walk when nothing that was passed counts any more: a pass is due at once.
     #[must_use]
     pub fn anew(&self) -> Self {
-        Self { made_for: self.made_for.clone(), pass: None, last: None, picture: None }
+        Self { made_for: self.made_for.clone(), of: None, pass: None, last: None, picture: None }
     }
 
     /// Whether there is neither a pass under way nor a complete one.
@@ -149,12 +152,26 @@ impl Walk {
         Some(self.pass.as_ref()?.began)
     }
 
-    /// When the next step wants to be made, Unix ms; `None`: when the insert feed is through.
-    pub fn due(&self, interval: Duration, now: UnixMs) -> Option<UnixMs> {
+    /// Whether other tables stand behind the names than when the last pass began. One that is under way goes on to its
+    /// end first, or tables that are made anew all the time would never be passed as a whole.
+    pub fn is_of_others(&self, of: Option<&str>) -> bool {
+        self.pass.is_none() && self.last.is_some() && of.is_some() && self.of.as_deref() != of
+    }
+
+    /// The walk, whose pass has begun when this stood behind the tables' names.
+    #[must_use]
+    pub fn over(self, of: Option<String>) -> Self {
+        Self { of, ..self }
+    }
+
+    /// When the next step wants to be made, Unix ms, if `of` stands behind the tables' names; `None`: when the insert
+    /// feed is through.
+    pub fn due(&self, interval: Duration, of: Option<&str>, now: UnixMs) -> Option<UnixMs> {
         let interval = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
         match (&self.pass, self.last) {
             (Some(pass), _) => (!pass.insert).then_some(now),
             (None, None) => Some(now),
+            _ if self.is_of_others(of) => Some(now),
             // The clock was set back: nobody knows how old the last pass is.
             (None, Some(last)) if last.ended > now => Some(now),
             (None, Some(last)) if last.insert => Some(last.ended.saturating_add(interval)),
@@ -237,33 +254,52 @@ mod tests {
     fn the_first_walk_of_the_insert_feed_is_a_pass() {
         let walk = Walk::resume(None, "a", true, 5);
         assert!(walk.is_inserts());
-        assert_eq!(walk.due(HOUR, 6), None);
+        assert_eq!(walk.due(HOUR, None, 6), None);
         let walk = Walk::resume(Some(&walk.position()), "a", true, 7);
         let walk = walk.inserted(1000);
         assert_eq!(walk.last().map(|last| (last.began, last.ended)), Some((5, 1000)));
-        assert_eq!(walk.due(HOUR, 1000), Some(1000 + 3_600_000));
-        assert_eq!(walk.due(HOUR, 900), Some(900), "the clock was set back");
+        assert_eq!(walk.due(HOUR, None, 1000), Some(1000 + 3_600_000));
+        assert_eq!(walk.due(HOUR, None, 900), Some(900), "the clock was set back");
     }
 
     #[test]
     fn a_pass_goes_on_after_a_restart_and_comes_again() {
         let walk = Walk::resume(None, "a", false, 5);
-        assert_eq!((walk.due(HOUR, 5), walk.at()), (Some(5), None));
+        assert_eq!((walk.due(HOUR, None, 5), walk.at()), (Some(5), None));
         let walk = walk.moved(&at("x"), true, 10, 12).moved(&at("y"), true, 19, 20);
         let walk = Walk::resume(Some(&walk.position()), "a", true, 25);
-        assert_eq!((walk.due(HOUR, 25), walk.at()), (Some(25), Some(at("y"))));
+        assert_eq!((walk.due(HOUR, None, 25), walk.at()), (Some(25), Some(at("y"))));
         let walk = walk.moved(&at("z"), false, 29, 30);
-        assert_eq!((walk.due(HOUR, 30), walk.at()), (Some(10 + 3_600_000), None));
+        assert_eq!((walk.due(HOUR, None, 30), walk.at()), (Some(10 + 3_600_000), None));
         // A pass that takes longer than its interval is followed by the next one at once.
-        assert_eq!(walk.due(Duration::from_millis(1), 30), Some(30));
+        assert_eq!(walk.due(Duration::from_millis(1), None, 30), Some(30));
         assert_eq!(walk.moved(&at("a"), true, 40, 40).at(), Some(at("a")));
+    }
+
+    #[test]
+    fn other_tables_are_passed_at_once_and_once() {
+        let (first, other) = (Some("first"), Some("other"));
+        let walk =
+            Walk::resume(None, "a", false, 5).moved(&at("x"), true, 5, 6).over(first.map(str::to_owned));
+        assert!(!walk.is_of_others(other), "the pass under way ends first");
+        let walk = walk.moved(&at("y"), false, 7, 8);
+        let walk = Walk::resume(Some(&walk.position()), "a", true, 9);
+        assert_eq!(walk.due(HOUR, other, 9), Some(9));
+        for same in [first, None] {
+            assert_eq!(walk.due(HOUR, same, 9), Some(5 + 3_600_000), "{same:?}");
+        }
+        let walk = walk.moved(&at("x"), false, 10, 11).over(other.map(str::to_owned));
+        assert_eq!(walk.due(HOUR, other, 12), Some(10 + 3_600_000));
+        // Of what was stored by an earlier version nobody knows.
+        let walk = walk.over(None);
+        assert_eq!(walk.due(HOUR, other, 12), Some(12));
     }
 
     #[test]
     fn another_mapping_begins_anew() {
         let walk = Walk::resume(None, "a", false, 5).moved(&at("x"), false, 10, 10);
         let other = Walk::resume(Some(&walk.position()), "b", false, 20);
-        assert_eq!((other.due(HOUR, 20), other.at(), other.last()), (Some(20), None, None));
+        assert_eq!((other.due(HOUR, None, 20), other.at(), other.last()), (Some(20), None, None));
         assert_eq!(Walk::resume(Some(&at("{}")), "b", false, 20), other);
     }
 

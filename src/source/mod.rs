@@ -12,6 +12,7 @@ mod sql;
 mod sweep;
 mod update;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -29,6 +30,10 @@ pub trait Source: Send + Sync {
     /// What stands behind the name: server, database, table and key columns. A cursor is only good for the source
     /// it was made on.
     fn identity(&self) -> &str;
+
+    /// What stood behind the table's name when the catalogue was looked at last: another one once the table was replaced
+    /// or emptied, so that nothing is known of its rows any more. A mere rebuilding looks the same.
+    fn incarnation(&self) -> Arc<str>;
 
     /// Columns of the table in catalogue order; [`Source::fetch`] returns them all.
     fn columns(&self) -> &[Column];

@@ -1,7 +1,7 @@
 //! A table of a database as a source, whatever the engine.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -33,6 +33,7 @@ pub(super) struct SqlSource {
     database: Arc<Database>,
     table: Table,
     identity: String,
+    incarnation: Mutex<Arc<str>>,
     shape: Shape,
     statements: Statements,
     sampler: Sampler,
@@ -71,6 +72,7 @@ impl SqlSource {
         }
         Ok(Self {
             identity: format!("{} id={} key={}", table.identity, name(shape.id), name(shape.by)),
+            incarnation: Mutex::new((&*table.incarnation).into()),
             shared_keys: shape.by != shape.id && !table.is_unique(shape.by) && table.has_index(&[shape.by]),
             statements: Statements::new(&table, &shape, config),
             sampler: Sampler::new(&table, &shape),
@@ -144,6 +146,10 @@ impl SqlSource {
 impl Source for SqlSource {
     fn identity(&self) -> &str {
         &self.identity
+    }
+
+    fn incarnation(&self) -> Arc<str> {
+        self.incarnation.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn columns(&self) -> &[Column] {
@@ -258,7 +264,11 @@ impl Source for SqlSource {
 
     async fn recheck(&self) -> Result<(), PlaceError> {
         let fresh = Table::resolve(&self.database, &self.config.table).await?;
-        self.changed(&fresh).map_or(Ok(()), Err)
+        if let Some(e) = self.changed(&fresh) {
+            return Err(e);
+        }
+        *self.incarnation.lock().unwrap_or_else(PoisonError::into_inner) = fresh.incarnation.into();
+        Ok(())
     }
 
     fn interval(&self, feed: Feed) -> Option<Duration> {

@@ -31,6 +31,9 @@ pub(crate) struct Table {
     pub(crate) indexes: Vec<Index>,
     /// Server and table, as exactly as the engine tells.
     pub(crate) identity: String,
+    /// What stands behind the name, as far as this user is told: another one once the table was replaced, emptied by
+    /// TRUNCATE or rebuilt. Whether its rows are the same is not known then.
+    pub(crate) incarnation: String,
     /// What the catalogue does not tell this user, and what follows from that: one line each, for people.
     pub(crate) untold: Vec<String>,
 }

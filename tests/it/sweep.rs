@@ -1,5 +1,7 @@
 //! The sweep: what no feed can see is found by going over everything again and again, slowly.
 
+mod replaced;
+
 use std::time::{Duration, Instant};
 
 use cupid::config::Engine;

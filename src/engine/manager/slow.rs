@@ -43,7 +43,11 @@ impl Manager {
                         return (next, true);
                     }
                     let bases = ticket.destinations.iter().map(|at| self.base(task, *at)).collect();
-                    self.walks.sent(&ticket, bases, now, ticks);
+                    for destination in self.walks.sent(&ticket, bases, &quick, (now, ticks)) {
+                        let (task, feed) = (&self.places.tasks[task].config.name, ticket.feed);
+                        info!(%task, %destination, %feed,
+                            "the table at the source or at the copy was replaced, emptied or rebuilt: all rows are looked at");
+                    }
                 }
                 Turn::At(at) => next = next.min(at),
                 Turn::Wait => {}
@@ -62,8 +66,10 @@ impl Manager {
         let feeds = || self.feeds.iter().filter(|feed| feed.task == task);
         let lanes = || feeds().flat_map(|feed| &feed.lanes);
         let insert = feeds().find(|feed| feed.feed == Feed::Insert);
-        let destinations = self.places.tasks[task].config.destinations.len();
+        let places = &self.places.tasks[task];
+        let destinations = places.config.destinations.len();
         Quick {
+            of: (0..destinations).map(|i| places.incarnation(i)).collect(),
             busy: lanes().any(|lane| lane.plan.busy || lane.plan.due <= ticks),
             through: (0..destinations).map(|i| insert.is_none_or(|feed| feed.lanes[i].plan.at_tip)).collect(),
         }
@@ -144,7 +150,8 @@ impl Manager {
             let error = too_many(&lane.name.to_string());
             return self.walk_failed(ticket, destination, &error, ticks);
         };
-        let (walk, name) = (lane.after(&scanned, now), lane.name.clone());
+        let of = self.places.tasks[ticket.task].incarnation(destination);
+        let (walk, name) = (lane.after(&scanned, of, now), lane.name.clone());
         let (rows, took_us) = (counts.rows, u64::try_from(scanned.took.as_micros()).unwrap_or(u64::MAX));
         let run = lane.book.step(&scanned, now);
         let id = run.run.id;

@@ -106,6 +106,16 @@ impl TaskPlaces {
         known.anew.insert(PlaceError { message, ..e }).again()
     }
 
+    /// What stood behind the names of both tables when they were looked at last; `None`: they were not yet.
+    pub(in crate::engine) fn incarnation(&self, destination: usize) -> Option<String> {
+        let Some(pair) = self.pairs[destination].last() else {
+            return Some(
+                self.source.last().filter(|_| self.is_event(destination))?.incarnation().to_string(),
+            );
+        };
+        Some(format!("{}, {}", pair.source.incarnation(), pair.destination.incarnation()))
+    }
+
     /// Whether everything had to wait: what happened meanwhile was not seen. `true` until [`TaskPlaces::looks_for_missed`].
     pub(in crate::engine) fn has_missed(&self) -> bool {
         self.standing.known().missed

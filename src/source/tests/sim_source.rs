@@ -69,6 +69,10 @@ impl Source for SimSource {
         "sim"
     }
 
+    fn incarnation(&self) -> Arc<str> {
+        "first".into()
+    }
+
     fn columns(&self) -> &[Column] {
         &self.columns
     }

@@ -1,5 +1,6 @@
 //! MySQL and MariaDB: `information_schema`, which shows each user what that user may see.
 
+mod incarnation;
 mod json;
 
 use super::{Detail, Table, candidates, collect_indexes, no_table};
@@ -15,9 +16,11 @@ pub(super) async fn table(database: &Database, written: &str) -> Result<Table, P
     let found = indexes(database, &schema, &name, &columns).await?;
     let primary_key = found.iter().find(|(n, _)| n == "PRIMARY").map(|(_, i)| i.columns.clone());
     let server = server(database).await?;
+    let incarnation = incarnation::of(database, &schema, &name).await?;
     Ok(Table {
         engine: Engine::MySql,
         identity: format!("{server} {schema}.{name}"),
+        incarnation,
         schema: Some(schema),
         name,
         view,

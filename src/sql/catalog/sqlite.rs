@@ -43,12 +43,20 @@ pub(super) async fn table(database: &Database, written: &str) -> Result<Table, P
     if !primary_key.is_empty() && !indexes.iter().any(|index| index.columns == primary_key) {
         indexes.push(Index { columns: primary_key.clone(), unique: true });
     }
+    // A file's schema has one version for all of its tables: a table more than was changed is taken for changed.
+    let made = Statement::new(
+        "SELECT s.rootpage || ' ' || v.schema_version FROM sqlite_schema AS s, pragma_schema_version AS v \
+         WHERE s.name = ?",
+        [Read::Dynamic],
+    );
+    let made = database.fetch(&made, &[Param::text(&*name)]).await?;
     let file = std::fs::canonicalize(&database.dsn().database)
         .unwrap_or_else(|_| Path::new(&database.dsn().database).to_path_buf());
     let details = columns.iter().map(|_| Detail { read: Read::Dynamic, as_text: false, key: "?".to_owned() });
     Ok(Table {
         engine: Engine::Sqlite,
         identity: format!("sqlite {} {name}", file.display()),
+        incarnation: made.first().map_or_else(String::new, |row| text(&row[0]).to_owned()),
         schema: None,
         details: details.collect(),
         name,

@@ -38,6 +38,7 @@ pub(in crate::sql) fn table(engine: Engine) -> Table {
         primary_key: vec![0],
         indexes: Vec::new(),
         identity: String::new(),
+        incarnation: String::new(),
         untold: Vec::new(),
     }
 }

@@ -194,6 +194,10 @@ impl Destination for PlayedCopy {
         "copy"
     }
 
+    fn incarnation(&self) -> Arc<str> {
+        "first".into()
+    }
+
     fn key_column(&self) -> &Column {
         &self.key
     }
