@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use crate::config::CopyConfig;
 use crate::sql::Database;
-use crate::sql::probe::{self, Checked};
+use crate::sql::probe::{self, Checked, Folds};
 
 /// Looks at everything a task needs of a destination and tells all that was found, good and bad. `source_folds`:
-/// whether the source takes keys for one that differ in case only, if that is known.
+/// which keys the source takes for one, if that is known.
 pub async fn probe(
     config: &CopyConfig,
     database: &Arc<Database>,
-    source_folds: Option<bool>,
+    source_folds: Option<&Folds>,
 ) -> Vec<Checked> {
     let mut found = Vec::new();
     let Some(table) = probe::place(database, &config.table, &mut found).await else { return found };
@@ -31,14 +31,15 @@ pub async fn probe(
     found.extend(problems.into_iter().map(|problem| Checked::problem("columns", problem)));
     if let Ok(key) = table.require(&config.by_column) {
         found.push(probe::index(&table, key, "copies are found by it"));
-        if source_folds == Some(false) && probe::folds(database, &table, key).await {
+        let folds = probe::folds(database, &table, key).await;
+        if let Some(what) = source_folds.and_then(|source| folds.beyond(source)) {
             let name = &table.columns[key].name;
             let message = format!(
-                "{name:?} takes \"a\" for \"A\", the source's \"byColumn\" does not: of two keys of the source that differ in \
-                 case only, a unique index keeps just one here, and the other is reported as missing; give {name:?} a \
-                 collation that tells them apart (rows are matched exactly in any case)"
+                "{name:?} takes keys for one that differ in {what} only, the source's \"byColumn\" does not: of two such \
+                 keys of the source a unique index keeps just one here, and the other is reported as missing; give \
+                 {name:?} a collation that tells them apart (rows are matched exactly in any case)"
             );
-            found.push(Checked::warning("case", message));
+            found.push(Checked::warning("collation", message));
         }
     }
     found

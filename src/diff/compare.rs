@@ -71,6 +71,13 @@ impl ColumnRule {
         }
     }
 
+    /// Whether it cannot be said.
+    fn is_too_large(&self, source: &[Value], destination: &[Value]) -> bool {
+        let parts = [&source[self.source], &destination[self.destination]];
+        let is_ignored = || self.lens.as_ref().is_some_and(Lens::ignores);
+        parts.iter().any(|part| matches!(part, Value::TooLarge(_))) && !is_ignored()
+    }
+
     /// Whether the pair agrees in these rows.
     pub fn agrees(&self, source: &[Value], destination: &[Value]) -> bool {
         let (a, b) = (&source[self.source], &destination[self.destination]);
@@ -82,8 +89,8 @@ impl ColumnRule {
     }
 }
 
-/// Whether a part of a row is missing because it was too large to be held: then nothing can be said of the row, and it
-/// cannot be sent whole.
+/// Whether a part of a row is missing because it was too large to be held: then it cannot be sent whole, and nothing can
+/// be said of it if that part is compared.
 pub fn is_too_large(row: &[Value]) -> bool {
     row.iter().any(|value| matches!(value, Value::TooLarge(_)))
 }
@@ -91,9 +98,9 @@ pub fn is_too_large(row: &[Value]) -> bool {
 /// Compares two rows found by the same key.
 ///
 /// [`Verdict::Same`], or [`Verdict::Differs`] with the places in `rules` of the pairs that disagree;
-/// [`Verdict::TooLarge`] if a part of either was too large to be held.
+/// [`Verdict::TooLarge`] if a compared part of either was too large to be held.
 pub fn compare(rules: &[ColumnRule], source: &[Value], destination: &[Value]) -> Verdict {
-    if is_too_large(source) || is_too_large(destination) {
+    if rules.iter().any(|rule| rule.is_too_large(source, destination)) {
         return Verdict::TooLarge;
     }
     let differing: Vec<usize> = rules

@@ -87,6 +87,11 @@ impl Lens {
         if unfit.is_empty() { Ok(Some(Self { policy: policy.clone(), wall })) } else { Err(unfit) }
     }
 
+    /// Whether the policy lets everything pass.
+    pub(super) fn ignores(&self) -> bool {
+        self.policy.ignore
+    }
+
     /// Whether two values are the same as far as the policy goes.
     pub(super) fn same(&self, form: Form, a: &Value, b: &Value) -> bool {
         if self.policy.ignore {

@@ -247,7 +247,12 @@ fn ready(
         revision,
         body: bytes,
         sent,
-        differs: differs::differs(pair, &row, looked.copy.as_ref(), looked.verdict.as_ref()),
+        differs: differs::differs(
+            pair,
+            &row,
+            (looked.copy.as_ref(), looked.stray.as_ref()),
+            looked.verdict.as_ref(),
+        ),
         fingerprint: looked.fingerprint,
         batch: None,
         attempt: delivery.attempts + 1,
@@ -334,6 +339,7 @@ mod tests {
                 fingerprint: [7; 16],
                 witness: Witness::default(),
                 evidence: Some(Box::default()),
+                stray: None,
             };
             evidence(d, to, &mut looked).is_some()
         };
@@ -361,6 +367,7 @@ mod tests {
                 fingerprint,
                 witness: Witness::default(),
                 evidence: None,
+                stray: None,
             };
             recognise(&mut d, &looked, now);
             assert_eq!(d.sent, Some(expected));

@@ -99,6 +99,8 @@ pub struct Looked {
     pub(super) witness: Witness,
     /// The rows of both sides, if several carry the key.
     pub evidence: Option<Box<Evidence>>,
+    /// Another key, of a row of the copy, that the copy's collation takes for this one: it stands in the way.
+    pub stray: Option<Value>,
 }
 
 impl Pair {
@@ -180,6 +182,11 @@ impl Pair {
         self.whole.columns[column]
     }
 
+    /// Name and value of the key of a whole row of the source.
+    pub(super) fn key_of<'a>(&'a self, row: &'a Row) -> Option<(&'a str, &'a Value)> {
+        Some((&*self.source.columns().get(self.whole.key)?.name, row.get(self.whole.key)?))
+    }
+
     /// Asks the destination once for all keys of a batch and compares.
     pub(super) async fn compare(
         &self,
@@ -242,7 +249,7 @@ impl Pair {
         let judge = |row: &SourceRow, key: &Option<Key>, copies: &HashMap<Key, Vec<Row>>| {
             let (mut verdict, mut fingerprint, mut witness) =
                 (Verdict::NotComparable, [0; 16], Witness::default());
-            if heavy(row) || is_too_large(&row.values) {
+            if heavy(row) {
                 verdict = Verdict::TooLarge;
             } else if let Some(key) = key {
                 let found = copies.get(key);
@@ -314,9 +321,11 @@ impl Pair {
         copies: Option<&Vec<Row>>,
         carriers: &[RowId],
     ) -> (Verdict, [u8; 16]) {
-        if row.is_some_and(|row| is_too_large(row) || row[shape.key].weight() > LONGEST_KEY) {
+        if row.is_some_and(|row| row[shape.key].weight() > LONGEST_KEY) {
             return (Verdict::TooLarge, [0; 16]);
         }
+        // What agrees where it is compared needs not be sent.
+        let unsendable = row.is_some_and(is_too_large);
         let (verdict, copy): (_, &[Value]) = match (row, copies.map(Vec::as_slice)) {
             (_, found) if carriers.len() > 1 || found.is_some_and(|found| found.len() > 1) => {
                 let found = found.unwrap_or_default();
@@ -324,12 +333,14 @@ impl Pair {
                 return (Verdict::Ambiguous(rows), several::fingerprint(carriers, found));
             }
             (None, None | Some([])) => return (Verdict::Same, [0; 16]),
+            (Some(_), None | Some([])) if unsendable => return (Verdict::TooLarge, [0; 16]),
             (Some(_), None | Some([])) => (Verdict::Missing, &[]),
             (None, Some([copy])) if is_too_large(copy) => return (Verdict::TooLarge, [0; 16]),
             (None, Some([copy])) => (Verdict::Extra, copy),
             (Some(row), Some([copy])) => match compare(&shape.rules, row, copy) {
                 Verdict::Same => return (Verdict::Same, [0; 16]),
                 Verdict::TooLarge => return (Verdict::TooLarge, [0; 16]),
+                _ if unsendable => return (Verdict::TooLarge, [0; 16]),
                 differs => (differs, copy),
             },
             (_, Some(_)) => unreachable!("several rows are ambiguous"),

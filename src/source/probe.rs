@@ -11,7 +11,7 @@ use super::update::UpdateFeed;
 use crate::config::{Engine, SourceConfig};
 use crate::sql::catalog::Table;
 use crate::sql::horizon::{self, Horizon};
-use crate::sql::probe::{self, Checked};
+use crate::sql::probe::{self, Checked, Folds};
 use crate::sql::{Database, select};
 
 /// A clock that differs by more is worth a word.
@@ -69,8 +69,8 @@ pub async fn probe(config: &SourceConfig, mapped: &[String], database: &Arc<Data
     found
 }
 
-/// Whether the source takes two keys for one that differ in case only; `None` if its table cannot be looked at.
-pub async fn key_folds(config: &SourceConfig, database: &Arc<Database>) -> Option<bool> {
+/// What two keys may differ in and still be one to the source; `None` if its table cannot be looked at.
+pub async fn key_folds(config: &SourceConfig, database: &Arc<Database>) -> Option<Folds> {
     let table = Table::resolve(database, &config.table).await.ok()?;
     let key = table.require(&config.by_column).ok()?;
     Some(probe::folds(database, &table, key).await)

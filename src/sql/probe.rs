@@ -119,20 +119,45 @@ async fn echoes(database: &Database) -> Result<bool, PlaceError> {
     Ok(rows.first().and_then(|row| row[0].to_text()).as_deref() == Some(PROBE))
 }
 
-/// Whether the database takes `a` for `A` in a column.
-pub(crate) async fn folds(database: &Database, table: &Table, column: usize) -> bool {
+/// Pairs of texts that a collation may take for one.
+const FOLDED: [(&str, &str, &str); 3] =
+    [("a", "A", "case"), ("e", "é", "accents"), ("a", "a ", "trailing blanks")];
+
+/// What two keys may differ in and still be one to a column: words for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Folds(Vec<&'static str>);
+
+impl Folds {
+    /// What these take for one and `others` do not.
+    pub(crate) fn beyond(&self, others: &Self) -> Option<String> {
+        let more: Vec<&str> = self.0.iter().filter(|what| !others.0.contains(what)).copied().collect();
+        match &more[..] {
+            [] => None,
+            [only] => Some((*only).to_owned()),
+            [head @ .., last] => Some(format!("{} or {last}", head.join(", "))),
+        }
+    }
+}
+
+/// What the database does not tell apart in a column.
+pub(crate) async fn folds(database: &Database, table: &Table, column: usize) -> Folds {
     if !matches!(table.columns[column].class, Class::Text | Class::Dynamic) {
-        return false;
+        return Folds::default();
     }
     // The column decides how the union is compared, without a row being read.
     let (name, from) = (quote(table.engine, &table.columns[column].name), select::from(table));
     let never = if table.engine == Engine::Postgres { "false" } else { "0" };
-    let sql = format!(
-        "SELECT 'yes' FROM (SELECT {name} AS k FROM {from} WHERE {never} UNION ALL SELECT 'a') AS probe WHERE k = 'A'"
-    );
-    let found = database.fetch(&Statement::new(sql, [Read::Text]), &[]).await;
-    // Types that no such text fits into (an enum) do not fold.
-    found.is_ok_and(|rows| !rows.is_empty())
+    let mut folds = Vec::new();
+    for (one, other, what) in FOLDED {
+        let sql = format!(
+            "SELECT 'yes' FROM (SELECT {name} AS k FROM {from} WHERE {never} UNION ALL SELECT '{one}') AS probe \
+             WHERE k = '{other}'"
+        );
+        let found = database.fetch(&Statement::new(sql, [Read::Text]), &[]).await;
+        // Types that no such text fits into (an enum) do not fold.
+        folds.extend(found.is_ok_and(|rows| !rows.is_empty()).then_some(what));
+    }
+    Folds(folds)
 }
 
 /// Whether an index leads with a column that rows are read or found by.

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::support::config::{copy, legacy, source, updated_source, with};
 use crate::support::daemon::Site;
 use crate::support::db::{Db, ENGINES};
-use crate::support::pair::{Pair, TABLE, id_of, ids_of};
+use crate::support::pair::{Pair, TABLE, id_of, ids_of, now};
 use crate::support::receiver::Receiver;
 use crate::support::state;
 use crate::support::wait::{LIMIT, wait_for};
@@ -81,6 +81,50 @@ async fn a_text_that_is_no_time_stops_nobody() {
             assert_eq!(daemon.output().matches("ids=\"4, 6\"").count(), 1, "{}", daemon.output());
             daemon.stop().await;
         }
+    }
+}
+
+/// Nor does a time that never comes, or never was; and one far ahead is told of beside it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_time_outside_of_time_stops_nobody() {
+    for (engine, odd) in [
+        (Engine::Postgres, ["'infinity'", "'-infinity'"]),
+        (Engine::MySql, ["'0000-00-00 00:00:00'", "'0000-00-00 00:00:00'"]),
+    ] {
+        let Some(pair) = Pair::new(engine).await else { continue };
+        let s = pair.src.quote(TABLE);
+        pair.fill(1..=9).await;
+        let lax = if engine == Engine::MySql { "SET sql_mode = ''; " } else { "" };
+        let old = "UPDATE {s} SET update_time = '2020-01-01 00:00:00'; \
+                   UPDATE {s} SET update_time = '2099-01-01 00:00:00' WHERE id = 3";
+        let odd = format!(
+            "UPDATE {{s}} SET update_time = {} WHERE id = 4; UPDATE {{s}} SET update_time = {} WHERE id = 6",
+            odd[0], odd[1]
+        );
+        pair.src.run(format!("{lax}{old}; {odd}").replace("{s}", &s)).await;
+        let receiver = pair.repairer().await;
+        let mut src = updated_source(&pair.src, TABLE, "number", "update_time");
+        src["insert"] = false.into();
+        let config =
+            with(legacy(src, vec![pair.copy(&receiver.url())]), json!({ "confirm": "0s", "sweep": "2s" }));
+        let site = Site::new(&config);
+        let checked = site.run(&["check", "-c", "{c}", "--connect"]).all();
+        assert!(checked.contains("2 rows have a \"update_time\" that is no time"), "{engine} {checked}");
+        assert!(checked.contains("(id 4, 6)"), "{engine} {checked}");
+        assert!(checked.contains("in the future") || checked.contains("ahead"), "{engine} {checked}");
+        let mut daemon = site.start();
+        daemon.wait_output("cannot be read, they are left to the sweep").await;
+        let now = now(&pair.src);
+        pair.src.run(format!("UPDATE {s} SET name = 'new', update_time = {now} WHERE id = 2")).await;
+        daemon
+            .until("the feed goes on", LIMIT, || receiver.calls().iter().any(|call| id_of(call) == 2))
+            .await;
+        pair.src.run(format!("{lax}UPDATE {s} SET name = 'new' WHERE id IN (4, 6)")).await;
+        daemon.until("the sweep finds them", LIMIT, || receiver.count() >= 3).await;
+        assert_eq!(ids_of(&receiver.calls()), [2, 4, 6]);
+        let status = site.run(&["status", "-c", "{c}"]).all();
+        assert!(status.contains("2 rows without an update time") && status.contains("id 4, 6"), "{status}");
+        daemon.stop().await;
     }
 }
 

@@ -5,12 +5,15 @@ use super::list::is_parked;
 use super::{Ends, desk, pick};
 use crate::base::clock::{Clock, UnixMs};
 use crate::config::Config;
-use crate::model::{Difference, Listed, State};
+use crate::model::{DeliveryKind, Difference, Listed, State};
 use crate::store::{History, Message, Record};
 
 /// Characters of an answer in the table, and of a message.
 const ANSWER: usize = 60;
 const MESSAGE: usize = 4000;
+/// What is shown of a row that is missing because of another.
+const STRAY: &str =
+    "the copy has a row whose key its collation takes for this one: a unique index lets only one of them in";
 
 /// Prints it.
 pub(super) async fn show(config: &Config, typed: &str, as_json: bool) -> Result<u8, Ends> {
@@ -57,7 +60,8 @@ fn lines(r: &Record, parked: bool, now: UnixMs) -> Vec<String> {
     }
     fact("messages", format!("{}, attempts {}", r.revision, r.attempted));
     if let Some(differs) = r.differs.as_ref().filter(|list| !list.is_empty()) {
-        out.push("what differed when it was called back last".to_owned());
+        let missing = r.kind == DeliveryKind::Missing.as_str();
+        out.push(if missing { STRAY } else { "what differed when it was called back last" }.to_owned());
         out.extend(differences(differs));
     }
     if let Some(evidence) = &r.evidence {

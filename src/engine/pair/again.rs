@@ -9,6 +9,9 @@ use crate::model::{DeliveryKind, Key, Row, RowId, Sent, Value, Verdict};
 use crate::outbox::{Asked, Witness};
 use crate::sql::PlaceError;
 
+/// Keys of one look for which others are looked for that stand in their way.
+const STRAYS: usize = 10;
+
 impl Pair {
     /// Reads both sides again for single keys, in the order given: whole rows, as before an attempt. `None`: there was
     /// no room for it, and it is to be asked for again; never the first.
@@ -50,6 +53,7 @@ impl Pair {
                     fingerprint: [0; 16],
                     witness,
                     evidence: None,
+                    stray: None,
                 });
             }
             let found = copies.rows.get(*key);
@@ -61,9 +65,34 @@ impl Pair {
                 let copies = found.map_or(&[][..], Vec::as_slice);
                 Box::new(self.evidence((*id, row.as_deref()), carriers, copies))
             });
-            Some(Looked { verdict: Some(verdict), row, copy, fingerprint, witness, evidence })
+            Some(Looked { verdict: Some(verdict), row, copy, fingerprint, witness, evidence, stray: None })
         });
-        Ok(looked.collect())
+        let mut looked: Vec<Option<Looked>> = looked.collect();
+        let keys: HashSet<&Key> = wanted.iter().map(|(_, key)| *key).collect();
+        if copies.rows.keys().any(|key| !keys.contains(key)) {
+            self.find_strays(wanted, &mut looked).await?;
+        }
+        Ok(looked)
+    }
+
+    /// Says of keys that the copy does not have which others its collation takes for them.
+    async fn find_strays(
+        &self,
+        wanted: &[(RowId, &Key)],
+        looked: &mut [Option<Looked>],
+    ) -> Result<(), PlaceError> {
+        let missing = looked.iter_mut().zip(wanted).filter_map(|(looked, (_, key))| {
+            let looked = looked.as_mut().filter(|looked| looked.verdict == Some(Verdict::Missing))?;
+            Some((looked, *key))
+        });
+        for (looked, key) in missing.take(STRAYS) {
+            let Some(row) = &looked.row else { continue };
+            let asked = self.key_form.asked(&row[self.whole.key]).into_owned();
+            let found = self.destination.lookup(&[asked]).await?;
+            let other = |row: &Row| self.key_form.key(&row[0]).is_some_and(|other| other != *key);
+            looked.stray = found.rows.into_iter().find(other).map(|mut row| row.swap_remove(0));
+        }
+        Ok(())
     }
 
     /// Whether the source still is what a message says: a look at the copy may have taken its time.

@@ -43,7 +43,7 @@ impl TaskPlaces {
         for (config, database) in self.config.destinations.iter().zip(&self.destination_databases) {
             let (Some(copy), Some(database)) = (&config.copy, database) else { continue };
             let name = format!("destination {}: {} {}", config.name, copy.dsn.place(), copy.table);
-            places.push((name, destination::probe(copy, database, folds).await));
+            places.push((name, destination::probe(copy, database, folds.as_ref()).await));
         }
         places
     }

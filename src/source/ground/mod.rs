@@ -52,7 +52,7 @@ pub(super) struct Survey {
     pub(super) nulls: u64,
     /// The latest update time.
     pub(super) latest: Option<Value>,
-    /// Where update times are text, which may be no times: the largest and the smallest, at most [`EDGE`] each.
+    /// Where update times may be no times: the largest and the smallest, at most [`EDGE`] each.
     pub(super) edges: Vec<(Value, RowId)>,
 }
 

@@ -129,9 +129,10 @@ impl Statements {
     }
 }
 
-/// Whether a column of this class may hold what is no time.
+/// Whether a column of this class may hold what is no time: a text, `infinity` (PostgreSQL), a day that never was (MySQL).
 pub(in crate::source) fn may_be_no_time(class: Class) -> bool {
-    matches!(class, Class::Text | Class::Dynamic | Class::Other)
+    let time = matches!(class, Class::Date | Class::DateTime | Class::Instant);
+    time || matches!(class, Class::Text | Class::Dynamic | Class::Other)
 }
 
 impl SqlGround<'_> {

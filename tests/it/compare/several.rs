@@ -151,3 +151,31 @@ async fn an_ambiguous_key_of_the_source_is_never_called_back() {
         assert_eq!(keys, [Some("first".to_owned()), Some("last".to_owned())], "{engine}");
     }
 }
+
+/// A copy that takes `ann` for `Ann` and has the one already will never take the other: whoever asks why is told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_in_the_way_of_another_is_named() {
+    for pair in pairs() {
+        let Some((src, des)) = databases(pair).await else { continue };
+        let rows = [(1, "ann", "v"), (2, "Ann", "v"), (3, "bob", "v")];
+        table(&src, rows.iter().map(|(id, k, v)| (*id, (*k).to_owned(), *v))).await;
+        table(&des, rows[1..2].iter().map(|(id, k, v)| (*id, (*k).to_owned(), *v))).await;
+        let receiver = Receiver::answering(200).await;
+        let config =
+            legacy(source(&src, "t", "k"), vec![copy(&des, "t", "k", &[("v", "v")], &receiver.url())]);
+        let site = Site::new(&with(config, json!({ "confirm": "0s", "settle": "1s" })));
+        let mut daemon = site.start();
+        daemon.until("both are called back", LIMIT, || receiver.count() >= 2).await;
+        let shown = |key: &str| {
+            let list = site.run(&["deliveries", "list", "-c", "{c}", "--key", key, "--json"]);
+            let list: serde_json::Value = serde_json::from_str(&list.stdout).unwrap();
+            let number = &list["deliveries"][0]["number"];
+            site.run(&["deliveries", "show", "-c", "{c}", &number.to_string()]).all()
+        };
+        let ann = shown("ann");
+        assert!(ann.contains("its collation takes for this one") && ann.contains("Ann"), "{pair:?} {ann}");
+        let bob = shown("bob");
+        assert!(!bob.contains("collation"), "{pair:?} {bob}");
+        daemon.stop().await;
+    }
+}
