@@ -12,6 +12,7 @@ mod several;
 
 pub(super) use fit::PairError;
 use several::several;
+pub(super) use several::warn_if_unnoticed;
 
 use crate::base::clock::UnixMs;
 use crate::config::{CopyConfig, Rule, SourceConfig};

@@ -16,7 +16,7 @@ use slot::Slot;
 
 use super::StatusBoard;
 use super::feeder::Feeder;
-use super::pair::Pair;
+use super::pair::{self, Pair};
 use crate::base::chain::chain;
 use crate::config::{Config, CopyConfig, Dsn, TaskConfig};
 use crate::destination::{self, Destination};
@@ -211,6 +211,9 @@ impl TaskPlaces {
                 |source: &Arc<dyn Source>, name: &str| source.find(name).map(|i| source.columns()[i].clone());
             let pairs = names.filter_map(|name| Some((kind(&before, name)?, kind(&opened, name)?)));
             unchanged(self.source_database.place(), &self.config.source.table, pairs)?;
+        }
+        if self.source.last().is_none() {
+            pair::warn_if_unnoticed(&self.config.name, &*opened);
         }
         self.source.set(opened.clone());
         Ok(opened)

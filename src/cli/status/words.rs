@@ -108,6 +108,12 @@ pub(super) fn lines(r: &Report, now: UnixMs) -> Vec<String> {
             "the source does not show its open transactions: what commits later than `settle` is {missed}"
         ));
     }
+    if let Some(open) = quick().filter_map(held).max() {
+        lines.push(format!(
+            "a transaction at the source has been open for {}: what is read meanwhile settles when it has ended",
+            span(open)
+        ));
+    }
     if let Some(update) = r.feeds.get("update") {
         let more = if update.uncovered_more { "more than " } else { "" };
         match update.uncovered {
@@ -136,6 +142,12 @@ pub(super) fn lines(r: &Report, now: UnixMs) -> Vec<String> {
         );
     }
     lines
+}
+
+/// For how many seconds an open transaction has held up a feed, if it is more than a passing one.
+fn held(f: &FeedReport) -> Option<i64> {
+    let seconds = f.looked_at?.saturating_sub(f.settled_at?) / 1000;
+    (f.told && f.caught_up && seconds >= 60).then_some(seconds)
 }
 
 fn of_rows(count: u64) -> String {
@@ -243,5 +255,25 @@ mod tests {
             "more is unsettled than is kept in memory: the oldest part is read again when it settles, not before",
         ];
         assert_eq!(lines(&report, 100_000), expected);
+    }
+
+    #[test]
+    fn a_transaction_that_stays_open_has_a_line() {
+        let feed = |settled_at: i64, told: bool| FeedReport {
+            settled_at: Some(settled_at),
+            looked_at: Some(7_200_000),
+            caught_up: true,
+            told,
+            ..FeedReport::default()
+        };
+        let said = |insert: FeedReport, update: FeedReport| {
+            let feeds = [("insert", insert), ("update", update)].into();
+            lines(&Report { feeds, ..Report::default() }, 7_300_000)
+        };
+        let open = "a transaction at the source has been open for 2 h: what is read meanwhile settles when it has ended";
+        assert_eq!(said(feed(7_195_000, true), feed(0, true)), [open]);
+        assert_eq!(said(feed(7_195_000, true), feed(7_141_000, true)), [""; 0]);
+        let untold = said(feed(0, false), feed(0, false));
+        assert!(!untold.iter().any(|line| line == open), "{untold:?}");
     }
 }

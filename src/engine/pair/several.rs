@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use tracing::warn;
+
 use super::Pair;
 use super::lookup::again;
 use crate::diff::digest;
-use crate::model::{Evidence, Key, Listed, Row, RowId, Value};
+use crate::model::{Evidence, Key, Listed, Row, RowId, TaskName, Value};
+use crate::source::Source;
 use crate::sql::{Found, PlaceError};
 
 /// The rows that carry a key, ascending, for those keys that several do.
@@ -36,6 +39,14 @@ fn sorted(rows: &[Row]) -> Vec<([u8; 16], &Row)> {
     let mut rows: Vec<_> = rows.iter().map(|row| (digest(&[row]), row)).collect();
     rows.sort_unstable_by_key(|(digest, _)| *digest);
     rows
+}
+
+/// Says in the log that several rows of one key would not be noticed, because nothing finds them.
+pub(in crate::engine) fn warn_if_unnoticed(task: &TaskName, source: &dyn Source) {
+    if source.unfindable().is_some() && !source.shares_keys() {
+        warn!(%task, "no index of the source leads with \"byColumn\": that several rows carry a key is not noticed, and \
+                      each of them is called back in turn");
+    }
 }
 
 impl Pair {
