@@ -14,6 +14,7 @@
 //! A wrong guess about an order can cost time and never makes a wrong verdict: whatever seems to disagree is looked up by
 //! its key at both sides before it is told, and a row that has changed meanwhile is looked up again.
 
+mod digest;
 mod join;
 mod order;
 mod resolve;
@@ -22,7 +23,9 @@ mod run;
 mod second;
 mod side;
 mod size;
+mod strategy;
 
 pub use resolve::{Mapping, Tables, Wanted};
 pub use row::{Difference, Tally};
 pub use run::{Event, Pace, audit};
+pub use strategy::{Chosen, Strategy};

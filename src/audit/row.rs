@@ -25,6 +25,8 @@ pub struct Tally {
     pub rows_copy: u64,
     /// Keys on which both agree.
     pub same: u64,
+    /// Those of them that agree by digests and were not read.
+    pub digested: u64,
     /// Only at the source.
     pub missing: u64,
     /// At both, with other values.

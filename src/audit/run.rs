@@ -13,6 +13,7 @@ use super::row::{Difference, Tally};
 use super::second::{self, Batch};
 use super::side::{Edge, Side};
 use super::size::Size;
+use super::strategy::{Choice, Chosen, Strategy};
 use crate::model::{Row, Value};
 use crate::sql::PlaceError;
 
@@ -28,11 +29,18 @@ pub struct Pace {
     pub parallel: usize,
     /// How long a difference must stand before it is believed.
     pub confirm: Duration,
+    /// Whether rows are read, or digested by the servers.
+    pub strategy: Strategy,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { chunk_time: Duration::from_millis(500), parallel: 2, confirm: Duration::from_secs(1) }
+        Self {
+            chunk_time: Duration::from_millis(500),
+            parallel: 2,
+            confirm: Duration::from_secs(1),
+            strategy: Strategy::Auto,
+        }
     }
 }
 
@@ -41,8 +49,12 @@ impl Default for Pace {
 pub enum Event {
     /// A key on which the tables disagree.
     Found(Difference),
-    /// Rows read so far, of both sides together.
+    /// Rows read or digested, of both sides together.
     Read(u64),
+    /// How the table was compared; told at the end.
+    Chosen(Chosen),
+    /// So many stretches with a row that is too large to be digested; they were read. Told at the end, if there are any.
+    Undigested(u64),
 }
 
 /// Compares two tables from end to end.
@@ -53,7 +65,9 @@ pub async fn audit(tables: &Tables, pace: &Pace, events: &mpsc::Sender<Event>) -
     let (found, batches) = mpsc::unbounded_channel();
     let room = Arc::new(Semaphore::new(WAITING));
     let walk = async {
-        let run = Run { tables, size: Size::new(pace.chunk_time), found, room, events };
+        let size = || Size::new(pace.chunk_time);
+        let choice = Choice::new(pace.strategy, tables.without_digests());
+        let run = Run { tables, size: size(), digest_size: size(), choice, found, room, events };
         let mut tally = run.pass(&tables.source, pace.parallel, Pass::Both).await?;
         if !tables.alike {
             let extra = run.pass(&tables.copy_keys, pace.parallel, Pass::Extra).await?;
@@ -61,6 +75,7 @@ pub async fn audit(tables: &Tables, pace: &Pace, events: &mpsc::Sender<Event>) -
             tally.unread += extra.unread;
         }
         tally.null_key = tables.source.keyless().await? + tables.copy.keyless().await?;
+        let _ = events.send(Event::Chosen(run.choice.end())).await;
         drop(run);
         Ok(tally)
     };
@@ -71,6 +86,7 @@ pub async fn audit(tables: &Tables, pace: &Pace, events: &mpsc::Sender<Event>) -
         rows_copy: walked.rows_copy,
         null_key: walked.null_key,
         same: walked.same + settled.same,
+        digested: walked.digested,
         unread: walked.unread,
         ..settled
     })
@@ -78,16 +94,18 @@ pub async fn audit(tables: &Tables, pace: &Pace, events: &mpsc::Sender<Event>) -
 
 /// Which rows a pass looks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pass {
+pub(super) enum Pass {
     /// Walks the source: what is missing or differs, and by the way what only the copy has.
     Both,
     /// Walks the copy: only what the source does not have.
     Extra,
 }
 
-struct Run<'a> {
-    tables: &'a Tables,
+pub(super) struct Run<'a> {
+    pub(super) tables: &'a Tables,
     size: Size,
+    pub(super) digest_size: Size,
+    pub(super) choice: Choice,
     found: mpsc::UnboundedSender<Batch>,
     room: Arc<Semaphore>,
     events: &'a mpsc::Sender<Event>,
@@ -95,10 +113,30 @@ struct Run<'a> {
 
 /// What one stretch brought.
 #[derive(Default)]
-struct Part {
+pub(super) struct Part {
     rows: [u64; 2],
     same: u64,
+    digested: u64,
     unread: u64,
+    /// Stretches whose digest could not be made.
+    pub(super) undigested: u64,
+}
+
+impl Part {
+    /// So many rows of either side have the same digest.
+    pub(super) fn agree(&mut self, rows: u64) {
+        self.add(Self { rows: [rows; 2], same: rows, digested: rows, ..Self::default() });
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        for (rows, more) in self.rows.iter_mut().zip(other.rows) {
+            *rows += more;
+        }
+        self.same += other.same;
+        self.digested += other.digested;
+        self.unread += other.unread;
+        self.undigested += other.undigested;
+    }
 }
 
 impl Run<'_> {
@@ -106,30 +144,37 @@ impl Run<'_> {
         // Where the next stretch begins; `None`: there is none.
         let stretches = unfold(Some(Edge::None), async |low: Option<Edge>| {
             let low = low?;
-            match walked.edge(&low, self.size.rows().saturating_sub(1)).await {
+            let digested = self.choice.digests();
+            let size = if digested { &self.digest_size } else { &self.size };
+            match walked.edge(&low, size.rows().saturating_sub(1)).await {
                 Ok(high) => {
                     let next = high.is_some().then(|| high.clone());
-                    Some((Ok((low, high)), next))
+                    Some((Ok((low, high, digested)), next))
                 }
                 Err(e) => Some((Err(e), None)),
             }
         });
-        let mut tally = Tally::default();
+        let mut sum = Part::default();
         let mut parts = stretches
-            .map_ok(|(low, high)| self.stretch(pass, low, high))
+            .map_ok(async |(low, high, digested)| {
+                let _turn = self.choice.turn().await;
+                if digested { self.digested(low, high).await } else { self.stretch(pass, low, high).await }
+            })
             .try_buffered(parallel.max(1))
             .boxed_local();
         while let Some(part) = parts.try_next().await? {
-            tally.rows_source += part.rows[0];
-            tally.rows_copy += part.rows[1];
-            tally.same += part.same;
-            tally.unread += part.unread;
             let _ = self.events.send(Event::Read(part.rows[0] + part.rows[1])).await;
+            sum.add(part);
         }
-        Ok(tally)
+        if sum.undigested > 0 {
+            let _ = self.events.send(Event::Undigested(sum.undigested)).await;
+        }
+        let [rows_source, rows_copy] = sum.rows;
+        let Part { same, digested, unread, .. } = sum;
+        Ok(Tally { rows_source, rows_copy, same, digested, unread, ..Tally::default() })
     }
 
-    async fn stretch(&self, pass: Pass, low: Edge, high: Edge) -> Result<Part, PlaceError> {
+    pub(super) async fn stretch(&self, pass: Pass, low: Edge, high: Edge) -> Result<Part, PlaceError> {
         let mut part = Part::default();
         let mut open = vec![(low, high)];
         while let Some((low, high)) = open.pop() {
@@ -163,7 +208,11 @@ impl Run<'_> {
             let weight = walked.size().max(other.as_ref().map_or(0, |other| other.size()));
             self.size.learn(walked.rows.len(), began.elapsed(), weight);
             match (pass, other) {
-                (Pass::Both, Some(copy)) => self.both(&walked.rows, &copy.rows, &mut part).await,
+                (Pass::Both, Some(copy)) => {
+                    let rows = walked.rows.len().max(copy.rows.len()) as u64;
+                    self.both(&walked.rows, &copy.rows, &mut part).await;
+                    self.choice.read(rows, began.elapsed());
+                }
                 (Pass::Both, None) => {
                     let copy = self.ask(&tables.copy, &walked.rows).await?;
                     self.both(&walked.rows, &copy, &mut part).await;

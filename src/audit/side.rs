@@ -35,6 +35,19 @@ pub(super) struct Side {
     /// Where one column is the key and nothing is filtered.
     lookup: Option<Lookup>,
     lists: Vec<Statement>,
+    /// Where both servers can write rows alike.
+    digests: Option<[Span; 4]>,
+    /// Edges that lie before another one: of the first rows, and behind a key.
+    within: [Span; 2],
+}
+
+/// What a server says of the rows of a stretch.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Digest {
+    pub(super) rows: u64,
+    /// Rows too large to have one.
+    pub(super) without: u64,
+    pub(super) sums: [Value; 2],
 }
 
 impl Side {
@@ -64,10 +77,19 @@ impl Side {
             keyless: span::keyless(&table, &key, filter),
             lookup,
             lists: lists.collect(),
+            digests: None,
+            within: [edge(&[End::High]), edge(&[End::Low, End::High])],
             database,
             table,
             key,
         }
+    }
+
+    /// The same, which can also be digested by this text of a row.
+    pub(super) fn with_digests(mut self, text: &str, filter: Option<&str>) -> Self {
+        let ends: [&[End]; 4] = [&[], &[End::Low], &[End::High], &[End::Low, End::High]];
+        self.digests = Some(ends.map(|ends| span::digest(&self.table, text, &self.key, ends, filter)));
+        self
     }
 
     /// Name with its schema, for people.
@@ -82,6 +104,30 @@ impl Side {
         params.push(Param::Int(i64::try_from(skip).unwrap_or(i64::MAX)));
         let rows = self.database.fetch(&span.statement, &params).await?;
         Ok(rows.into_iter().next().map(Arc::from))
+    }
+
+    /// The same before `high`; `None`: there are fewer.
+    pub(super) async fn edge_within(&self, low: &Edge, high: &Edge, skip: usize) -> Result<Edge, PlaceError> {
+        if high.is_none() {
+            return self.edge(low, skip).await;
+        }
+        let span = &self.within[usize::from(low.is_some())];
+        let mut params = self.params(span, low, high)?;
+        params.push(Param::Int(i64::try_from(skip).unwrap_or(i64::MAX)));
+        let rows = self.database.fetch(&span.statement, &params).await?;
+        Ok(rows.into_iter().next().map(Arc::from))
+    }
+
+    /// The digest of the rows behind `low` up to `high`.
+    pub(super) async fn digest(&self, low: &Edge, high: &Edge) -> Result<Digest, PlaceError> {
+        let wrong = || {
+            let message = format!("{:?} has no digest; please report this", self.name());
+            PlaceError::new(PlaceErrorKind::Other, self.database.place(), message)
+        };
+        let place = usize::from(low.is_some()) + 2 * usize::from(high.is_some());
+        let span = &self.digests.as_ref().ok_or_else(wrong)?[place];
+        let rows = self.database.fetch(&span.statement, &self.params(span, low, high)?).await?;
+        rows.first().and_then(|row| Digest::read(row)).ok_or_else(wrong)
     }
 
     /// The last key of all.

@@ -10,10 +10,10 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::exit;
-use crate::audit::{Event, Mapping, Pace, Tables, Tally, Wanted, audit};
+use crate::audit::{Chosen, Event, Mapping, Pace, Strategy, Tables, Tally, Wanted, audit};
 use crate::base::chain::chain;
 use crate::base::signal::Requests;
-use crate::config::{ColumnPolicy, TableUrl};
+use crate::config::{ColumnPolicy, Engine, TableUrl};
 use crate::sql::{Database, Limits, PlaceError};
 use show::{Progress, Show};
 
@@ -56,6 +56,9 @@ pub(super) struct Asked {
     /// How long a statement should take
     #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = super::args::length)]
     chunk_time: Duration,
+    /// Whether all rows are read, or the servers digest them and only what differs is read; auto: whichever is faster
+    #[arg(long, value_name = "HOW", default_value = "auto", value_parser = how)]
+    strategy: Strategy,
     /// Stretches of the tables that are read at once
     #[arg(short = 'j', long, value_name = "N", default_value_t = 2)]
     threads: usize,
@@ -109,11 +112,24 @@ async fn compare(asked: &Asked, names: [String; 2], places: &[Arc<Database>; 2])
     for note in tables.notes() {
         eprintln!("note: {note}");
     }
-    let pace = Pace { chunk_time: asked.chunk_time, parallel: asked.threads, confirm: asked.confirm };
+    // Nobody expects digests of SQLite who has not asked for them.
+    let expected = match asked.strategy {
+        Strategy::Auto => places.iter().all(|place| place.engine() != Engine::Sqlite),
+        strategy => strategy == Strategy::Digest,
+    };
+    if let Some(why) = tables.without_digests().filter(|_| expected) {
+        eprintln!("note: rows are read, there are no digests: {why}");
+    }
+    let pace = Pace {
+        chunk_time: asked.chunk_time,
+        parallel: asked.threads,
+        confirm: asked.confirm,
+        strategy: asked.strategy,
+    };
     let (sender, mut receiver) = mpsc::channel(EVENTS);
     let (show, began) = (Show::new(asked.rows, asked.json), Instant::now());
     let watch = async {
-        let mut progress = Progress::new();
+        let (mut progress, mut chosen) = (Progress::new(), None);
         while let Some(event) = receiver.recv().await {
             match event {
                 Event::Found(difference) => {
@@ -121,19 +137,33 @@ async fn compare(asked: &Asked, names: [String; 2], places: &[Arc<Database>; 2])
                     show.difference(&tables, &difference);
                 }
                 Event::Read(rows) => progress.add(rows),
+                Event::Chosen(how) => chosen = Some(how),
+                Event::Undigested(stretches) => {
+                    progress.clear();
+                    eprintln!(
+                        "note: {stretches} stretches could not be digested by the servers: their rows were read"
+                    );
+                }
             }
         }
         progress.clear();
+        chosen
     };
     let work = async {
         let result = Box::pin(audit(&tables, &pace, &sender)).await;
         drop(sender);
         result
     };
-    let (result, ()) = tokio::join!(work, watch);
+    let (result, chosen) = tokio::join!(work, watch);
     match result {
         Ok(tally) => {
-            show.end(&tables, &tally, began.elapsed());
+            let digested = tally.digested > 0 || asked.strategy == Strategy::Digest;
+            let differs =
+                |how: &&Chosen| how.strategy != asked.strategy && tables.without_digests().is_none();
+            if let Some(Chosen { why, .. }) = chosen.as_ref().filter(differs).filter(|_| digested) {
+                eprintln!("note: {why}");
+            }
+            show.end(&tables, &tally, chosen.as_ref(), began.elapsed());
             ExitCode::from(code(&tally))
         }
         Err(e) => {
@@ -150,6 +180,15 @@ fn code(tally: &Tally) -> u8 {
         (true, _) => exit::UNVERIFIED,
         (false, 0) => 0,
         (false, _) => exit::DIFFERENCES,
+    }
+}
+
+fn how(word: &str) -> Result<Strategy, String> {
+    match word {
+        "auto" => Ok(Strategy::Auto),
+        "stream" => Ok(Strategy::Stream),
+        "digest" => Ok(Strategy::Digest),
+        _ => Err("it is auto, stream or digest".to_owned()),
     }
 }
 

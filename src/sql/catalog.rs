@@ -45,6 +45,8 @@ pub(crate) struct Detail {
     pub(crate) read: Read,
     /// Whether it is asked for as `column::text`.
     pub(crate) as_text: bool,
+    /// Whether its text is stored as UTF-8; true where there is none.
+    pub(crate) utf8: bool,
     /// What stands around the placeholder when a key is bound to it, `?` marking the place.
     pub(crate) key: String,
 }

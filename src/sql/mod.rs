@@ -5,6 +5,7 @@
 //! catalogue says, so that no value passes through a type that cannot hold it.
 
 pub(crate) mod bind;
+pub(crate) mod canonical;
 pub(crate) mod catalog;
 mod classify;
 pub(crate) mod clock;

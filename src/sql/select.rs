@@ -175,7 +175,8 @@ fn fill(form: &str, places: &mut Placeholders, sql: &mut String) {
     sql.push_str(behind);
 }
 
-fn name(table: &Table, column: usize) -> String {
+/// A column's name, quoted.
+pub(super) fn name(table: &Table, column: usize) -> String {
     quote(table.engine, &table.columns[column].name)
 }
 

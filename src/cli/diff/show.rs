@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use crate::audit::{Difference, Tables, Tally};
+use crate::audit::{Chosen, Difference, Tables, Tally};
 use crate::cli::text::{number, plain, short};
 use crate::model::DeliveryKind;
 
@@ -36,13 +36,17 @@ impl Show {
         }
     }
 
-    pub(super) fn end(&self, tables: &Tables, tally: &Tally, took: Duration) {
+    pub(super) fn end(&self, tables: &Tables, tally: &Tally, chosen: Option<&Chosen>, took: Duration) {
         let [source, copy] = tables.tables();
         if self.json {
             let mut stats = json!(tally);
             let [at, there] = tables.places();
             stats["source"] = json!({ "place": at, "table": source });
             stats["copy"] = json!({ "place": there, "table": copy });
+            if let Some(Chosen { strategy, why }) = chosen {
+                stats["strategy"] = json!(strategy);
+                stats["strategy_why"] = json!(why);
+            }
             stats["took_ms"] = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).into();
             println!("{}", json!({ "stats": stats }));
             return;
@@ -117,8 +121,12 @@ fn sentence(source: &str, copy: &str, tally: &Tally, took: Duration) -> String {
         (tally.moving, "rows that changed at each look"),
         (tally.unread, "stretches with too many rows of one key"),
     ]);
+    let digested = match tally.digested {
+        0 => String::new(),
+        rows => format!(" ({} by digests)", number(rows)),
+    };
     let mut line = format!(
-        "{source} → {copy}: {} and {} rows in {:.1} s ({}/s): {} agree, {found}",
+        "{source} → {copy}: {} and {} rows in {:.1} s ({}/s): {} agree{digested}, {found}",
         number(tally.rows_source),
         number(tally.rows_copy),
         took.as_secs_f64(),

@@ -156,7 +156,9 @@ fn column(row: &Row, is_json: bool) -> (Column, Detail) {
     };
     let column =
         Column { name: name.into(), class, declared: declared.into(), nullable: text(&row[3]) == "YES" };
-    (column, Detail { read, as_text: false, key })
+    // What has no character set is no text, or is written in that of the session.
+    let utf8 = matches!(text(&row[5]), "" | "utf8mb4" | "utf8mb3" | "utf8" | "ascii");
+    (column, Detail { read, as_text: false, utf8, key })
 }
 
 async fn indexes(

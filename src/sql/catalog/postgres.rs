@@ -8,7 +8,7 @@ use crate::sql::{Database, PlaceError, PlaceErrorKind, dialect};
 
 pub(super) async fn table(database: &Database, written: &str) -> Result<Table, PlaceError> {
     let found = find(database, written).await?;
-    let list = Statement::new(COLUMNS, [Read::Text; 8]);
+    let list = Statement::new(COLUMNS, [Read::Text; 9]);
     let rows = database.fetch(&list, &[Param::Int(found.oid)]).await?;
     let readable: Vec<&Row> = rows.iter().filter(|row| text(&row[7]) == "t").collect();
     if readable.is_empty() && !rows.is_empty() {
@@ -79,7 +79,8 @@ const COLUMNS: &str = "WITH RECURSIVE base(origin, oid, level) AS ( \
      SELECT a.attnum::text, a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod)::text, \
        a.attnotnull::text, t.typname::text, t.typtype::text, \
        (pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(t.typname))::text, \
-       CASE WHEN pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT') THEN 't' ELSE 'f' END \
+       CASE WHEN pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT') THEN 't' ELSE 'f' END, \
+       pg_catalog.getdatabaseencoding()::text \
      FROM pg_catalog.pg_attribute a \
      JOIN (SELECT DISTINCT ON (origin) origin, oid FROM base ORDER BY origin, level DESC) b ON b.origin = a.atttypid \
      JOIN pg_catalog.pg_type t ON t.oid = b.oid JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \
@@ -164,7 +165,7 @@ fn column(row: &Row) -> (Column, Detail) {
     };
     let column =
         Column { name: name.into(), class, declared: declared.into(), nullable: text(&row[3]) != "true" };
-    (column, Detail { read, as_text, key })
+    (column, Detail { read, as_text, utf8: text(&row[8]) == "UTF8", key })
 }
 
 /// The cluster itself, whatever address it was reached by.

@@ -52,7 +52,12 @@ pub(super) async fn table(database: &Database, written: &str) -> Result<Table, P
     let made = database.fetch(&made, &[Param::text(&*name)]).await?;
     let file = std::fs::canonicalize(&database.dsn().database)
         .unwrap_or_else(|_| Path::new(&database.dsn().database).to_path_buf());
-    let details = columns.iter().map(|_| Detail { read: Read::Dynamic, as_text: false, key: "?".to_owned() });
+    let details = columns.iter().map(|_| Detail {
+        read: Read::Dynamic,
+        as_text: false,
+        utf8: true,
+        key: "?".to_owned(),
+    });
     Ok(Table {
         engine: Engine::Sqlite,
         identity: format!("sqlite {} {name}", file.display()),

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{by, from, head, name, reads, scalar};
 use crate::config::Engine;
+use crate::sql::canonical;
 use crate::sql::catalog::Table;
 use crate::sql::dialect::Placeholders;
 use crate::sql::statement::{Read, Statement};
@@ -36,6 +37,17 @@ pub(crate) fn rows(
     let mut sql = head(table, columns);
     let binds = bounds(table, key, ends, filter, &mut Placeholders::new(table.engine), &mut sql);
     Span { statement: Statement::new(sql, reads(table, columns)), binds }
+}
+
+/// How many rows stand between the ends, how many of them have a digest, and the sums of its halves; `text` is that of a
+/// row, as `canonical` writes it.
+pub(crate) fn digest(table: &Table, text: &str, key: &[usize], ends: &[End], filter: Option<&str>) -> Span {
+    let (sums, reads) = canonical::sums(table.engine);
+    let (digest, apart) = canonical::digest(table.engine, text);
+    let mut sql = format!("SELECT {} FROM (SELECT {digest} AS h FROM {}", sums.join(", "), from(table));
+    let binds = bounds(table, key, ends, filter, &mut Placeholders::new(table.engine), &mut sql);
+    let _ = write!(sql, "{apart}) AS d");
+    Span { statement: Statement::new(sql, reads), binds }
 }
 
 /// The key so many rows behind `low`: `SELECT key … ORDER BY key LIMIT 1 OFFSET ?`; how many to skip is bound last.

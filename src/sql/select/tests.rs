@@ -10,7 +10,7 @@ pub(in crate::sql) fn table(engine: Engine) -> Table {
         declared: declared.into(),
         nullable: true,
     };
-    let detail = |read, as_text, key: &str| Detail { read, as_text, key: key.to_owned() };
+    let detail = |read, as_text, key: &str| Detail { read, as_text, utf8: key == "?", key: key.to_owned() };
     let details = match engine {
         Engine::MySql => vec![
             detail(Read::Int, false, "?"),
