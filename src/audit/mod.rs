@@ -24,5 +24,5 @@ mod side;
 mod size;
 
 pub use resolve::{Mapping, Tables, Wanted};
-pub use row::{Difference, Tally};
+pub use row::{Difference, Rows, Tally};
 pub use run::{Event, Pace, audit};

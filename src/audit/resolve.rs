@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use super::join::Matcher;
 use super::order;
 use super::side::Side;
 use crate::config::ColumnPolicy;
 use crate::diff::{ColumnRule, KeyForm};
-use crate::model::{Class, DatabaseClass};
+use crate::model::{Class, Column, DatabaseClass};
 use crate::sql::catalog::Table;
 use crate::sql::{Database, PlaceError, PlaceErrorKind};
 
@@ -48,8 +50,15 @@ pub struct Tables {
     pub(super) names: Vec<Box<str>>,
     /// Whether both order keys alike.
     pub(super) alike: bool,
+    /// Room for whole rows that are told, in KiB, where they are wanted.
+    pub(super) rows: Option<Arc<Semaphore>>,
+    /// Places of the compared columns at both sides.
+    pairs: Vec<(usize, usize)>,
     notes: Vec<String>,
 }
+
+/// Whole rows that wait to be taken, in KiB.
+pub(super) const WAITING_ROWS: u32 = 64 << 10;
 
 impl Tables {
     /// Looks at both tables.
@@ -110,7 +119,26 @@ impl Tables {
             );
         }
         let matcher = Matcher { forms, rules, unique };
-        Ok(Self { source, copy, copy_keys, matcher, key_names, names, alike, notes })
+        let pairs = compared.iter().map(|(a, b, _)| (*a, *b)).collect();
+        Ok(Self { source, copy, copy_keys, matcher, key_names, names, alike, rows: None, pairs, notes })
+    }
+
+    /// Also tells the whole rows of what it finds.
+    #[must_use]
+    pub fn with_rows(self) -> Self {
+        Self { rows: Some(Arc::new(Semaphore::new(WAITING_ROWS as usize))), ..self }
+    }
+
+    /// The copy's table.
+    pub(crate) fn copy_table(&self) -> &Table {
+        &self.copy.table
+    }
+
+    /// Columns of the source and the places of those of the copy: of the key, and the compared ones.
+    pub(crate) fn columns(&self) -> [Vec<(&Column, usize)>; 2] {
+        let from = |at: usize| &self.source.table.columns[at];
+        let key = self.source.key.iter().zip(&self.copy.key).map(|(a, b)| (from(*a), *b)).collect();
+        [key, self.pairs.iter().map(|(a, b)| (from(*a), *b)).collect()]
     }
 
     /// What people should know before they read the result, one line each: columns of one side only, what makes it slow.

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::join::Candidate;
 use super::resolve::Tables;
-use super::row::{Difference, Tally};
+use super::row::{Difference, Rows, Tally};
 use super::second::{self, Batch};
 use super::side::{Edge, Side};
 use super::size::Size;
@@ -41,6 +41,8 @@ impl Default for Pace {
 pub enum Event {
     /// A key on which the tables disagree.
     Found(Difference),
+    /// Its rows, if they are wanted.
+    Rows(Box<Rows>),
     /// Rows read so far, of both sides together.
     Read(u64),
 }

@@ -1,7 +1,9 @@
 //! `cupid diff`: what two tables disagree on, without a configuration.
 
+mod plan;
 mod show;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +17,7 @@ use crate::base::chain::chain;
 use crate::base::signal::Requests;
 use crate::config::{ColumnPolicy, TableUrl};
 use crate::sql::{Database, Limits, PlaceError};
+use plan::Plan;
 use show::{Progress, Show};
 
 /// Events that wait to be shown.
@@ -56,6 +59,9 @@ pub(super) struct Asked {
     /// How long a statement should take
     #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = super::args::length)]
     chunk_time: Duration,
+    /// Write a plan that makes the copy agree, for people to read and cupid repair to carry out
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
     /// Stretches of the tables that are read at once
     #[arg(short = 'j', long, value_name = "N", default_value_t = 2)]
     threads: usize,
@@ -87,6 +93,9 @@ pub(super) async fn diff(asked: &Asked) -> ExitCode {
         code = compare(asked, [source.table, copy.table], &places) => code,
         _ = requests.next() => {
             eprintln!("interrupted: what was shown stands, the rest was not looked at");
+            if let Some(plan) = &asked.plan {
+                eprintln!("the plan {} was not written to its end and cannot be used", plan.display());
+            }
             ExitCode::from(exit::INTERRUPTED)
         }
     };
@@ -109,6 +118,11 @@ async fn compare(asked: &Asked, names: [String; 2], places: &[Arc<Database>; 2])
     for note in tables.notes() {
         eprintln!("note: {note}");
     }
+    let mut plan = match Plan::begin(asked.plan.as_deref(), &tables, &places[1]).await {
+        Ok(plan) => plan,
+        Err(code) => return ExitCode::from(code),
+    };
+    let tables = if plan.is_wanted() { tables.with_rows() } else { tables };
     let pace = Pace { chunk_time: asked.chunk_time, parallel: asked.threads, confirm: asked.confirm };
     let (sender, mut receiver) = mpsc::channel(EVENTS);
     let (show, began) = (Show::new(asked.rows, asked.json), Instant::now());
@@ -120,6 +134,7 @@ async fn compare(asked: &Asked, names: [String; 2], places: &[Arc<Database>; 2])
                     progress.clear();
                     show.difference(&tables, &difference);
                 }
+                Event::Rows(rows) => plan.add(&rows, &mut progress),
                 Event::Read(rows) => progress.add(rows),
             }
         }
@@ -131,10 +146,11 @@ async fn compare(asked: &Asked, names: [String; 2], places: &[Arc<Database>; 2])
         result
     };
     let (result, ()) = tokio::join!(work, watch);
+    let planned = plan.finish();
     match result {
         Ok(tally) => {
             show.end(&tables, &tally, began.elapsed());
-            ExitCode::from(code(&tally))
+            ExitCode::from(planned.unwrap_or_else(|| code(&tally)))
         }
         Err(e) => {
             eprintln!("error: {}", chain(&e));
