@@ -31,6 +31,7 @@ pub mod audit;
 pub mod deliver;
 pub mod notify;
 pub mod outbox;
+pub mod repair;
 pub mod scan;
 
 // Floor 5: where stages meet.

@@ -26,6 +26,6 @@ mod size;
 mod strategy;
 
 pub use resolve::{Mapping, Tables, Wanted};
-pub use row::{Difference, Tally};
+pub use row::{Difference, Rows, Tally};
 pub use run::{Event, Pace, audit};
 pub use strategy::{Chosen, Strategy};

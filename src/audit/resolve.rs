@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use super::join::Matcher;
 use super::order;
 use super::side::Side;
 use crate::config::{ColumnPolicy, Engine};
 use crate::diff::{ColumnRule, KeyForm};
-use crate::model::{Class, DatabaseClass};
+use crate::model::{Class, Column, DatabaseClass};
 use crate::sql::canonical;
 use crate::sql::catalog::Table;
 use crate::sql::{Database, PlaceError, PlaceErrorKind};
@@ -51,8 +53,15 @@ pub struct Tables {
     pub(super) alike: bool,
     /// Why the servers cannot digest them alike; `None`: they can.
     without_digests: Option<String>,
+    /// Room for whole rows that are told, in KiB, where they are wanted.
+    pub(super) rows: Option<Arc<Semaphore>>,
+    /// Places of the compared columns at both sides.
+    pairs: Vec<(usize, usize)>,
     notes: Vec<String>,
 }
+
+/// Whole rows that wait to be taken, in KiB.
+pub(super) const WAITING_ROWS: u32 = 64 << 10;
 
 impl Tables {
     /// Looks at both tables.
@@ -122,7 +131,38 @@ impl Tables {
             Err(why) => (source, copy, Some(why)),
         };
         let matcher = Matcher { forms, rules, unique };
-        Ok(Self { source, copy, copy_keys, matcher, key_names, names, alike, without_digests, notes })
+        let pairs = compared.iter().map(|(a, b, _)| (*a, *b)).collect();
+        Ok(Self {
+            source,
+            copy,
+            copy_keys,
+            matcher,
+            key_names,
+            names,
+            alike,
+            without_digests,
+            rows: None,
+            pairs,
+            notes,
+        })
+    }
+
+    /// Also tells the whole rows of what it finds.
+    #[must_use]
+    pub fn with_rows(self) -> Self {
+        Self { rows: Some(Arc::new(Semaphore::new(WAITING_ROWS as usize))), ..self }
+    }
+
+    /// The copy's table.
+    pub(crate) fn copy_table(&self) -> &Table {
+        &self.copy.table
+    }
+
+    /// Columns of the source and the places of those of the copy: of the key, and the compared ones.
+    pub(crate) fn columns(&self) -> [Vec<(&Column, usize)>; 2] {
+        let from = |at: usize| &self.source.table.columns[at];
+        let key = self.source.key.iter().zip(&self.copy.key).map(|(a, b)| (from(*a), *b)).collect();
+        [key, self.pairs.iter().map(|(a, b)| (from(*a), *b)).collect()]
     }
 
     /// What people should know before they read the result, one line each: columns of one side only, what makes it slow.

@@ -1,8 +1,11 @@
 //! What an audit tells.
 
-use serde::Serialize;
+use std::sync::Arc;
 
-use crate::model::DeliveryKind;
+use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::model::{DeliveryKind, Row};
 
 /// A key on which the tables disagree. Values are in the database's own text form, bytes in base64, NULL is `None`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +17,20 @@ pub struct Difference {
     /// Columns that disagree, by the source's names, with the values of source and copy; empty unless one row stands on
     /// either side.
     pub columns: Vec<(Box<str>, Option<String>, Option<String>)>,
+}
+
+/// The whole rows behind a [`Difference`], where they are wanted: the key's columns, then the compared ones. `None`: there
+/// is no such row, or there are several.
+#[derive(Clone, Debug)]
+pub struct Rows {
+    /// The difference.
+    pub of: Difference,
+    /// The source's row.
+    pub source: Option<Row>,
+    /// The copy's row.
+    pub copy: Option<Row>,
+    /// The room that they take until nobody needs them any more.
+    pub(super) _room: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 /// How much was looked at, and what came of it.

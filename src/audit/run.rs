@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::join::Candidate;
 use super::resolve::Tables;
-use super::row::{Difference, Tally};
+use super::row::{Difference, Rows, Tally};
 use super::second::{self, Batch};
 use super::side::{Edge, Side};
 use super::size::Size;
@@ -49,6 +49,8 @@ impl Default for Pace {
 pub enum Event {
     /// A key on which the tables disagree.
     Found(Difference),
+    /// Its rows, if they are wanted.
+    Rows(Box<Rows>),
     /// Rows read or digested, of both sides together.
     Read(u64),
     /// How the table was compared; told at the end.

@@ -4,17 +4,18 @@
 //! has changed is looked at again, and if it does so each time, nothing is said of it but that.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 
 use super::join::Candidate;
-use super::resolve::Tables;
-use super::row::{Difference, Tally};
+use super::resolve::{Tables, WAITING_ROWS};
+use super::row::{Difference, Rows, Tally};
 use super::run::Event;
 use crate::diff::is_too_large;
-use crate::model::{DeliveryKind, Key, Row, Value, Verdict};
+use crate::model::{DeliveryKind, Key, Row, Value, Verdict, row_size};
 use crate::sql::PlaceError;
 
 /// Keys looked up at once.
@@ -122,10 +123,29 @@ async fn look(
             (tables.names[rule].clone(), value(a), value(b))
         };
         let columns = rules.into_iter().map(column).collect();
+        let found = Difference { kind, key, columns };
+        let whole = whole(tables, &found, [&a[..], &b[..]]).await;
         // Whoever no longer listens has ended the audit as well.
-        let _ = events.send(Event::Found(Difference { kind, key, columns })).await;
+        let _ = events.send(Event::Found(found)).await;
+        if let Some(rows) = whole {
+            let _ = events.send(Event::Rows(Box::new(rows))).await;
+        }
     }
     Ok(moved)
+}
+
+/// The rows of a difference, if somebody wants them, as soon as there is room.
+async fn whole(tables: &Tables, of: &Difference, sides: [&[&Row]; 2]) -> Option<Rows> {
+    let rows = tables.rows.as_ref()?;
+    let only = |side: &[&Row]| match side {
+        [only] => Some((*only).clone()),
+        _ => None,
+    };
+    let weight: usize = sides.iter().filter(|side| side.len() == 1).map(|side| row_size(side[0])).sum();
+    let room = u32::try_from(weight >> 10).unwrap_or(u32::MAX).clamp(1, WAITING_ROWS);
+    let room = rows.clone().acquire_many_owned(room).await.ok().map(Arc::new);
+    let [source, copy] = sides.map(only);
+    Some(Rows { of: of.clone(), source, copy, _room: room })
 }
 
 fn by_key<'r>(tables: &Tables, rows: &'r [Row]) -> HashMap<Key, Vec<&'r Row>> {

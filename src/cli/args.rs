@@ -38,9 +38,20 @@ Examples:
   cupid diff 'mysql://me:secret@db1/shop?table=user' 'postgres://me:secret@db2/crm?table=user' -k number
   cupid diff 'sqlite:shop.db?table=user' 'sqlite:crm.db?table=user' --rows
   cupid diff SOURCE COPY -k id=user_id --columns 'name=full_name,phone' --json > differences.jsonl
+  cupid diff SOURCE COPY --plan plan.sql         then read it, and: cupid repair plan.sql COPY
 
 Exit codes: 0 no difference, 1 differences, 2 usage, or a table or column is not there, 3 not everything could be compared, \
 4 interrupted.";
+
+const REPAIR: &str = "\
+Examples:
+  cupid repair plan.sql 'postgres://me:secret@db2/crm?table=user' --dry-run   what would be done
+  cupid repair plan.sql 'postgres://me:secret@db2/crm?table=user'             do it; the way back is in plan.undo.sql
+  cupid repair plan.undo.sql 'postgres://me:secret@db2/crm?table=user'        take it back
+
+Exit codes: 0 every row is as the plan wants it, 1 some were left (each is listed with the reason), 2 usage, a file that cannot \
+be used, a table that is not the plan's, or too many rows, 3 the database failed before the end, 4 interrupted. Whatever ends \
+it, what is written is in the undo file, and the same command again goes on.";
 
 const SIGNATURE: &str = "\
 Example:
@@ -140,6 +151,12 @@ pub(super) enum Command {
     /// sides, before it is shown: a table that is being written to, and a copy that follows with a delay, can be compared.
     #[command(after_help = DIFF)]
     Diff(super::diff::Asked),
+    /// Make a copy agree: carry out the plan that cupid diff --plan wrote, or take one back with its undo file
+    ///
+    /// Writes a row only if it still is what the plan saw: each is locked, compared with the old values, written by its key,
+    /// read back and compared with the new ones. Rows that have changed meanwhile are left as they are and listed.
+    #[command(after_help = REPAIR)]
+    Repair(super::repair::Asked),
     /// Print the effective configuration with the origin of each value, secrets masked
     #[command(after_help = "Example:\n  cupid explain -c config.json")]
     Explain,

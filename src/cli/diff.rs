@@ -1,7 +1,9 @@
 //! `cupid diff`: what two tables disagree on, without a configuration.
 
+mod plan;
 mod show;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +17,7 @@ use crate::base::chain::chain;
 use crate::base::signal::Requests;
 use crate::config::{ColumnPolicy, Engine, TableUrl};
 use crate::sql::{Database, Limits, PlaceError};
+use plan::Plan;
 use show::{Progress, Show};
 
 /// Events that wait to be shown.
@@ -59,6 +62,9 @@ pub(super) struct Asked {
     /// Whether all rows are read, or the servers digest them and only what differs is read; auto: whichever is faster
     #[arg(long, value_name = "HOW", default_value = "auto", value_parser = how)]
     strategy: Strategy,
+    /// Write a plan that makes the copy agree, for people to read and cupid repair to carry out
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
     /// Stretches of the tables that are read at once
     #[arg(short = 'j', long, value_name = "N", default_value_t = 2)]
     threads: usize,
@@ -90,6 +96,9 @@ pub(super) async fn diff(asked: &Asked) -> ExitCode {
         code = compare(asked, [source.table, copy.table], &places) => code,
         _ = requests.next() => {
             eprintln!("interrupted: what was shown stands, the rest was not looked at");
+            if let Some(plan) = &asked.plan {
+                eprintln!("the plan {} was not written to its end and cannot be used", plan.display());
+            }
             ExitCode::from(exit::INTERRUPTED)
         }
     };
@@ -100,7 +109,7 @@ pub(super) async fn diff(asked: &Asked) -> ExitCode {
 }
 
 async fn compare(asked: &Asked, names: [String; 2], places: &[Arc<Database>; 2]) -> ExitCode {
-    let tables = match resolve(asked, names, places).await {
+    let tables = match Box::pin(resolve(asked, names, places)).await {
         Ok(tables) => tables,
         Err(e) => {
             eprintln!("error: {}", chain(&e));
@@ -120,6 +129,11 @@ async fn compare(asked: &Asked, names: [String; 2], places: &[Arc<Database>; 2])
     if let Some(why) = tables.without_digests().filter(|_| expected) {
         eprintln!("note: rows are read, there are no digests: {why}");
     }
+    let mut plan = match Plan::begin(asked.plan.as_deref(), &tables, &places[1]).await {
+        Ok(plan) => plan,
+        Err(code) => return ExitCode::from(code),
+    };
+    let tables = if plan.is_wanted() { tables.with_rows() } else { tables };
     let pace = Pace {
         chunk_time: asked.chunk_time,
         parallel: asked.threads,
@@ -136,6 +150,7 @@ async fn compare(asked: &Asked, names: [String; 2], places: &[Arc<Database>; 2])
                     progress.clear();
                     show.difference(&tables, &difference);
                 }
+                Event::Rows(rows) => plan.add(&rows, &mut progress),
                 Event::Read(rows) => progress.add(rows),
                 Event::Chosen(how) => chosen = Some(how),
                 Event::Undigested(stretches) => {
@@ -155,6 +170,7 @@ async fn compare(asked: &Asked, names: [String; 2], places: &[Arc<Database>; 2])
         result
     };
     let (result, chosen) = tokio::join!(work, watch);
+    let planned = plan.finish();
     match result {
         Ok(tally) => {
             let digested = tally.digested > 0 || asked.strategy == Strategy::Digest;
@@ -164,7 +180,7 @@ async fn compare(asked: &Asked, names: [String; 2], places: &[Arc<Database>; 2])
                 eprintln!("note: {why}");
             }
             show.end(&tables, &tally, chosen.as_ref(), began.elapsed());
-            ExitCode::from(code(&tally))
+            ExitCode::from(planned.unwrap_or_else(|| code(&tally)))
         }
         Err(e) => {
             eprintln!("error: {}", chain(&e));

@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use super::args::{self, Args, Command, NotifyCommand};
-use super::{check, deliveries, demo, diff, exit, notify, queue, resume, run, runs, signature, status, stop};
+use super::{
+    check, deliveries, demo, diff, exit, notify, queue, repair, resume, run, runs, signature, status, stop,
+};
 use crate::config::{self, Config, Loaded};
 
 /// The whole program.
@@ -42,6 +44,9 @@ async fn dispatch(args: Args) -> ExitCode {
     }
     if let Some(Command::Diff(asked)) = &args.command {
         return Box::pin(diff::diff(asked)).await;
+    }
+    if let Some(Command::Repair(asked)) = &args.command {
+        return Box::pin(repair::repair(asked)).await;
     }
     if args.parent.is_some_and(|parent| !demo::end_with(parent)) {
         return ExitCode::SUCCESS;
@@ -90,7 +95,9 @@ async fn dispatch(args: Args) -> ExitCode {
         Some(Command::Notify(NotifyCommand::Test { channel })) => {
             notify::test(&loaded.config, channel.as_deref()).await
         }
-        Some(Command::Schema | Command::Demo { .. } | Command::Diff(_)) => ExitCode::SUCCESS,
+        Some(Command::Schema | Command::Demo { .. } | Command::Diff(_) | Command::Repair(_)) => {
+            ExitCode::SUCCESS
+        }
     }
 }
 

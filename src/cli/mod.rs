@@ -10,6 +10,7 @@ mod diff;
 mod dispatch;
 mod notify;
 mod queue;
+mod repair;
 mod resume;
 mod run;
 mod runs;
@@ -23,13 +24,13 @@ pub use dispatch::main;
 
 /// Exit codes of DESIGN section 12.
 pub(crate) mod exit {
-    /// Differences were found.
+    /// Differences were found, or rows are left that could not be repaired.
     pub(crate) const DIFFERENCES: u8 = 1;
     /// Somebody could not be told.
     pub(crate) const FAILED: u8 = 1;
     /// Usage or configuration.
     pub(crate) const CONFIG: u8 = 2;
-    /// Not everything could be compared.
+    /// Not everything could be compared or repaired.
     pub(crate) const UNVERIFIED: u8 = 3;
     /// Ended by a signal.
     pub(crate) const INTERRUPTED: u8 = 4;

@@ -12,6 +12,11 @@ pub(super) fn moment(text: &str) -> Result<UnixMs, String> {
     at(text, Clock::system().now())
 }
 
+/// Now, in UTC.
+pub(super) fn now() -> String {
+    utc(Clock::system().now()).to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
 fn at(text: &str, now: UnixMs) -> Result<UnixMs, String> {
     if let Ok(ago) = config::parse_duration(text) {
         return Ok(now.saturating_sub(ms(ago)));

@@ -1,4 +1,4 @@
-//! Opens one read-only session: connection settings, TLS, and the session settings that make results exact.
+//! Opens one session, read-only but for a repair: connection settings, TLS, and the session settings that make results exact.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,6 +18,9 @@ const STATEMENTS: usize = 512;
 
 /// How long SQLite waits for a writer's lock.
 const BUSY: Duration = Duration::from_secs(5);
+
+/// Seconds that a session which writes waits for somebody else's lock.
+const LOCK_WAIT: u32 = 5;
 
 /// How often (in virtual machine steps) SQLite looks at its time limit.
 const PROGRESS_STEPS: i32 = 10_000;
@@ -68,6 +71,40 @@ pub(super) async fn open(dsn: &Dsn, limits: &Limits) -> Result<Connection, sqlx:
     };
     if dsn.engine != Engine::Sqlite && dsn.socket.is_none() {
         nodelay::repair(dsn.port);
+    }
+    Ok(connection)
+}
+
+/// Opens a session that may write, which nobody but a repair needs. What is written must be stored as it is or be refused.
+pub(super) async fn open_writer(dsn: &Dsn, limits: &Limits) -> Result<Connection, sqlx::Error> {
+    if dsn.engine == Engine::Sqlite {
+        let (connection, deadline) = open_sqlite_file(dsn, true).await?;
+        return Ok(Connection::Sqlite(Box::new(connection), deadline));
+    }
+    let mut connection = open(dsn, limits).await?;
+    match &mut connection {
+        Connection::MySql(connection) => {
+            // Zero dates are data here too, and so is an id of 0.
+            connection
+                .execute(
+                    "SET SESSION sql_mode='STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,\
+                     NO_ENGINE_SUBSTITUTION'",
+                )
+                .await?;
+            connection.execute("SET SESSION TRANSACTION READ WRITE").await?;
+            connection
+                .execute(AssertSqlSafe(format!("SET SESSION innodb_lock_wait_timeout={LOCK_WAIT}")))
+                .await?;
+        }
+        Connection::Postgres(connection) => {
+            connection
+                .execute(AssertSqlSafe(format!(
+                    "SET default_transaction_read_only = off; SET lock_timeout = '{LOCK_WAIT}s'; \
+                     SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED"
+                )))
+                .await?;
+        }
+        Connection::Sqlite(..) => {}
     }
     Ok(connection)
 }
@@ -187,13 +224,17 @@ pub(super) fn postgres_socket_folder(socket: &Path) -> &Path {
 }
 
 async fn open_sqlite(dsn: &Dsn) -> Result<(SqliteConnection, Deadline), sqlx::Error> {
+    open_sqlite_file(dsn, false).await
+}
+
+async fn open_sqlite_file(dsn: &Dsn, writes: bool) -> Result<(SqliteConnection, Deadline), sqlx::Error> {
     let mut connection = SqliteConnectOptions::new()
         .filename(&dsn.database)
-        .read_only(true)
+        .read_only(!writes)
         .create_if_missing(false)
         .busy_timeout(BUSY)
         .statement_cache_capacity(STATEMENTS)
-        .pragma("query_only", "on")
+        .pragma("query_only", if writes { "off" } else { "on" })
         .disable_statement_logging()
         .connect()
         .await?;

@@ -23,6 +23,7 @@ mod run;
 pub(crate) mod select;
 pub(crate) mod statement;
 mod tls;
+pub(crate) mod write;
 mod zone;
 
 pub(crate) use database::is_bad_value;

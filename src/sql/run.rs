@@ -6,7 +6,7 @@ use futures_util::TryStreamExt as _;
 use sqlx::mysql::MySqlArguments;
 use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{Arguments as _, AssertSqlSafe, Database, Encode, Row as _, Type};
+use sqlx::{Arguments as _, AssertSqlSafe, Database, Encode, Executor as _, Row as _, Type};
 
 use super::connect::Connection;
 use super::decode;
@@ -29,6 +29,9 @@ impl From<sqlx::Error> for Failure {
 
 /// Bytes of rows that one read of a feed, and one look-up, holds; those behind it come with the next.
 pub(crate) const BUDGET: usize = 16 << 20;
+
+/// Time for a commit.
+const CONTROL: Duration = Duration::from_secs(60);
 
 /// The rows of a statement, or the first of them.
 #[derive(Debug, Default)]
@@ -142,6 +145,47 @@ pub(super) async fn fetch(
         }
     }
     Ok(false)
+}
+
+/// Runs `sql` with `params` and returns how many rows it met.
+pub(super) async fn execute(
+    connection: &mut Connection,
+    sql: &str,
+    params: &[Param],
+    limit: Duration,
+) -> Result<u64, sqlx::Error> {
+    let encode = sqlx::Error::Encode;
+    let sql = AssertSqlSafe(sql.to_owned());
+    Ok(match connection {
+        Connection::MySql(connection) => {
+            let mut arguments = MySqlArguments::default();
+            params.iter().try_for_each(|param| bind_mysql(&mut arguments, param)).map_err(encode)?;
+            sqlx::query_with(sql, arguments).execute(&mut **connection).await?.rows_affected()
+        }
+        Connection::Postgres(connection) => {
+            let mut arguments = PgArguments::default();
+            params.iter().try_for_each(|param| bind_postgres(&mut arguments, param)).map_err(encode)?;
+            sqlx::query_with(sql, arguments).execute(&mut **connection).await?.rows_affected()
+        }
+        Connection::Sqlite(connection, deadline) => {
+            deadline.set(limit);
+            let mut arguments = SqliteArguments::default();
+            params.iter().try_for_each(|param| bind_sqlite(&mut arguments, param)).map_err(encode)?;
+            sqlx::query_with(sql, arguments).execute(&mut **connection).await?.rows_affected()
+        }
+    })
+}
+
+/// Runs a statement that has neither parameters nor rows, in the text protocol: no other takes transactions.
+pub(super) async fn control(connection: &mut Connection, sql: &'static str) -> Result<(), sqlx::Error> {
+    match connection {
+        Connection::MySql(connection) => connection.execute(sql).await.map(drop),
+        Connection::Postgres(connection) => connection.execute(sql).await.map(drop),
+        Connection::Sqlite(connection, deadline) => {
+            deadline.set(CONTROL);
+            connection.execute(sql).await.map(drop)
+        }
+    }
 }
 
 /// Runs several statements in the text protocol; the values of the last row.

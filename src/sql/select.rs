@@ -134,7 +134,7 @@ pub(crate) fn edge(table: &Table, columns: &[usize], (time, id): (usize, usize),
     Statement::new(sql, reads(table, columns))
 }
 
-fn head(table: &Table, columns: &[usize]) -> String {
+pub(super) fn head(table: &Table, columns: &[usize]) -> String {
     let mut sql = "SELECT ".to_owned();
     for (at, column) in columns.iter().enumerate() {
         sql.push_str(if at == 0 { "" } else { ", " });
@@ -158,7 +158,7 @@ pub(crate) fn from(table: &Table) -> String {
 }
 
 /// One placeholder for a value of the column's own type. PostgreSQL is told the type of what arrives as text.
-fn scalar(table: &Table, column: usize, places: &mut Placeholders, sql: &mut String) {
+pub(super) fn scalar(table: &Table, column: usize, places: &mut Placeholders, sql: &mut String) {
     let form = &table.details[column].key;
     if table.engine == Engine::Postgres {
         fill(&form.replace("[]", ""), places, sql);
@@ -189,7 +189,7 @@ fn by(table: &Table, column: usize) -> String {
     name(table, column)
 }
 
-fn reads(table: &Table, columns: &[usize]) -> Vec<Read> {
+pub(super) fn reads(table: &Table, columns: &[usize]) -> Vec<Read> {
     columns.iter().map(|column| table.details[*column].read).collect()
 }
 

@@ -12,7 +12,7 @@ const FLOORS: [&[&str]; 9] = [
     &["config"],
     &["sql", "diff"],
     &["source", "destination", "store"],
-    &["scan", "audit", "outbox", "deliver", "history", "notify"],
+    &["scan", "audit", "outbox", "deliver", "history", "notify", "repair"],
     &["engine"],
     &["admin"],
     &["app"],

@@ -24,6 +24,7 @@ fn table(engine: Engine, columns: &[(Class, &str, Read, bool)]) -> Table {
         primary_key: vec![0],
         indexes: Vec::new(),
         identity: String::new(),
+        incarnation: String::new(),
         untold: Vec::new(),
     }
 }
