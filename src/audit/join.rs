@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
+use crate::config::Rule;
 use crate::diff::{ColumnRule, KeyForm, compare, digest};
-use crate::model::{Key, Row, Value, Verdict};
+use crate::model::{Class, Key, Row, Value, Verdict};
 
 /// How keys are told apart and rows compared. Rows begin with the columns of the key.
 pub(super) struct Matcher {
@@ -11,6 +12,24 @@ pub(super) struct Matcher {
     pub(super) rules: Vec<ColumnRule>,
     /// No two rows of a side share a key.
     pub(super) unique: bool,
+    /// Which rows of the source count as not there.
+    pub(super) gone: Option<Gone>,
+}
+
+/// A rule that says which rows of the source count as not there.
+pub(super) struct Gone {
+    pub(super) rule: Rule,
+    /// For each column that it names: its place in a row of the source, and what it holds.
+    pub(super) columns: Vec<(usize, Class)>,
+    /// Whether the copy must not have them either; without it nothing is said of them.
+    pub(super) counts: bool,
+}
+
+impl Gone {
+    /// Whether a row counts as not there; `None`: that cannot be worked out.
+    fn holds(&self, row: &Row) -> Option<bool> {
+        self.rule.holds(self.columns.iter().map(|(at, class)| (&row[*at], *class)))
+    }
 }
 
 /// A key that seems to disagree.
@@ -55,6 +74,22 @@ impl Matcher {
 
     /// What the rows that carry one key say; `None`: there are none.
     pub(super) fn judge(&self, source: &[&Row], copy: &[&Row]) -> Option<Verdict> {
+        let Some(gone) = self.gone.as_ref().filter(|_| !source.is_empty()) else {
+            return self.judge_all(source, copy);
+        };
+        let mut there = Vec::with_capacity(source.len());
+        for row in source {
+            match gone.holds(row) {
+                None => return Some(Verdict::NotComparable),
+                Some(true) if !gone.counts => return Some(Verdict::Same),
+                Some(true) => {}
+                Some(false) => there.push(*row),
+            }
+        }
+        Some(self.judge_all(&there, copy).unwrap_or(Verdict::Same))
+    }
+
+    fn judge_all(&self, source: &[&Row], copy: &[&Row]) -> Option<Verdict> {
         Some(match (source, copy) {
             ([], []) => return None,
             ([_], []) => Verdict::Missing,

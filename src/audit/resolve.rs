@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::join::Matcher;
+use super::join::{Gone, Matcher};
 use super::order;
 use super::side::Side;
-use crate::config::{ColumnPolicy, Engine};
+use crate::config::{ColumnPolicy, Engine, Rule};
 use crate::diff::{ColumnRule, KeyForm};
 use crate::model::{Class, Column, DatabaseClass};
 use crate::sql::canonical;
@@ -37,6 +37,8 @@ pub struct Wanted {
     pub columns: Mapping,
     /// Conditions in SQL, of source and copy, that rows must meet.
     pub filters: [Option<String>; 2],
+    /// Rows of the source for which this holds count as not there; and whether the copy must not have them either.
+    pub gone: Option<(Rule, bool)>,
 }
 
 /// Two tables that can be compared.
@@ -105,9 +107,20 @@ impl Tables {
         let selected = |side: usize| -> Vec<usize> {
             compared.iter().map(|(a, b, _)| if side == 0 { *a } else { *b }).collect()
         };
+        let mut gone = None;
+        let mut of_source_side = selected(0);
+        if let Some((rule, counts)) = &wanted.gone {
+            let mut columns = Vec::new();
+            for name in rule.columns() {
+                let at = from.require(name).map_err(|e| missing(places[0], e))?;
+                columns.push((key.len() + of_source_side.len(), from.columns[at].class));
+                of_source_side.push(at);
+            }
+            gone = Some(Gone { rule: rule.clone(), columns, counts: *counts });
+        }
         let copy_keys = Side::new(copy.clone(), to.clone(), to_key.clone(), &[], of_copy.as_deref());
         let copy = Side::new(copy, to, to_key, &selected(1), of_copy.as_deref());
-        let source = Side::new(source, from, from_key, &selected(0), of_source.as_deref());
+        let source = Side::new(source, from, from_key, &of_source_side, of_source.as_deref());
         if alike {
             // What lies between the ends is of the same kind as they are.
             let (first, last) = tokio::try_join!(source.edge(&None, 0), source.last())?;
@@ -121,7 +134,10 @@ impl Tables {
                     .to_owned(),
             );
         }
-        let texts = texts(&source, &copy, &compared, alike, unique);
+        let texts = match &wanted.gone {
+            Some((rule, _)) => Err(format!("rows are gone for which {:?} holds", rule.as_str())),
+            None => texts(&source, &copy, &compared, alike, unique),
+        };
         let (source, copy, without_digests) = match texts {
             Ok([a, b]) => (
                 source.with_digests(&a, of_source.as_deref()),
@@ -130,7 +146,7 @@ impl Tables {
             ),
             Err(why) => (source, copy, Some(why)),
         };
-        let matcher = Matcher { forms, rules, unique };
+        let matcher = Matcher { forms, rules, unique, gone };
         let pairs = compared.iter().map(|(a, b, _)| (*a, *b)).collect();
         Ok(Self {
             source,

@@ -52,6 +52,8 @@ pub struct Tally {
     pub extra: u64,
     /// Carried by several rows of a side.
     pub ambiguous: u64,
+    /// For which nobody can work out whether they count as not there (`deletedWhen`).
+    pub undecided: u64,
     /// Too large to be compared.
     pub too_large: u64,
     /// Rows of either side without a key: nothing can be said of them.
@@ -70,7 +72,7 @@ impl Tally {
 
     /// Whether something was not compared.
     pub fn is_partial(&self) -> bool {
-        self.too_large + self.null_key + self.moving + self.unread > 0
+        self.undecided + self.too_large + self.null_key + self.moving + self.unread > 0
     }
 
     pub(super) fn count(&mut self, kind: DeliveryKind) {

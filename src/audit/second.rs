@@ -103,7 +103,11 @@ async fn look(
             Verdict::Differs(rules) => (DeliveryKind::Differs, rules),
             Verdict::Extra => (DeliveryKind::Extra, Vec::new()),
             Verdict::Ambiguous(_) => (DeliveryKind::Ambiguous, Vec::new()),
-            Verdict::TooLarge | Verdict::NotComparable | Verdict::Same => {
+            Verdict::NotComparable => {
+                tally.undecided += 1;
+                continue;
+            }
+            Verdict::TooLarge | Verdict::Same => {
                 tally.too_large += 1;
                 continue;
             }

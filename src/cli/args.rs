@@ -53,6 +53,15 @@ Exit codes: 0 every row is as the plan wants it, 1 some were left (each is liste
 be used, a table that is not the plan's, or too many rows, 3 the database failed before the end, 4 interrupted. Whatever ends \
 it, what is written is in the undo file, and the same command again goes on.";
 
+const AUDIT: &str = "\
+Examples:
+  cupid audit -c config.json
+  cupid audit -c config.json --task users --rows
+  cupid audit -c config.json --json > differences.jsonl
+
+Exit codes: 0 all agree, 1 differences, 2 a problem in the file, or no such task or destination, 3 not everything could be \
+compared, 4 interrupted.";
+
 const SIGNATURE: &str = "\
 Example:
   CUPID_SECRET=whsec_… cupid verify-signature --id 01J…-1 --timestamp 1760000000 --signature 'v1,…' body.json
@@ -145,6 +154,12 @@ pub(super) enum Command {
         #[arg(long, value_name = "N", default_value_t = 1000)]
         samples: usize,
     },
+    /// Compare all rows of the configuration's copies with their sources, once and now
+    ///
+    /// Writes nothing and calls nobody; a daemon may run meanwhile. Columns, keys, policies and `deletedWhen` are those of
+    /// the configuration; rows that only a copy has are told in any case.
+    #[command(after_help = AUDIT)]
+    Audit(super::audit::Asked),
     /// Compare two tables of any two databases, without a configuration
     ///
     /// Reads both sides in stretches, several at once, and looks at each row that seems to disagree a second time, at both

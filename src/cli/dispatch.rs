@@ -8,7 +8,8 @@ use clap::Parser;
 
 use super::args::{self, Args, Command, NotifyCommand};
 use super::{
-    check, deliveries, demo, diff, exit, notify, queue, repair, resume, run, runs, signature, status, stop,
+    audit, check, deliveries, demo, diff, exit, notify, queue, repair, resume, run, runs, signature, status,
+    stop,
 };
 use crate::config::{self, Config, Loaded};
 
@@ -77,6 +78,7 @@ async fn dispatch(args: Args) -> ExitCode {
         Some(Command::Check { connect, samples }) => {
             check::check(&loaded, &path, connect.then_some(samples)).await
         }
+        Some(Command::Audit(asked)) => Box::pin(audit::audit(&loaded.config, &asked)).await,
         Some(Command::Explain) => {
             print!("{}", config::explain(&loaded));
             ExitCode::SUCCESS

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where the program speaks to people")]
 
 mod args;
+mod audit;
 mod check;
 mod deliveries;
 mod demo;

@@ -7,6 +7,7 @@ use crate::support::daemon::{Ran, Site};
 use crate::support::db::Db;
 use crate::support::pair::{Pair, TABLE};
 
+mod config;
 mod keys;
 mod live;
 

@@ -15,6 +15,7 @@ fn matcher(unique: bool) -> Matcher {
         forms: vec![KeyForm::new(&a, &a), KeyForm::new(&b, &b)],
         rules: vec![ColumnRule::new((2, &v), (2, &v), &ColumnPolicy::default()).unwrap()],
         unique,
+        gone: None,
     }
 }
 
@@ -60,6 +61,7 @@ fn parts_of_a_key_do_not_run_together() {
         forms: vec![KeyForm::new(&text, &text), KeyForm::new(&text, &text)],
         rules: Vec::new(),
         unique: true,
+        gone: None,
     };
     let key = |a: &str, b: &str| matcher.key(&[Value::text(a), Value::text(b)]);
     assert_ne!(key("ab", "c"), key("a", "bc"));

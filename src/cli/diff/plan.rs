@@ -16,7 +16,7 @@ use crate::sql::Database;
 const MOST: usize = 10;
 
 /// A plan that is wanted or not.
-pub(super) struct Plan<'a> {
+pub(in crate::cli) struct Plan<'a> {
     path: Option<&'a Path>,
     /// `None` if none is wanted, or it could not be written.
     planner: Option<Planner>,
@@ -44,6 +44,11 @@ impl<'a> Plan<'a> {
             }
         }
         Ok(plan)
+    }
+
+    /// None is wanted.
+    pub(in crate::cli) fn none() -> Self {
+        Self { path: None, planner: None, left: BTreeMap::new() }
     }
 
     pub(super) fn is_wanted(&self) -> bool {

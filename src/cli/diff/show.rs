@@ -18,19 +18,34 @@ const OFTEN: Duration = Duration::from_millis(200);
 const SELDOM: Duration = Duration::from_secs(10);
 
 /// How results are shown.
-pub(super) struct Show {
+pub(in crate::cli) struct Show {
     rows: bool,
     json: bool,
+    /// Task and destination, where a configuration names them.
+    of: Option<[String; 2]>,
 }
 
 impl Show {
-    pub(super) fn new(rows: bool, json: bool) -> Self {
-        Self { rows, json }
+    pub(in crate::cli) fn new(rows: bool, json: bool) -> Self {
+        Self { rows, json, of: None }
+    }
+
+    /// For a destination of a task.
+    pub(in crate::cli) fn of(self, task: &str, destination: &str) -> Self {
+        Self { of: Some([task.to_owned(), destination.to_owned()]), ..self }
+    }
+
+    fn name(&self, mut document: Value) -> Value {
+        if let Some([task, destination]) = &self.of {
+            document["task"] = json!(task);
+            document["destination"] = json!(destination);
+        }
+        document
     }
 
     pub(super) fn difference(&self, tables: &Tables, found: &Difference) {
         if self.json {
-            println!("{}", document(&tables.tables()[0], found));
+            println!("{}", self.name(document(&tables.tables()[0], found)));
         } else if self.rows {
             println!("{}", line(found));
         }
@@ -48,12 +63,17 @@ impl Show {
                 stats["strategy_why"] = json!(why);
             }
             stats["took_ms"] = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).into();
-            println!("{}", json!({ "stats": stats }));
+            println!("{}", json!({ "stats": self.name(stats) }));
             return;
         }
         let [at, there] = tables.places();
         let name = |place: &str, table: &str| plain(&format!("{place} {table}"));
-        println!("{}", sentence(&name(at, &source), &name(there, &copy), tally, took));
+        let of = self.of.as_ref().map(|[task, destination]| plain(&format!("{task} → {destination}: ")));
+        println!(
+            "{}{}",
+            of.unwrap_or_default(),
+            sentence(&name(at, &source), &name(there, &copy), tally, took)
+        );
     }
 }
 
@@ -117,6 +137,7 @@ fn sentence(source: &str, copy: &str, tally: &Tally, took: Duration) -> String {
     let found = if parts.is_empty() { "no difference" } else { &parts };
     let not = counted(&[
         (tally.null_key, "rows without a key"),
+        (tally.undecided, "rows for which `deletedWhen` cannot be worked out"),
         (tally.too_large, "rows too large"),
         (tally.moving, "rows that changed at each look"),
         (tally.unread, "stretches with too many rows of one key"),
