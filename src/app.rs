@@ -15,8 +15,8 @@ use crate::base::clock::Clock;
 use crate::config::{Config, TaskConfig};
 use crate::deliver::CallerError;
 use crate::engine::{
-    Callback, Clerk, ControlHandle, Janitor, Keep, Longest, Manager, Notifier, Places, Scanner, StatusBoard,
-    Stop, Supervisor, TaskKind,
+    Auditor, Callback, Clerk, ControlHandle, Janitor, Keep, Longest, Manager, Notifier, Places, Scanner,
+    StatusBoard, Stop, Supervisor, TaskKind,
 };
 use crate::model::{Feed, RowId, TaskName};
 use crate::notify::{Alerts, SendError};
@@ -163,7 +163,8 @@ impl App {
     /// Starts all tasks.
     pub fn spawn(self) -> Running {
         let stop = Stop::default();
-        let mut supervisor = Supervisor::new(stop.clone(), self.alerts);
+        let mut supervisor = Supervisor::new(stop.clone(), self.alerts.clone());
+        let alerts = self.alerts;
         let store: Arc<dyn Store> = self.store.clone();
         let scanners = self.config.workers.saturating_sub(2).max(1);
         let (tickets, waiting) = mpsc::channel(scanners);
@@ -201,6 +202,17 @@ impl App {
             .keeping(keeps, self.config.keep_at_most);
         let token = stop.clone();
         supervisor.start(TaskKind::Janitor, move || janitor.clone().run(token.clone()));
+
+        let auditor = Auditor::new(
+            store.clone(),
+            self.places.clone(),
+            self.clock.clone(),
+            &self.callback,
+            alerts,
+            self.status.clone(),
+        );
+        let token = stop.clone();
+        supervisor.start(TaskKind::Auditor, move || auditor.clone().run(token.clone()));
 
         if let Some(control) = self.control {
             let token = stop.clone();

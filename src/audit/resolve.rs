@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use super::join::{Gone, Matcher};
 use super::order;
 use super::side::Side;
-use crate::config::{ColumnPolicy, Engine, Rule};
+use crate::config::{ColumnPolicy, CopyConfig, Engine, Rule, SourceConfig};
 use crate::diff::{ColumnRule, KeyForm};
 use crate::model::{Class, Column, DatabaseClass};
 use crate::sql::canonical;
@@ -39,6 +39,20 @@ pub struct Wanted {
     pub filters: [Option<String>; 2],
     /// Rows of the source for which this holds count as not there; and whether the copy must not have them either.
     pub gone: Option<(Rule, bool)>,
+}
+
+impl Wanted {
+    /// What a configuration says of a source and a copy. `delete`: the copy must not have rows that count as deleted.
+    pub fn of(source: &SourceConfig, copy: &CopyConfig, delete: bool) -> Self {
+        let columns = copy.columns.iter().map(|c| (c.source.clone(), c.copy.clone(), c.policy.clone()));
+        Self {
+            tables: [source.table.clone(), copy.table.clone()],
+            key: vec![(source.by_column.clone(), copy.by_column.clone())],
+            columns: Mapping::These(columns.collect()),
+            filters: [None, None],
+            gone: source.deleted_when.clone().map(|rule| (rule, delete)),
+        }
+    }
 }
 
 /// Two tables that can be compared.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::model::{DeliveryKind, Row};
+use crate::model::{DeliveryKind, Row, Value};
 
 /// A key on which the tables disagree. Values are in the database's own text form, bytes in base64, NULL is `None`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Difference {
 pub struct Rows {
     /// The difference.
     pub of: Difference,
+    /// The key's values, as the side that has the row spells them.
+    pub key: Vec<Value>,
     /// The source's row.
     pub source: Option<Row>,
     /// The copy's row.
@@ -72,7 +74,12 @@ impl Tally {
 
     /// Whether something was not compared.
     pub fn is_partial(&self) -> bool {
-        self.undecided + self.too_large + self.null_key + self.moving + self.unread > 0
+        self.unverified() > 0
+    }
+
+    /// Rows of which nothing can be said, and stretches that could not be read.
+    pub fn unverified(&self) -> u64 {
+        self.undecided + self.too_large + self.null_key + self.moving + self.unread
     }
 
     pub(super) fn count(&mut self, kind: DeliveryKind) {

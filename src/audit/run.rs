@@ -163,7 +163,7 @@ impl Run<'_> {
                 if digested { self.digested(low, high).await } else { self.stretch(pass, low, high).await }
             })
             .try_buffered(parallel.max(1))
-            .boxed_local();
+            .boxed();
         while let Some(part) = parts.try_next().await? {
             let _ = self.events.send(Event::Read(part.rows[0] + part.rows[1])).await;
             sum.add(part);

@@ -128,7 +128,7 @@ async fn look(
         };
         let columns = rules.into_iter().map(column).collect();
         let found = Difference { kind, key, columns };
-        let whole = whole(tables, &found, [&a[..], &b[..]]).await;
+        let whole = whole(tables, &found, &candidate.values, [&a[..], &b[..]]).await;
         // Whoever no longer listens has ended the audit as well.
         let _ = events.send(Event::Found(found)).await;
         if let Some(rows) = whole {
@@ -139,7 +139,7 @@ async fn look(
 }
 
 /// The rows of a difference, if somebody wants them, as soon as there is room.
-async fn whole(tables: &Tables, of: &Difference, sides: [&[&Row]; 2]) -> Option<Rows> {
+async fn whole(tables: &Tables, of: &Difference, key: &[Value], sides: [&[&Row]; 2]) -> Option<Rows> {
     let rows = tables.rows.as_ref()?;
     let only = |side: &[&Row]| match side {
         [only] => Some((*only).clone()),
@@ -149,7 +149,7 @@ async fn whole(tables: &Tables, of: &Difference, sides: [&[&Row]; 2]) -> Option<
     let room = u32::try_from(weight >> 10).unwrap_or(u32::MAX).clamp(1, WAITING_ROWS);
     let room = rows.clone().acquire_many_owned(room).await.ok().map(Arc::new);
     let [source, copy] = sides.map(only);
-    Some(Rows { of: of.clone(), source, copy, _room: room })
+    Some(Rows { of: of.clone(), key: key.to_vec(), source, copy, _room: room })
 }
 
 fn by_key<'r>(tables: &Tables, rows: &'r [Row]) -> HashMap<Key, Vec<&'r Row>> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::diff::{Pacing, Plan, Show, say_notes, work};
 use super::exit;
 use super::text::plain;
-use crate::audit::{Mapping, Tables, Wanted};
+use crate::audit::{Tables, Wanted};
 use crate::base::chain::chain;
 use crate::base::signal::Requests;
 use crate::config::{Config, CopyConfig, DestinationConfig, Dsn, TaskConfig};
@@ -112,15 +112,7 @@ fn chosen<'a>(config: &'a Config, asked: &Asked) -> Result<Vec<Audited<'a>>, Str
 }
 
 async fn one(of: &Audited<'_>, places: [Arc<Database>; 2], asked: &Asked) -> u8 {
-    let (source, copy) = (&of.task.source, of.copy);
-    let columns = copy.columns.iter().map(|c| (c.source.clone(), c.copy.clone(), c.policy.clone()));
-    let wanted = Wanted {
-        tables: [source.table.clone(), copy.table.clone()],
-        key: vec![(source.by_column.clone(), copy.by_column.clone())],
-        columns: Mapping::These(columns.collect()),
-        filters: [None, None],
-        gone: source.deleted_when.clone().map(|rule| (rule, of.destination.delete)),
-    };
+    let wanted = Wanted::of(&of.task.source, of.copy, of.destination.delete);
     let (task, destination) = (&of.task.name, &of.destination.name);
     let tables = match Box::pin(Tables::resolve(places, &wanted)).await {
         Ok(tables) => tables,

@@ -10,6 +10,7 @@ use super::exit;
 use crate::admin;
 use crate::base::clock::Clock;
 use crate::config::{self, Config, DestinationConfig, TaskConfig};
+use crate::engine::AuditNote;
 use crate::engine::Notes;
 use crate::model::{DestinationName, Feed};
 use crate::scan::Walk;
@@ -116,6 +117,7 @@ async fn one(
             Feed::Update => task.source.update.is_some(),
             Feed::Sweep => d.sweep.is_some(),
             Feed::Extra => d.delete && !d.is_event(),
+            Feed::Audit => d.audit.is_some(),
         })
     };
     let of_lane = |c: &&Cursor| c.task == task.name && c.destination == *destination;
@@ -136,6 +138,9 @@ async fn one(
     let notes = Notes::read(store, &task.name, destination).await?;
     let hot = Group { count: notes.hot.count, oldest: notes.hot.oldest };
     let mut report = report::report(&rows, &covered, &slow, &among, &standing, Some(hot), notes.paused);
+    if is_on(Feed::Audit) {
+        report.audit = AuditNote::of(store, &task.name, destination).await?;
+    }
     if config.is_some_and(DestinationConfig::is_event) {
         report.events = Some(store.backlog(&task.name, destination).await?.unwrap_or_default().into());
     }

@@ -29,6 +29,7 @@ mod reference;
 mod retry;
 mod rule;
 mod runtime;
+mod schedule;
 mod schema;
 mod secrets;
 mod section;
@@ -50,10 +51,11 @@ pub use reference::{Lang, reference};
 pub use retry::{LONGEST_ASKED, RetryPolicy, Then};
 pub use rule::Rule;
 pub use runtime::{Config, LogConfig, LogFormat, LogLevel, StateConfig};
+pub use schedule::Schedule;
 pub use schema::schema;
 pub use task::{
-    Confirm, CopyConfig, DestinationConfig, Dsn, Engine, SourceConfig, Start, TaskConfig, TimeLayout, Tls,
-    UpdateConfig,
+    AuditConfig, Confirm, CopyConfig, DestinationConfig, Dsn, Engine, SourceConfig, Start, TaskConfig,
+    TimeLayout, Tls, UpdateConfig,
 };
 pub use template::Template;
 

@@ -110,6 +110,7 @@ fn title(scope: Scope, lang: Lang) -> &'static str {
         (Scope::Callback, _) => "`callbackNotification`",
         (Scope::Retry, _) => "`retry`",
         (Scope::Breaker, _) => "`breaker`",
+        (Scope::Audit, _) => "`audit`",
         (Scope::Log, _) => "`log`",
         (Scope::Channel, Lang::En) => "An entry of `notify`",
         (Scope::Channel, Lang::Zh) => "`notify` 中的一项",

@@ -43,6 +43,7 @@ fn def_name(scope: Scope) -> &'static str {
         Scope::Callback => "callback",
         Scope::Retry => "retry",
         Scope::Breaker => "breaker",
+        Scope::Audit => "audit",
         Scope::Log => "log",
         Scope::Channel => "channel",
         Scope::Mail => "mail",

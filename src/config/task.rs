@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{BreakerConfig, CallbackConfig, ChannelConfig, ColumnConfig, RetryPolicy, Rule};
+use super::{BreakerConfig, CallbackConfig, ChannelConfig, ColumnConfig, RetryPolicy, Rule, Schedule};
 use crate::base::secret::Secret;
 use crate::model::{DestinationName, TaskName};
 
@@ -106,6 +106,8 @@ pub struct DestinationConfig {
     pub verify: Option<Duration>,
     /// How often the whole table is gone through; `None`: never.
     pub sweep: Option<Duration>,
+    /// When all rows are compared as fast as that goes; `None`: never.
+    pub audit: Option<AuditConfig>,
     /// Whether rows that only the copy has are called back (type 3).
     pub delete: bool,
     /// `"callbacks"`: `false`: findings are kept, nothing is sent to this receiver.
@@ -132,6 +134,15 @@ pub struct CopyConfig {
     pub by_column: String,
     /// The columns that must agree, in the order of the file.
     pub columns: Vec<ColumnConfig>,
+}
+
+/// When a copy is audited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditConfig {
+    /// When.
+    pub schedule: Schedule,
+    /// Zone of its times; `None`: that of the machine.
+    pub zone: Option<chrono_tz::Tz>,
 }
 
 /// When a difference is believed (DESIGN section 4).

@@ -12,6 +12,7 @@
 //! state is the only input of every step, so a lost wake-up costs delay and never data. A panic in one task is
 //! counted, logged and followed by a restart; the others go on.
 
+mod auditor;
 mod callback;
 mod calls;
 mod clerk;
@@ -48,6 +49,7 @@ mod voice;
 mod walks;
 mod watcher;
 
+pub use auditor::{AuditNote, Auditor};
 pub use callback::Callback;
 pub use calls::{LastFailure, RecentCalls};
 pub use clerk::{Clerk, Job};

@@ -26,6 +26,8 @@ pub enum TaskKind {
     Callback,
     /// Tells people.
     Notifier,
+    /// Compares whole tables at certain times.
+    Auditor,
     /// Retention and expired claims.
     Janitor,
     /// The control socket.
@@ -41,6 +43,7 @@ impl fmt::Display for TaskKind {
             Self::Scanner(n) => write!(f, "scanner-{n}"),
             Self::Callback => f.write_str("callback"),
             Self::Notifier => f.write_str("notifier"),
+            Self::Auditor => f.write_str("auditor"),
             Self::Janitor => f.write_str("janitor"),
             Self::Admin => f.write_str("admin"),
             Self::Clerk => f.write_str("clerk"),

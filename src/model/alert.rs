@@ -59,13 +59,15 @@ pub enum Event {
     Descriptors,
     /// The configuration was changed, and the daemon cannot use it: it goes on with the one that it has.
     Reload,
+    /// An audit ended with differences, or could not compare everything.
+    Audit,
     /// A part of the daemon ended and was started again.
     Restarted,
 }
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Failing,
         Self::Dead,
         Self::NotFixed,
@@ -82,6 +84,7 @@ impl Event {
         Self::Memory,
         Self::Descriptors,
         Self::Reload,
+        Self::Audit,
         Self::Restarted,
     ];
 
@@ -104,6 +107,7 @@ impl Event {
             Self::Memory => "memory",
             Self::Descriptors => "descriptors",
             Self::Reload => "reload",
+            Self::Audit => "audit",
             Self::Restarted => "restarted",
         }
     }
@@ -126,7 +130,8 @@ impl Event {
             | Self::Disk
             | Self::Memory
             | Self::Descriptors
-            | Self::Reload => Severity::Warning,
+            | Self::Reload
+            | Self::Audit => Severity::Warning,
             Self::Restarted => Severity::Info,
         }
     }

@@ -56,6 +56,8 @@ pub enum Feed {
     Sweep,
     /// By the destination's own keys, slowly: finds rows that only the copy has.
     Extra,
+    /// Over all rows of both sides at certain times, as fast as that goes. It has no cursor.
+    Audit,
 }
 
 impl Feed {
@@ -66,6 +68,7 @@ impl Feed {
             Self::Update => "update",
             Self::Sweep => "sweep",
             Self::Extra => "extra",
+            Self::Audit => "audit",
         }
     }
 
@@ -76,6 +79,7 @@ impl Feed {
             "update" => Some(Self::Update),
             "sweep" => Some(Self::Sweep),
             "extra" => Some(Self::Extra),
+            "audit" => Some(Self::Audit),
             _ => None,
         }
     }

@@ -87,6 +87,11 @@ pub enum What {
     },
     /// The configuration was changed, and cannot be used.
     Reload,
+    /// An audit ended with differences, or could not compare everything.
+    Audit {
+        /// Why not everything was compared: the class of the error, or `incomplete`.
+        class: Option<&'static str>,
+    },
     /// A part of the daemon ended and was started again.
     Restarted {
         /// Its name.
@@ -114,6 +119,7 @@ impl What {
             Self::Memory { .. } => Event::Memory,
             Self::Descriptors { .. } => Event::Descriptors,
             Self::Reload => Event::Reload,
+            Self::Audit { .. } => Event::Audit,
             Self::Restarted { .. } => Event::Restarted,
         }
     }
@@ -123,9 +129,10 @@ impl What {
         match self {
             Self::Failing { class, status: Some(status) } => Some(format!("{} ({status})", class.as_str())),
             Self::Failing { class, status: None } => Some(class.as_str().to_owned()),
-            Self::Dead { class: Some(class) } | Self::Blocked { class } | Self::Unreachable { class } => {
-                Some((*class).to_owned())
-            }
+            Self::Dead { class: Some(class) }
+            | Self::Audit { class: Some(class) }
+            | Self::Blocked { class }
+            | Self::Unreachable { class } => Some((*class).to_owned()),
             Self::Restarted { part } => Some(part.clone()),
             _ => None,
         }

@@ -231,6 +231,12 @@ impl Writer {
                     self.file
                 )
             }
+            (Event::Audit, Some(task), Some(destination)) if !over => format!(
+                "cupid audit -c {} --task {} --destination {} --rows",
+                self.file,
+                typed(&line(task.as_str())),
+                typed(&line(destination.as_str()))
+            ),
             (Event::Failing, ..) if !over => format!("cupid queue -c {}", self.file),
             (Event::Blocked, ..) if is_stray(n) => format!("cupid queue -c {}", self.file),
             (Event::Reload, ..) if !over => format!("cupid check -c {}", self.file),
@@ -249,7 +255,13 @@ fn is_stray(n: &Notice) -> bool {
 fn is_counted(event: Event) -> bool {
     matches!(
         event,
-        Event::Failing | Event::Dead | Event::NotFixed | Event::Ambiguous | Event::Hot | Event::Restarted
+        Event::Failing
+            | Event::Dead
+            | Event::NotFixed
+            | Event::Ambiguous
+            | Event::Hot
+            | Event::Audit
+            | Event::Restarted
     )
 }
 

@@ -111,7 +111,7 @@ impl SqlSource {
 
     /// Rows that only a copy has are walked at the copy.
     fn not_here(&self) -> PlaceError {
-        let message = "the source has no feed of the destination's rows; this is a fault in cupid";
+        let message = "the source has no such feed; this is a fault in cupid";
         PlaceError::new(PlaceErrorKind::Other, self.database.place(), message)
     }
 
@@ -169,7 +169,7 @@ impl Source for SqlSource {
             Feed::Insert => Ok(insert::Cursor::starting_at(start_id).position()),
             Feed::Update => self.update()?.start(&self.database).await,
             Feed::Sweep => self.sweep.start(&self.database, start_id).await,
-            Feed::Extra => Err(self.not_here()),
+            Feed::Extra | Feed::Audit => Err(self.not_here()),
         }
     }
 
@@ -196,7 +196,7 @@ impl Source for SqlSource {
                 Some(cursor) => Some(self.sweep.read(&self.database, &self.shape, cursor, limit).await?),
                 None => None,
             },
-            Feed::Extra => return Err(self.not_here()),
+            Feed::Extra | Feed::Audit => return Err(self.not_here()),
         };
         batch.ok_or_else(|| super::update::foreign(&self.database, from))
     }
@@ -276,7 +276,7 @@ impl Source for SqlSource {
             Feed::Insert => self.config.insert,
             Feed::Update => self.config.update.as_ref().map(|update| update.interval),
             // Each destination says for itself.
-            Feed::Sweep | Feed::Extra => None,
+            Feed::Sweep | Feed::Extra | Feed::Audit => None,
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::support::db::Db;
 use crate::support::pair::{Pair, TABLE};
 
 mod config;
+mod daemon;
 mod keys;
 mod live;
 

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::base::clock::UnixMs;
+use crate::engine::AuditNote;
 use crate::model::{Counts, DeliveryKind, Feed, RowId, State, Unfit};
 use crate::scan::Walk;
 use crate::store::{Backlog, Counted, Covered, Standing, Stands};
@@ -47,6 +48,8 @@ pub(super) struct Report {
     pub(super) paused: Option<String>,
     /// Of an event destination: there are no rows that agree.
     pub(super) events: Option<Events>,
+    /// The audit that is under way, or the last one.
+    pub(super) audit: Option<AuditNote>,
 }
 
 /// Versions of rows.
@@ -229,6 +232,7 @@ pub(super) fn report(
         hot: hot.filter(|hot| hot.count > 0),
         paused,
         events: None,
+        audit: None,
     }
 }
 

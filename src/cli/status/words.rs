@@ -2,7 +2,8 @@
 
 use super::report::{Basis, FeedReport, Group, Report};
 use crate::base::clock::UnixMs;
-use crate::cli::text::{age, grouped, number, span};
+use crate::cli::text::{age, grouped, number, plain, span};
+use crate::engine::AuditNote;
 
 /// The sentence without the names. `blocked`: a daemon says that nothing is looked at now.
 pub(super) fn sentence(r: &Report, blocked: bool, now: UnixMs) -> String {
@@ -45,7 +46,32 @@ pub(super) fn sentence(r: &Report, blocked: bool, now: UnixMs) -> String {
             None => "rows only the copy has: first pass under way".to_owned(),
         });
     }
+    parts.extend(r.audit.as_ref().map(|audit| self::audit(audit, now)));
     parts.join(" · ")
+}
+
+fn audit(a: &AuditNote, now: UnixMs) -> String {
+    let began = age(a.began, now);
+    if a.ended.is_none() {
+        return format!("audit under way since {began}: {} rows read", number(a.read));
+    }
+    if a.error.is_some() {
+        return format!("the audit of {began} ago did not come to its end");
+    }
+    let kinds = [
+        (a.missing, "missing"),
+        (a.differs, "different"),
+        (a.extra, "only at the copy"),
+        (a.ambiguous, "ambiguous"),
+        (a.unverified, "not compared"),
+    ];
+    let found: Vec<String> = kinds
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{} {what}", number(*count)))
+        .collect();
+    let found = if found.is_empty() { "no difference".to_owned() } else { found.join(", ") };
+    format!("audit {began} ago: {} rows, {found}", number(a.rows))
 }
 
 fn settled(f: &FeedReport, what: &str, now: UnixMs) -> Option<String> {
@@ -93,6 +119,12 @@ pub(super) fn lines(r: &Report, now: UnixMs) -> Vec<String> {
             let what = if r.events.is_some() { of_events(group.count) } else { of_rows(group.count) };
             lines.push(format!("{what} {words}, {}", old(group)));
         }
+    }
+    if let Some(why) = r.audit.as_ref().and_then(|audit| audit.error.as_deref()) {
+        lines.push(format!(
+            "the last audit ended with an error and is tried again within the hour: {}",
+            plain(why)
+        ));
     }
     if r.extra > 0 && r.events.is_none() {
         lines.push(format!("{} that only the copy has", of_rows(r.extra)));

@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use super::breaker;
 use super::callback;
 use super::column::columns;
 use super::event;
@@ -12,10 +11,11 @@ use super::place::Connections;
 use super::policy::{self, Layers};
 use super::retry;
 use super::source::text;
+use super::{audit, breaker};
 use crate::config::problem::{Problem, Span};
 use crate::config::read::{Reader, json};
 use crate::config::section::Section;
-use crate::config::{BodyForm, Confirm, CopyConfig, DestinationConfig, Dsn, Engine};
+use crate::config::{AuditConfig, BodyForm, Confirm, CopyConfig, DestinationConfig, Dsn, Engine};
 use crate::model::DestinationName;
 
 /// Longest name of a destination.
@@ -135,6 +135,7 @@ pub(super) fn check<'a>(
             confirm: policy::confirm(r, &layers),
             verify: policy::verify(r, &layers),
             sweep: policy::sweep(r, &layers),
+            audit: audit::audit(r, &layers),
         }
     };
     let delete = if is_event && !around.deleted_when { false } else { policy::delete(r, &layers) };
@@ -152,7 +153,7 @@ pub(super) fn check<'a>(
         Some(copy) => Some(copy?),
         None => None,
     };
-    let Looks { confirm, verify, sweep } = looks;
+    let Looks { confirm, verify, sweep, audit } = looks;
     Some(DestinationConfig {
         name: DestinationName::new(name?),
         copy,
@@ -163,6 +164,7 @@ pub(super) fn check<'a>(
         confirm,
         verify,
         sweep,
+        audit,
         delete,
         callbacks,
         keep,
@@ -174,4 +176,5 @@ pub(super) struct Looks {
     pub(super) confirm: Confirm,
     pub(super) verify: Option<Duration>,
     pub(super) sweep: Option<Duration>,
+    pub(super) audit: Option<AuditConfig>,
 }

@@ -13,13 +13,14 @@ use crate::config::{Confirm, Rule};
 const OF_A_COPY: [&str; 7] = ["dsn", "use", "user", "password", "table", "byColumn", "columns"];
 
 /// What has no meaning where nothing is looked at.
-const OF_LOOKS: [&str; 5] = ["confirm", "lag", "hot", "verify", "sweep"];
+const OF_LOOKS: [&str; 6] = ["confirm", "lag", "hot", "verify", "sweep", "audit"];
 
 /// How an event destination is looked at: not at all.
 pub(super) const LOOKS: Looks = Looks {
     confirm: Confirm { floor: Duration::ZERO, lag: Duration::ZERO, hot: Duration::ZERO },
     verify: None,
     sweep: None,
+    audit: None,
 };
 
 /// Whether an entry names a receiver and nothing of a copy.

@@ -1,5 +1,6 @@
 //! From the parsed file to the checked configuration: walks everything, so that one run tells every problem.
 
+mod audit;
 mod breaker;
 mod callback;
 mod channel;

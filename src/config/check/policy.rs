@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::place::origin;
-use super::{breaker, retry};
+use super::{audit, breaker, retry};
 use crate::config::keys::{self, Scope};
 use crate::config::nearest::nearest;
 use crate::config::problem::Problem;
@@ -72,6 +72,9 @@ pub(super) fn check_all(r: &mut Reader<'_>, section: &Section<'_>) {
     }
     if can("breaker") {
         breaker::read(r, section);
+    }
+    if can("audit") {
+        audit::read(r, section);
     }
     for key in ["confirm", "lag", "hot", "settle", "keep"] {
         if can(key) {

@@ -21,6 +21,8 @@ pub(crate) enum Scope {
     Retry,
     /// `breaker`.
     Breaker,
+    /// `audit`.
+    Audit,
     /// `log`.
     Log,
     /// An entry of `notify`.
@@ -53,7 +55,7 @@ pub(crate) enum Scope {
 
 impl Scope {
     /// All scopes, in the order of the reference.
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::Top,
         Self::Task,
         Self::Source,
@@ -62,6 +64,7 @@ impl Scope {
         Self::Callback,
         Self::Retry,
         Self::Breaker,
+        Self::Audit,
         Self::Connection,
         Self::Log,
         Self::Channel,
@@ -91,6 +94,7 @@ impl Scope {
             Self::Callback => "`callbackNotification`",
             Self::Retry => "`retry`",
             Self::Breaker => "`breaker`",
+            Self::Audit => "`audit`",
             Self::Log => "`log`",
             Self::Channel => "an entry of `notify`",
             Self::Mail => "`mail`",

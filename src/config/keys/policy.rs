@@ -1,6 +1,6 @@
 //! Tasks, and the policies whose nearest setting wins: `des`, then the task, its connection, the top level.
 
-use super::Scope::{Breaker, Connection, Destination, Retry, Source, Task, Top};
+use super::Scope::{Audit, Breaker, Connection, Destination, Retry, Source, Task, Top};
 use super::{Key, Kind, REQUIRED, Status};
 
 /// The words of [`crate::model::ErrorClass`].
@@ -228,6 +228,30 @@ pub(super) const KEYS: &[Key] = &[
         "\"1d\"",
         "How often the whole table is gone through slowly, for what no feed can see; false: never.",
         "多久对整张表缓慢核对一遍，以发现增量扫描看不到的差异；false 表示从不。",
+    ),
+    Key::new(
+        "audit",
+        &[Destination, Task, Connection, Top],
+        Kind::ObjectOrFalse(Audit),
+        "",
+        "When all rows of the copy are compared with the source as fast as that goes, beside the slow sweep; what is found is called back like everything else. The nearest `audit` counts as a whole; false or nothing: never.",
+        "在慢速巡查之外，何时以最快速度把副本的所有行与源比较一遍；发现的差异与其他差异一样回调。以最近一层的 `audit` 整体为准；false 或不写表示从不。",
+    ),
+    Key::new(
+        "schedule",
+        &[Audit],
+        Kind::Text,
+        "",
+        "When: \"daily 03:00\", \"sunday 03:00\", or \"every 6h\" (counted from the start of the last one).",
+        "何时进行：\"daily 03:00\"、\"sunday 03:00\"，或 \"every 6h\"（从上一次开始时算起）。",
+    ),
+    Key::new(
+        "zone",
+        &[Audit],
+        Kind::Zone,
+        "",
+        "Zone of the times in `schedule`. Without it: that of the machine.",
+        "`schedule` 中时刻所用的时区。不写时取本机时区。",
     ),
     Key::new(
         "delete",

@@ -53,6 +53,7 @@ fn what(event: Event) -> &'static str {
         Event::Memory => "memory is nearly used up",
         Event::Descriptors => "file descriptors are nearly used up",
         Event::Reload => "the changed configuration is refused",
+        Event::Audit => "an audit found differences, or could not compare everything",
         Event::Restarted => "a part of cupid ended and was started again",
     }
 }
@@ -110,6 +111,10 @@ fn means(event: Event) -> &'static str {
             "The file was to be looked at again (SIGHUP) and has problems. cupid goes on with the configuration that it has; a \
              restart would fail. The log and `cupid check` name the problems."
         }
+        Event::Audit => {
+            "All rows were compared, as the schedule says. What is missing or different is called back like everything else; rows \
+             that only the copy has are if `delete` says so. `cupid status` tells what was found, and what was not compared."
+        }
         Event::Restarted => {
             "This is a bug. Nothing is lost, the other parts go on. Please report it with the log."
         }
@@ -132,6 +137,7 @@ fn over(event: Event) -> &'static str {
         Event::Unreachable => "The database answers again.",
         Event::Disk | Event::Memory | Event::Descriptors => "There is enough again.",
         Event::Reload => "The file can be used again.",
+        Event::Audit => "The last audit has compared everything and found no difference.",
         Event::Restarted => "It runs.",
     }
 }

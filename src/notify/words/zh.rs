@@ -52,6 +52,7 @@ fn what(event: Event) -> &'static str {
         Event::Memory => "内存即将耗尽",
         Event::Descriptors => "文件描述符即将耗尽",
         Event::Reload => "修改后的配置被拒绝",
+        Event::Audit => "审计发现差异，或未能全部比较",
         Event::Restarted => "cupid 的一个部分意外结束，已重新启动",
     }
 }
@@ -92,6 +93,9 @@ fn means(event: Event) -> &'static str {
         Event::Reload => {
             "收到 SIGHUP 后重新检查配置文件，发现问题。cupid 继续使用现有配置，此时重启会失败。日志和 `cupid check` 列出了问题。"
         }
+        Event::Audit => {
+            "已按计划比较所有行。缺失和不一致的行与其他差异一样回调；只有副本才有的行在设置了 `delete` 时回调。`cupid status` 会说明发现了什么、哪些未能比较。"
+        }
         Event::Restarted => "这是程序缺陷。不会丢失数据，其他部分继续运行。请附上日志报告。",
     }
 }
@@ -110,6 +114,7 @@ fn over(event: Event) -> &'static str {
         Event::Unreachable => "数据库可以访问了。",
         Event::Disk | Event::Memory | Event::Descriptors => "余量已足够。",
         Event::Reload => "配置文件可以使用了。",
+        Event::Audit => "最近一次审计比较了全部内容，没有差异。",
         Event::Restarted => "已在运行。",
     }
 }

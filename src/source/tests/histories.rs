@@ -59,7 +59,7 @@ impl Walker {
                 };
                 update::read(ground, terms, &self.at, limit).now_or_never()
             }
-            Feed::Sweep | Feed::Extra => unreachable!("no cursor of theirs settles"),
+            Feed::Sweep | Feed::Extra | Feed::Audit => unreachable!("no cursor of theirs settles"),
         };
         let batch = batch.expect("the simulation never waits").unwrap().expect("its own position");
         assert!(batch.rows.len() <= limit, "{} rows of at most {limit}", batch.rows.len());
@@ -89,7 +89,7 @@ impl Walker {
         match self.feed {
             Feed::Insert => insert::earlier(other, &self.at),
             Feed::Update => update::earlier_place(other, &self.at, OVERLAP, time),
-            Feed::Sweep | Feed::Extra => unreachable!("no cursor of theirs settles"),
+            Feed::Sweep | Feed::Extra | Feed::Audit => unreachable!("no cursor of theirs settles"),
         }
     }
 }

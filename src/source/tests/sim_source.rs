@@ -89,7 +89,7 @@ impl Source for SimSource {
         match feed {
             Feed::Insert => Ok(insert::Cursor::starting_at(start_id).position()),
             Feed::Update => Ok(Position::new(r#"{"end":null,"zone":0}"#)),
-            Feed::Sweep | Feed::Extra => {
+            Feed::Sweep | Feed::Extra | Feed::Audit => {
                 let largest = self.sim.asked().await?.rows.keys().next_back().map(ToString::to_string);
                 Ok(Position::new(json!({ "upTo": largest }).to_string()))
             }
@@ -103,7 +103,7 @@ impl Source for SimSource {
                 insert::read(&*self.sim, bounds, from, limit).await?
             }
             Feed::Update => update::read(&*self.sim, self.terms(), from, limit).await?,
-            Feed::Sweep | Feed::Extra => Some(self.sweep(from, limit).await?),
+            Feed::Sweep | Feed::Extra | Feed::Audit => Some(self.sweep(from, limit).await?),
         };
         Ok(batch.expect("its own position"))
     }
