@@ -23,8 +23,9 @@ use crate::sql::{Database, Limits, PlaceError};
 const BATCH: usize = 100;
 const LONGEST: Duration = Duration::from_millis(500);
 const HEAVIEST: usize = 16 << 20;
-/// How often a row that is locked, or a connection that breaks, is tried again.
+/// How often a connection that breaks is opened again, and a row that somebody else has locked is tried.
 const TRIES: u32 = 5;
+const LOCKED: u32 = 3;
 
 /// What is wanted.
 #[derive(Clone, Debug)]
@@ -130,7 +131,7 @@ pub async fn apply(
         None
     };
     let report = Report { undo: undo.is_some().then(|| options.undo.clone()), ..Report::default() };
-    let target = Target::new(table, facts, key, writes, options.triggers);
+    let target = Target::new((table, facts), key, undoes, writes, options.triggers);
     let session = Session::open(dsn, &limits, writes).await?;
     let mut work = Work { file, target, session, undo, dsn, limits, stop, tell, report };
     work.report.tally.planned = index.entries.len() as u64;
@@ -232,7 +233,7 @@ impl Work<'_> {
                     let alone = std::mem::replace(&mut size, 1) == 1;
                     let again = matches!(failed.kind, FailedKind::Passing | FailedKind::Lost);
                     tries += 1;
-                    if alone && (!again || tries >= TRIES) && !lost {
+                    if alone && (!again || tries >= LOCKED) && !lost {
                         let at = queue.pop_front().unwrap_or_default();
                         let entry = self.file.entry(&self.target.table, at)?;
                         self.ended(
@@ -306,56 +307,66 @@ impl Work<'_> {
     }
 
     /// Rows that stand in each other's way, as two that have exchanged a unique value: all of them in one transaction,
-    /// what is unique made empty first.
-    async fn together(&mut self, list: Vec<u64>) -> Result<(), Failure> {
-        let mut entries = Vec::with_capacity(list.len().min(BATCH));
-        for at in &list {
-            entries.push(self.file.entry(&self.target.table, *at)?);
-        }
-        let weight: usize = entries.iter().map(Entry::weight).sum();
-        if entries.len() <= BATCH && weight <= HEAVIEST && self.session.writes() {
-            let Some(failed) = self.exchange(&entries).await? else {
+    /// what is unique made empty first. A row that cannot go that way either is left out, and the others tried again.
+    async fn together(&mut self, mut list: Vec<u64>) -> Result<(), Failure> {
+        let (mut alone, mut rest) = (Vec::new(), list.split_off(list.len().min(BATCH)));
+        while !list.is_empty() && self.session.writes() {
+            let mut entries = Vec::with_capacity(list.len());
+            for at in &list {
+                entries.push(self.file.entry(&self.target.table, *at)?);
+            }
+            if entries.iter().map(Entry::weight).sum::<usize>() > HEAVIEST {
+                break;
+            }
+            let Some((blocked, failed)) = self.exchange(&entries).await? else {
+                list.clear();
                 entries.iter().for_each(|entry| self.ended(entry, Outcome::Applied, String::new()));
-                return Ok(());
+                break;
             };
             if failed == Some(FailedKind::Lost) || self.session.rollback().await.is_err() {
                 self.reopen().await?;
             }
+            alone.push(list.remove(blocked));
         }
+        alone.append(&mut list);
+        alone.append(&mut rest);
         // Each says for itself what is in its way.
-        for (at, entry) in list.into_iter().zip(entries) {
-            let done = match self.batch(&VecDeque::from([at]), 1).await? {
-                Ok(batch) => batch.rows.into_iter().next().map(|(_, _, done)| done),
+        for at in alone {
+            let entry = self.file.entry(&self.target.table, at)?;
+            let (outcome, reason) = match self.batch(&VecDeque::from([at]), 1).await? {
+                Ok(batch) => match batch.rows.into_iter().next() {
+                    Some((_, _, done)) => (done.outcome, done.reason),
+                    None => continue,
+                },
                 Err(failed) if failed.kind == FailedKind::Fatal => return Err(failed.error.into()),
                 Err(failed) => {
                     if failed.kind == FailedKind::Lost || self.session.rollback().await.is_err() {
                         self.reopen().await?;
                     }
-                    let reason = format!("the database says no: {}", failed.error.message);
-                    self.ended(&entry, Outcome::Refused, reason);
-                    continue;
+                    (Outcome::Refused, format!("the database says no: {}", failed.error.message))
                 }
             };
-            if let Some(done) = done {
-                self.ended(&entry, done.outcome, done.reason);
-            }
+            self.ended(&entry, outcome, reason);
         }
         Ok(())
     }
 
-    /// `None`: it is done. Else nothing is, and why if the database said so.
-    async fn exchange(&mut self, entries: &[Entry]) -> Result<Option<Option<FailedKind>>, Failure> {
+    /// `None`: it is done. Else nothing is, and which row is in the way, and why if the database said so.
+    async fn exchange(&mut self, entries: &[Entry]) -> Result<Option<(usize, Option<FailedKind>)>, Failure> {
         let (target, session) = (&self.target, &mut self.session);
+        let mut at = 0;
         let written = async {
             session.begin().await?;
             let (mut rows, mut back) = (Vec::with_capacity(entries.len()), Vec::new());
-            for entry in entries {
+            for (place, entry) in entries.iter().enumerate() {
+                at = place;
                 match target.empty(session, entry).await? {
                     Some(before) => rows.push(before),
                     None => return Ok(None),
                 }
             }
-            for (entry, before) in entries.iter().zip(rows) {
+            for (place, (entry, before)) in entries.iter().zip(rows).enumerate() {
+                at = place;
                 let done = target.write(session, entry, before.as_deref()).await?;
                 if done.outcome != Outcome::Applied {
                     return Ok(None);
@@ -364,11 +375,12 @@ impl Work<'_> {
             }
             Ok::<_, Failed>(Some(back))
         };
-        let back = match written.await {
+        let written = written.await;
+        let back = match written {
             Ok(Some(back)) => back,
-            Ok(None) => return Ok(Some(None)),
-            Err(failed) => return Ok(Some(Some(failed.kind))),
+            Ok(None) => return Ok(Some((at, None))),
+            Err(failed) => return Ok(Some((at, Some(failed.kind)))),
         };
-        Ok(self.commit(&back).await?.err().map(|failed| Some(failed.kind)))
+        Ok(self.commit(&back).await?.err().map(|failed| (at, Some(failed.kind))))
     }
 }

@@ -45,9 +45,16 @@ impl Done {
 }
 
 impl Target {
-    pub(super) fn new(table: Table, facts: Facts, key: Vec<usize>, lock: bool, triggers: bool) -> Self {
+    /// Of a plan or, which wants every bit back, of an undo file.
+    pub(super) fn new(
+        (table, facts): (Table, Facts),
+        key: Vec<usize>,
+        undo: bool,
+        lock: bool,
+        triggers: bool,
+    ) -> Self {
         let handle = if table.primary_key.is_empty() { key.clone() } else { table.primary_key.clone() };
-        let (rules, look) = (Rules::new(&table), whole(&table, &key, lock));
+        let (rules, look) = (Rules::new(&table, undo), whole(&table, &key, lock));
         Self { table, facts, rules, key, handle, look, triggers }
     }
 
