@@ -3,7 +3,7 @@ use crate::config::Engine;
 use crate::model::{Class, Column};
 use crate::repair::entry::Entry;
 use crate::repair::text;
-use crate::repair::value::tests::value;
+use crate::repair::value::{decode, encode};
 use crate::sql::catalog::Detail;
 use crate::sql::statement::Read;
 use proptest::prelude::*;
@@ -104,6 +104,38 @@ fn what_is_not_done_at_all() {
     assert_eq!(why(&watched, &Entry { act: Act::Insert, ..entry }, false), None);
 }
 
+/// Every value, text with all that could end a comment, a string or a line.
+fn value() -> impl Strategy<Value = Value> {
+    let odd = prop::sample::select(vec![
+        "--",
+        "'",
+        "\"",
+        "\\",
+        "\n",
+        "\r",
+        "\0",
+        "\u{2028}",
+        "*/",
+        ";",
+        "-- cupid: ",
+        "\u{feff}",
+        "é",
+        "x",
+        "$1",
+    ]);
+    prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::Bool),
+        any::<i64>().prop_map(Value::Int),
+        any::<u64>().prop_map(Value::uint),
+        any::<u32>().prop_map(|bits| Value::F32(f32::from_bits(bits))),
+        any::<u64>().prop_map(|bits| Value::F64(f64::from_bits(bits))),
+        prop::collection::vec(odd, 0..6).prop_map(|parts| Value::text(parts.concat())),
+        any::<String>().prop_map(Value::text),
+        prop::collection::vec(any::<u8>(), 0..20).prop_map(|bytes| Value::Bytes(bytes.into())),
+    ]
+}
+
 fn fields() -> impl Strategy<Value = Fields> {
     let some = prop::collection::vec(prop::option::of(value()), 3);
     some.prop_map(|values| {
@@ -112,6 +144,14 @@ fn fields() -> impl Strategy<Value = Fields> {
 }
 
 proptest! {
+    #[test]
+    fn a_value_is_read_as_it_was_written(value in value()) {
+        let line = encode(&value).unwrap().to_string();
+        prop_assert!(!line.contains(['\n', '\r']));
+        let read = decode(&serde_json::from_str(&line).unwrap()).unwrap();
+        prop_assert!(is_same(&read, &value), "{value:?} {read:?}");
+    }
+
     /// Whatever is in a row: its lines are as many as they are, begin as they should, and say what was written.
     #[test]
     fn an_entry_is_read_as_it_was_written(

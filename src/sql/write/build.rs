@@ -84,7 +84,8 @@ impl<'a> Sql<'a> {
         for (column, value) in old {
             let (name, described) = (name(self.table, *column), &self.table.columns[*column]);
             let text = matches!(described.class, Class::Text | Class::Json);
-            let as_text = self.table.details[*column].as_text;
+            // Some types have no equality, and some call equal what is not.
+            let as_text = self.table.details[*column].as_text && (text || described.class == Class::Other);
             let what = literal(self.table.engine, described, value);
             let same = match self.table.engine {
                 _ if value.is_null() => format!("{name} IS NULL"),

@@ -58,6 +58,38 @@ async fn a_file_that_was_changed_is_refused_and_rows_can_be_left_out() {
     assert_eq!(r.run("plan.sql", &["--undo", "other.sql"]).code, Some(0));
 }
 
+/// What a crash cut off was never made durable in the copy: the rest is taken back, and a repair goes on behind it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_undo_file_whose_end_was_cut_off_can_be_used() {
+    let pair = Pair::new(Engine::Sqlite).await.unwrap();
+    pair.fill(1..=20).await;
+    pair.spoil(&[1, 2, 3]).await;
+    let r = Repair::new(&pair.src, &pair.des, TABLE);
+    r.plan(&[&["-k", "id"], &COLUMNS[..]].concat());
+    assert_eq!(r.run("plan.sql", &[]).code, Some(0));
+    let undo = r.text("plan.undo.sql");
+    let last = undo.rfind("-- cupid: ").unwrap();
+    let t = pair.des.quote(TABLE);
+    for end in [undo.len() - 5, undo[last..].find('\n').unwrap() + last + 1, last + 20, last] {
+        fs::write(r.site.path("plan.undo.sql"), &undo[..end]).unwrap();
+        let back = r.run("plan.undo.sql", &["--undo", &format!("again{end}.sql")]);
+        assert_eq!(back.code, Some(0), "{end}: {back:?}");
+        assert_eq!(back.stderr.contains("was cut off"), end != last, "{back:?}");
+        assert!(back.stdout.contains("2 rows planned: 2 updated"), "{end}: {back:?}");
+        // The third one was not made durable either.
+        pair.des.run(format!("UPDATE {t} SET name = 'spoilt' WHERE id = 3")).await;
+        assert_eq!(r.run("plan.sql", &[]).code, Some(0));
+        let back = r.run("plan.undo.sql", &["--undo", &format!("all{end}.sql")]);
+        assert_eq!(back.code, Some(0), "{end}: {back:?}");
+        assert_eq!(
+            pair.des.number(format!("SELECT COUNT(*) FROM {t} WHERE name = 'spoilt'")).await,
+            3,
+            "{end}"
+        );
+        assert_eq!(r.run("plan.sql", &["--undo", &format!("last{end}.sql")]).code, Some(0));
+    }
+}
+
 /// The table that the plan is about, and no other; as it was.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plan_is_for_one_table_as_it_was() {

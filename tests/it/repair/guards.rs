@@ -212,4 +212,11 @@ async fn identity_columns_columns_without_a_default_and_views() {
         assert!(ran.code == Some(2) && ran.stderr.contains("is a view"), "{engine}: {ran:?}");
         assert!(!viewed.site.path("view.sql").exists());
     }
+    if let Some((src, des)) =
+        both(Engine::MySql, "CREATE TABLE t (id INTEGER PRIMARY KEY) ENGINE=MyISAM").await
+    {
+        src.run("INSERT INTO t VALUES (1)").await;
+        let ran = Repair::new(&src, &des, "t").diff(&["--plan", "plan.sql"]);
+        assert!(ran.code == Some(2) && ran.stderr.contains("MyISAM, which has no transactions"), "{ran:?}");
+    }
 }

@@ -61,7 +61,7 @@ fn wide(engine: Engine) -> (&'static str, Vec<&'static str>, [Vec<&'static str>;
                     "3, '', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL",
                 ],
                 vec![
-                    "1, 'k', 1, 1.25, 0.2, 'It''s', X'00', 7, '2024-02-29 23:59:58', '{\"a\": 2}'",
+                    "1, 'k', 1, 1.25, 0.2, 'It''s', X'00', 8, '2024-02-29 23:59:58', '{\"a\": 2}'",
                     "3, '', 'abc', 'x', 1e300, 'a\\b' || char(13), X'0a', X'37', 'never', 'null'",
                     "4, 'extra', 1.5, 9e999, -9e999, char(0), X'27', 0.30000000000000004, 5, 'x'",
                 ],
@@ -157,6 +157,36 @@ async fn what_the_copy_cannot_hold_is_refused_and_never_cut_off() {
     r.plan(&[]);
     let (rows, _, ran) = r.repair(&["--delete"]);
     assert_eq!((ran.code, rows.len()), (Some(0), 0), "{ran:?}");
+}
+
+/// Keys that are text of several columns; one of them the copy takes for another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_that_the_copy_takes_for_others() {
+    let (Some(src), Some(des)) = (Db::new(Engine::Postgres).await, Db::new(Engine::MySql).await) else {
+        return;
+    };
+    src.run("CREATE TABLE t (a VARCHAR(20), b NUMERIC(10,2), v VARCHAR(20), PRIMARY KEY (a, b))").await;
+    des.run(
+        "CREATE TABLE t (a VARCHAR(20) COLLATE utf8mb4_general_ci, b DECIMAL(10,2), v VARCHAR(20), PRIMARY KEY (a, b))",
+    )
+    .await;
+    src.run("INSERT INTO t VALUES ('k', 1.50, 'x'), ('K', 1.50, 'y'), ('é', 2, 'z'), ('n''', 3, 'n')").await;
+    des.run("INSERT INTO t VALUES ('k', 1.5, 'old'), ('E', 2, 'other')").await;
+    let r = Repair::new(&src, &des, "t");
+    r.plan(&[]);
+    let (rows, stats, ran) = r.repair(&[]);
+    assert_eq!(
+        (ran.code, &stats["updated"], &stats["inserted"]),
+        (Some(1), &1.into(), &1.into()),
+        "{rows:?}"
+    );
+    assert_eq!(results(&rows, "a"), ["left delete E", "refused insert K", "refused insert é"], "{rows:?}");
+    assert_eq!(
+        des.texts("SELECT a, v FROM t ORDER BY v").await,
+        [["n'", "n"], ["E", "other"], ["k", "x"]].map(|row| row.map(|v| Some(v.to_owned())))
+    );
+    let (rows, _, _) = r.repair(&["--delete"]);
+    assert_eq!(results(&rows, "a"), ["refused insert K"], "{rows:?}");
 }
 
 /// Ten megabytes in one value.
