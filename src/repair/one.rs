@@ -98,9 +98,12 @@ impl Target {
         }
         let unique =
             |at: usize| self.table.indexes.iter().any(|index| index.unique && index.columns.contains(&at));
-        let columns =
-            entry.new.iter().map(|(at, _)| *at).filter(|at| unique(*at) && self.table.columns[*at].nullable);
-        let nothing: Fields = columns.map(|at| (at, Value::Null)).collect();
+        let nullable = || entry.new.iter().map(|(at, _)| *at).filter(|at| self.table.columns[*at].nullable);
+        let mut nothing: Fields = nullable().filter(|at| unique(*at)).map(|at| (at, Value::Null)).collect();
+        if nothing.is_empty() {
+            // The catalogue does not tell of indexes over a part of the rows, or over an expression.
+            nothing = nullable().map(|at| (at, Value::Null)).collect();
+        }
         if let Some(row) = before.as_deref().filter(|_| entry.act == Act::Update && !nothing.is_empty()) {
             let handle: Fields = self.handle.iter().map(|at| (*at, row[*at].clone())).collect();
             let mut params = Vec::new();

@@ -73,7 +73,9 @@ pub(super) fn entry(table: &Table, facts: &Facts, entry: &Entry, undo: bool) -> 
     let mut lines = vec![format!("{ENTRY}{}", entry.encode(table)?)];
     let weight = entry.weight();
     if weight > SHOWN {
-        lines.push(format!("-- {weight} bytes of values: too many to be written as a statement"));
+        // The digest stands for the statement: a line that was changed shows by it.
+        let digest = entry.digest().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        lines.push(format!("-- {weight} bytes of values ({digest}), too many to be written as a statement"));
         return Some(lines);
     }
     lines.extend(statements(table, facts, entry, undo)?);

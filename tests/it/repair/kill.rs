@@ -103,3 +103,43 @@ async fn a_repair_that_is_told_to_stop_says_how_far_it_came() {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!(stats["updated"].as_i64().unwrap() + stats["already"].as_i64().unwrap(), ROWS);
 }
+
+/// Connections that somebody ends are opened again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_breaks_is_opened_again() {
+    let Some(pair) = Pair::new(Engine::Postgres).await else { return };
+    pair.fill(1..=ROWS).await;
+    pair.spoil(&(1..=ROWS).collect::<Vec<_>>()).await;
+    let before = dump(&pair.des, TABLE, &super::WHOLE).await;
+    let r = Repair::new(&pair.src, &pair.des, TABLE);
+    let more = [&["-k", "id"], &COLUMNS[..]].concat();
+    r.plan(&more);
+    let child = Command::new(program())
+        .args(["repair", "plan.sql", &r.copy, "--max-ratio", "100%"])
+        .current_dir(r.site.path(""))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut child = Killed(child);
+    let t = pair.des.quote(TABLE);
+    let spoilt = format!("SELECT COUNT(*) FROM {t} WHERE name = 'spoilt'");
+    let mut left = ROWS;
+    for _ in 0..3 {
+        left = wait_for("rows are written", LIMIT, async || {
+            let now = pair.des.number(&*spoilt).await;
+            (now < left || child.0.try_wait().unwrap().is_some()).then_some(now)
+        })
+        .await;
+        pair.des
+            .run(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                 WHERE application_name = 'cupid' AND datname = current_database()",
+            )
+            .await;
+    }
+    assert_eq!(child.0.wait().unwrap().code(), Some(0));
+    assert_eq!(r.diff(&more).code, Some(0));
+    assert_eq!(r.run("plan.undo.sql", &["--max-ratio", "100%"]).code, Some(0));
+    assert_eq!(dump(&pair.des, TABLE, &super::WHOLE).await, before);
+}

@@ -155,3 +155,36 @@ async fn unique_values_that_were_exchanged_are_put_right() {
         assert_eq!(r.diff(&[]).code, Some(0));
     }
 }
+
+/// Unique values that may not be NULL for a moment stay, and both rows are listed; a constraint that waits for the commit
+/// lets them go.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn exchanged_values_that_may_not_be_empty_are_listed() {
+    for engine in ENGINES {
+        let kinds = match engine {
+            Engine::Postgres => vec![("", false), (" DEFERRABLE INITIALLY DEFERRED", true)],
+            _ => vec![("", false)],
+        };
+        for (more, goes) in kinds {
+            let (Some(src), Some(des)) = (Db::new(engine).await, Db::new(engine).await) else { continue };
+            for db in [&src, &des] {
+                db.run(format!(
+                    "CREATE TABLE t (id INTEGER PRIMARY KEY, u VARCHAR(20) NOT NULL, UNIQUE (u){more})"
+                ))
+                .await;
+            }
+            src.run("INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')").await;
+            des.run("INSERT INTO t VALUES (1, 'b'), (2, 'a'), (3, 'z')").await;
+            let r = Repair::new(&src, &des, "t");
+            r.plan(&[]);
+            let (rows, stats, ran) = r.repair(&[]);
+            if goes {
+                assert_eq!((ran.code, &stats["updated"]), (Some(0), &3.into()), "{rows:?} {ran:?}");
+                continue;
+            }
+            assert_eq!(results(&rows, "id"), ["refused update 1", "refused update 2"], "{engine}: {rows:?}");
+            let left = des.texts("SELECT u FROM t ORDER BY id").await;
+            assert_eq!(left, ["b", "a", "c"].map(|u| [Some(u.to_owned())]), "{engine}");
+        }
+    }
+}
