@@ -1,5 +1,7 @@
 //! Carries out a plan: in small transactions, each row with a mark of its own, the way back durable before each commit.
 
+mod exchange;
+
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,7 +25,8 @@ use crate::sql::{Database, Limits, PlaceError};
 const BATCH: usize = 100;
 const LONGEST: Duration = Duration::from_millis(500);
 const HEAVIEST: usize = 16 << 20;
-/// How often a connection that breaks is opened again, and a row that somebody else has locked is tried.
+/// How often a connection is opened and a transaction begun, and how often a row is tried that somebody else has locked or
+/// that breaks the connection.
 const TRIES: u32 = 5;
 const LOCKED: u32 = 3;
 
@@ -222,18 +225,14 @@ impl Work<'_> {
                 }
                 Err(failed) if failed.kind == FailedKind::Fatal => return Err(failed.error.into()),
                 Err(failed) => {
-                    let lost = failed.kind == FailedKind::Lost;
-                    if lost || self.session.rollback().await.is_err() {
-                        if tries >= TRIES {
-                            return Err(failed.error.into());
-                        }
+                    if failed.kind == FailedKind::Lost || self.session.rollback().await.is_err() {
                         self.reopen().await?;
                     }
                     // One by one, so that only the row that is to blame is left.
                     let alone = std::mem::replace(&mut size, 1) == 1;
                     let again = matches!(failed.kind, FailedKind::Passing | FailedKind::Lost);
                     tries += 1;
-                    if alone && (!again || tries >= LOCKED) && !lost {
+                    if alone && (!again || tries >= LOCKED) {
                         let at = queue.pop_front().unwrap_or_default();
                         let entry = self.file.entry(&self.target.table, at)?;
                         self.ended(
@@ -254,9 +253,7 @@ impl Work<'_> {
     /// One transaction over the first rows of the queue. `Err` inside: nothing of it was done.
     async fn batch(&mut self, queue: &VecDeque<u64>, size: usize) -> Result<Result<Batch, Failed>, Failure> {
         let (mut batch, began, mut weight) = (Batch::default(), Instant::now(), 0);
-        if self.session.writes()
-            && let Err(failed) = self.session.begin().await
-        {
+        if let Err(failed) = self.begin().await? {
             return Ok(Err(failed));
         }
         for at in queue.iter().take(size) {
@@ -275,6 +272,23 @@ impl Work<'_> {
             }
         }
         Ok(self.commit(&batch.undo).await?.map(|()| batch))
+    }
+
+    /// Begins a transaction. Who is not let in by then is kept out by no single row.
+    async fn begin(&mut self) -> Result<Result<(), Failed>, Failure> {
+        if !self.session.writes() {
+            return Ok(Ok(()));
+        }
+        for _ in 1..TRIES {
+            match self.session.begin().await {
+                Err(failed) if failed.kind == FailedKind::Passing => {}
+                other => return Ok(other),
+            }
+        }
+        match self.session.begin().await {
+            Err(failed) if failed.kind == FailedKind::Passing => Err(failed.error.into()),
+            other => Ok(other),
+        }
     }
 
     /// Makes a transaction durable, its way back before it.
@@ -304,83 +318,5 @@ impl Work<'_> {
         }
         self.session = Session::open(self.dsn, &self.limits, self.session.writes()).await?;
         Ok(())
-    }
-
-    /// Rows that stand in each other's way, as two that have exchanged a unique value: all of them in one transaction,
-    /// what is unique made empty first. A row that cannot go that way either is left out, and the others tried again.
-    async fn together(&mut self, mut list: Vec<u64>) -> Result<(), Failure> {
-        let (mut alone, mut rest) = (Vec::new(), list.split_off(list.len().min(BATCH)));
-        while !list.is_empty() && self.session.writes() {
-            let mut entries = Vec::with_capacity(list.len());
-            for at in &list {
-                entries.push(self.file.entry(&self.target.table, *at)?);
-            }
-            if entries.iter().map(Entry::weight).sum::<usize>() > HEAVIEST {
-                break;
-            }
-            let Some((blocked, failed)) = self.exchange(&entries).await? else {
-                list.clear();
-                entries.iter().for_each(|entry| self.ended(entry, Outcome::Applied, String::new()));
-                break;
-            };
-            if failed == Some(FailedKind::Lost) || self.session.rollback().await.is_err() {
-                self.reopen().await?;
-            }
-            alone.push(list.remove(blocked));
-        }
-        alone.append(&mut list);
-        alone.append(&mut rest);
-        // Each says for itself what is in its way.
-        for at in alone {
-            let entry = self.file.entry(&self.target.table, at)?;
-            let (outcome, reason) = match self.batch(&VecDeque::from([at]), 1).await? {
-                Ok(batch) => match batch.rows.into_iter().next() {
-                    Some((_, _, done)) => (done.outcome, done.reason),
-                    None => continue,
-                },
-                Err(failed) if failed.kind == FailedKind::Fatal => return Err(failed.error.into()),
-                Err(failed) => {
-                    if failed.kind == FailedKind::Lost || self.session.rollback().await.is_err() {
-                        self.reopen().await?;
-                    }
-                    (Outcome::Refused, format!("the database says no: {}", failed.error.message))
-                }
-            };
-            self.ended(&entry, outcome, reason);
-        }
-        Ok(())
-    }
-
-    /// `None`: it is done. Else nothing is, and which row is in the way, and why if the database said so.
-    async fn exchange(&mut self, entries: &[Entry]) -> Result<Option<(usize, Option<FailedKind>)>, Failure> {
-        let (target, session) = (&self.target, &mut self.session);
-        let mut at = 0;
-        let written = async {
-            session.begin().await?;
-            let (mut rows, mut back) = (Vec::with_capacity(entries.len()), Vec::new());
-            for (place, entry) in entries.iter().enumerate() {
-                at = place;
-                match target.empty(session, entry).await? {
-                    Some(before) => rows.push(before),
-                    None => return Ok(None),
-                }
-            }
-            for (place, (entry, before)) in entries.iter().zip(rows).enumerate() {
-                at = place;
-                let done = target.write(session, entry, before.as_deref()).await?;
-                if done.outcome != Outcome::Applied {
-                    return Ok(None);
-                }
-                back.extend(done.undo);
-            }
-            Ok::<_, Failed>(Some(back))
-        };
-        let written = written.await;
-        let back = match written {
-            Ok(Some(back)) => back,
-            Ok(None) => return Ok(Some((at, None))),
-            Err(failed) => return Ok(Some((at, Some(failed.kind)))),
-        };
-        Ok(self.commit(&back).await?.err().map(|failed| (at, Some(failed.kind))))
     }
 }
