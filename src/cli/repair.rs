@@ -104,8 +104,9 @@ pub(super) async fn repair(asked: &Asked) -> ExitCode {
             show.clear();
             let code = match &e {
                 Failure::Place(e) if !e.kind.is_passing() && show.nothing_done() => exit::CONFIG,
-                Failure::Place(_) => exit::UNVERIFIED,
-                Failure::File(_) | Failure::Unfit(_) => exit::CONFIG,
+                Failure::File(_) if show.nothing_done() => exit::CONFIG,
+                Failure::Place(_) | Failure::File(_) => exit::UNVERIFIED,
+                Failure::Unfit(_) => exit::CONFIG,
             };
             if code == exit::UNVERIFIED {
                 eprintln!("not everything was repaired; what is written is in {}", options.undo.display());

@@ -1,5 +1,7 @@
 //! Carries out a plan: in small transactions, each row with a mark of its own, the way back durable before each commit.
 
+mod exchange;
+
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,8 +25,10 @@ use crate::sql::{Database, Limits, PlaceError};
 const BATCH: usize = 100;
 const LONGEST: Duration = Duration::from_millis(500);
 const HEAVIEST: usize = 16 << 20;
-/// How often a row that is locked, or a connection that breaks, is tried again.
+/// How often a connection is opened and a transaction begun, and how often a row is tried that somebody else has locked or
+/// that breaks the connection.
 const TRIES: u32 = 5;
+const LOCKED: u32 = 3;
 
 /// What is wanted.
 #[derive(Clone, Debug)]
@@ -130,7 +134,7 @@ pub async fn apply(
         None
     };
     let report = Report { undo: undo.is_some().then(|| options.undo.clone()), ..Report::default() };
-    let target = Target::new(table, facts, key, writes, options.triggers);
+    let target = Target::new((table, facts), key, undoes, writes, options.triggers);
     let session = Session::open(dsn, &limits, writes).await?;
     let mut work = Work { file, target, session, undo, dsn, limits, stop, tell, report };
     work.report.tally.planned = index.entries.len() as u64;
@@ -221,18 +225,14 @@ impl Work<'_> {
                 }
                 Err(failed) if failed.kind == FailedKind::Fatal => return Err(failed.error.into()),
                 Err(failed) => {
-                    let lost = failed.kind == FailedKind::Lost;
-                    if lost || self.session.rollback().await.is_err() {
-                        if tries >= TRIES {
-                            return Err(failed.error.into());
-                        }
+                    if failed.kind == FailedKind::Lost || self.session.rollback().await.is_err() {
                         self.reopen().await?;
                     }
                     // One by one, so that only the row that is to blame is left.
                     let alone = std::mem::replace(&mut size, 1) == 1;
                     let again = matches!(failed.kind, FailedKind::Passing | FailedKind::Lost);
                     tries += 1;
-                    if alone && (!again || tries >= TRIES) && !lost {
+                    if alone && (!again || tries >= LOCKED) {
                         let at = queue.pop_front().unwrap_or_default();
                         let entry = self.file.entry(&self.target.table, at)?;
                         self.ended(
@@ -253,9 +253,7 @@ impl Work<'_> {
     /// One transaction over the first rows of the queue. `Err` inside: nothing of it was done.
     async fn batch(&mut self, queue: &VecDeque<u64>, size: usize) -> Result<Result<Batch, Failed>, Failure> {
         let (mut batch, began, mut weight) = (Batch::default(), Instant::now(), 0);
-        if self.session.writes()
-            && let Err(failed) = self.session.begin().await
-        {
+        if let Err(failed) = self.begin().await? {
             return Ok(Err(failed));
         }
         for at in queue.iter().take(size) {
@@ -274,6 +272,23 @@ impl Work<'_> {
             }
         }
         Ok(self.commit(&batch.undo).await?.map(|()| batch))
+    }
+
+    /// Begins a transaction. Who is not let in by then is kept out by no single row.
+    async fn begin(&mut self) -> Result<Result<(), Failed>, Failure> {
+        if !self.session.writes() {
+            return Ok(Ok(()));
+        }
+        for _ in 1..TRIES {
+            match self.session.begin().await {
+                Err(failed) if failed.kind == FailedKind::Passing => {}
+                other => return Ok(other),
+            }
+        }
+        match self.session.begin().await {
+            Err(failed) if failed.kind == FailedKind::Passing => Err(failed.error.into()),
+            other => Ok(other),
+        }
     }
 
     /// Makes a transaction durable, its way back before it.
@@ -303,72 +318,5 @@ impl Work<'_> {
         }
         self.session = Session::open(self.dsn, &self.limits, self.session.writes()).await?;
         Ok(())
-    }
-
-    /// Rows that stand in each other's way, as two that have exchanged a unique value: all of them in one transaction,
-    /// what is unique made empty first.
-    async fn together(&mut self, list: Vec<u64>) -> Result<(), Failure> {
-        let mut entries = Vec::with_capacity(list.len().min(BATCH));
-        for at in &list {
-            entries.push(self.file.entry(&self.target.table, *at)?);
-        }
-        let weight: usize = entries.iter().map(Entry::weight).sum();
-        if entries.len() <= BATCH && weight <= HEAVIEST && self.session.writes() {
-            let Some(failed) = self.exchange(&entries).await? else {
-                entries.iter().for_each(|entry| self.ended(entry, Outcome::Applied, String::new()));
-                return Ok(());
-            };
-            if failed == Some(FailedKind::Lost) || self.session.rollback().await.is_err() {
-                self.reopen().await?;
-            }
-        }
-        // Each says for itself what is in its way.
-        for (at, entry) in list.into_iter().zip(entries) {
-            let done = match self.batch(&VecDeque::from([at]), 1).await? {
-                Ok(batch) => batch.rows.into_iter().next().map(|(_, _, done)| done),
-                Err(failed) if failed.kind == FailedKind::Fatal => return Err(failed.error.into()),
-                Err(failed) => {
-                    if failed.kind == FailedKind::Lost || self.session.rollback().await.is_err() {
-                        self.reopen().await?;
-                    }
-                    let reason = format!("the database says no: {}", failed.error.message);
-                    self.ended(&entry, Outcome::Refused, reason);
-                    continue;
-                }
-            };
-            if let Some(done) = done {
-                self.ended(&entry, done.outcome, done.reason);
-            }
-        }
-        Ok(())
-    }
-
-    /// `None`: it is done. Else nothing is, and why if the database said so.
-    async fn exchange(&mut self, entries: &[Entry]) -> Result<Option<Option<FailedKind>>, Failure> {
-        let (target, session) = (&self.target, &mut self.session);
-        let written = async {
-            session.begin().await?;
-            let (mut rows, mut back) = (Vec::with_capacity(entries.len()), Vec::new());
-            for entry in entries {
-                match target.empty(session, entry).await? {
-                    Some(before) => rows.push(before),
-                    None => return Ok(None),
-                }
-            }
-            for (entry, before) in entries.iter().zip(rows) {
-                let done = target.write(session, entry, before.as_deref()).await?;
-                if done.outcome != Outcome::Applied {
-                    return Ok(None);
-                }
-                back.extend(done.undo);
-            }
-            Ok::<_, Failed>(Some(back))
-        };
-        let back = match written.await {
-            Ok(Some(back)) => back,
-            Ok(None) => return Ok(Some(None)),
-            Err(failed) => return Ok(Some(Some(failed.kind))),
-        };
-        Ok(self.commit(&back).await?.err().map(|failed| Some(failed.kind)))
     }
 }

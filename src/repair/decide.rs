@@ -9,7 +9,11 @@ use crate::sql::catalog::Table;
 use crate::sql::write::{Act, Facts};
 
 /// How a table's own values are compared with planned ones, by column.
-pub(super) struct Rules(Vec<Option<ColumnRule>>);
+pub(super) struct Rules {
+    by_column: Vec<Option<ColumnRule>>,
+    /// To the last bit, as for what is taken back.
+    exact: bool,
+}
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,16 +26,16 @@ pub(super) enum Decision {
 }
 
 impl Rules {
-    pub(super) fn new(table: &Table) -> Self {
+    pub(super) fn new(table: &Table, exact: bool) -> Self {
         let rule = |column| ColumnRule::new((0, column), (0, column), &ColumnPolicy::default()).ok();
-        Self(table.columns.iter().map(rule).collect())
+        Self { by_column: table.columns.iter().map(rule).collect(), exact }
     }
 
-    /// Whether a value of a column is the planned one, however it is spelt.
+    /// Whether a value of a column is the planned one, however it is spelt unless that counts.
     pub(super) fn agrees(&self, column: usize, planned: &Value, stored: &Value) -> bool {
         let by_rule =
             |rule: &ColumnRule| rule.agrees(std::slice::from_ref(planned), std::slice::from_ref(stored));
-        is_same(planned, stored) || self.0[column].as_ref().is_some_and(by_rule)
+        is_same(planned, stored) || (!self.exact && self.by_column[column].as_ref().is_some_and(by_rule))
     }
 
     /// The first of these that a row does not agree with.
@@ -104,3 +108,7 @@ pub(super) fn barred(table: &Table, facts: &Facts, entry: &Entry, triggers: bool
         }
     })
 }
+
+#[cfg(test)]
+#[path = "decide/tests.rs"]
+mod tests;

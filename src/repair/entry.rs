@@ -3,6 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::value;
+use crate::diff::digest;
 use crate::model::Value;
 use crate::sql::catalog::Table;
 use crate::sql::write::Act;
@@ -31,6 +32,13 @@ impl Entry {
     /// Bytes of its values.
     pub(crate) fn weight(&self) -> usize {
         self.parts().into_iter().flatten().map(|(_, value)| value.size()).sum()
+    }
+
+    /// A fingerprint of its values.
+    pub(crate) fn digest(&self) -> [u8; 16] {
+        let values = |fields: &Fields| fields.iter().map(|(_, value)| value.clone()).collect::<Vec<_>>();
+        let parts = self.parts().map(values);
+        digest(&[&parts[0], &parts[1], &parts[2], &parts[3]])
     }
 
     fn parts(&self) -> [&Fields; 4] {

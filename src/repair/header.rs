@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::sql::catalog::Table;
 
-/// The version of the format; a file of another one is not touched.
+/// The version of the format, which grows whenever a line would be written otherwise; a file of another one is not touched.
 pub(super) const VERSION: u32 = 1;
 
 /// The head of a plan or undo file.

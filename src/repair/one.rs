@@ -45,9 +45,16 @@ impl Done {
 }
 
 impl Target {
-    pub(super) fn new(table: Table, facts: Facts, key: Vec<usize>, lock: bool, triggers: bool) -> Self {
+    /// Of a plan or, which wants every bit back, of an undo file.
+    pub(super) fn new(
+        (table, facts): (Table, Facts),
+        key: Vec<usize>,
+        undo: bool,
+        lock: bool,
+        triggers: bool,
+    ) -> Self {
         let handle = if table.primary_key.is_empty() { key.clone() } else { table.primary_key.clone() };
-        let (rules, look) = (Rules::new(&table), whole(&table, &key, lock));
+        let (rules, look) = (Rules::new(&table, undo), whole(&table, &key, lock));
         Self { table, facts, rules, key, handle, look, triggers }
     }
 
@@ -91,9 +98,12 @@ impl Target {
         }
         let unique =
             |at: usize| self.table.indexes.iter().any(|index| index.unique && index.columns.contains(&at));
-        let columns =
-            entry.new.iter().map(|(at, _)| *at).filter(|at| unique(*at) && self.table.columns[*at].nullable);
-        let nothing: Fields = columns.map(|at| (at, Value::Null)).collect();
+        let nullable = || entry.new.iter().map(|(at, _)| *at).filter(|at| self.table.columns[*at].nullable);
+        let mut nothing: Fields = nullable().filter(|at| unique(*at)).map(|at| (at, Value::Null)).collect();
+        if nothing.is_empty() {
+            // The catalogue does not tell of indexes over a part of the rows, or over an expression.
+            nothing = nullable().map(|at| (at, Value::Null)).collect();
+        }
         if let Some(row) = before.as_deref().filter(|_| entry.act == Act::Update && !nothing.is_empty()) {
             let handle: Fields = self.handle.iter().map(|at| (*at, row[*at].clone())).collect();
             let mut params = Vec::new();

@@ -73,9 +73,22 @@ pub(super) fn entry(table: &Table, facts: &Facts, entry: &Entry, undo: bool) -> 
     let mut lines = vec![format!("{ENTRY}{}", entry.encode(table)?)];
     let weight = entry.weight();
     if weight > SHOWN {
-        lines.push(format!("-- {} bytes of values: too many to be written as a statement", weight));
+        // The digest stands for the statement: a line that was changed shows by it.
+        let digest = entry.digest().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        lines.push(format!("-- {weight} bytes of values ({digest}), too many to be written as a statement"));
         return Some(lines);
     }
+    lines.extend(statements(table, facts, entry, undo)?);
+    if lines.iter().any(|line| line.contains(['\n', '\r'])) {
+        // A name of the table has another line.
+        lines.truncate(1);
+        lines.push("-- its statement cannot be written on one line".to_owned());
+    }
+    Some(lines)
+}
+
+fn statements(table: &Table, facts: &Facts, entry: &Entry, undo: bool) -> Option<Vec<String>> {
+    let mut lines = Vec::with_capacity(2);
     let (key, old, new) = (&entry.key, &entry.old, &entry.new);
     let row = |values| key.iter().chain(values).collect::<Vec<_>>();
     match entry.act {

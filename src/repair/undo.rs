@@ -31,9 +31,18 @@ pub(super) fn create(path: &Path) -> Result<fs::File, FileError> {
     })
 }
 
+/// A file that nobody else writes, as long as it is open.
+fn alone(path: &Path, file: fs::File) -> Result<fs::File, FileError> {
+    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(_) => Err(FileError::new(path, None, "another repair is writing it; wait for its end")),
+    }
+}
+
 /// Makes the name of a file durable.
 pub(super) fn settle_folder(path: &Path) {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     // Not every file system lets a folder be opened; those keep names otherwise.
     if let Ok(folder) = fs::File::open(folder) {
         let _ = folder.sync_all();
@@ -52,7 +61,7 @@ impl Undo {
         if path.exists() {
             return Self::go_on(path, plan, table, facts);
         }
-        let file = BufWriter::new(create(path)?);
+        let file = BufWriter::new(alone(path, create(path)?)?);
         let mut undo = Self { path: path.to_owned(), file };
         undo.write_all(&text::head(&plan.undo(made), table.engine))?;
         undo.sync()?;
@@ -61,14 +70,14 @@ impl Undo {
     }
 
     fn go_on(path: &Path, plan: &Header, table: &Table, facts: &Facts) -> Result<Self, FileError> {
+        let failed = |e: std::io::Error| FileError::new(path, None, format!("it cannot be written: {e}"));
+        let mut file = alone(path, OpenOptions::new().write(true).open(path).map_err(failed)?)?;
         let mut known = File::open(path)?;
         if known.header.undoes.as_deref() != Some(&*plan.id) {
             let message = "it exists already and takes back another repair; name another file with --undo";
             return Err(FileError::new(path, None, message));
         }
         let index = known.index(table, facts)?;
-        let failed = |e: std::io::Error| FileError::new(path, None, format!("it cannot be written: {e}"));
-        let mut file = OpenOptions::new().write(true).open(path).map_err(failed)?;
         // What was cut off is about rows that were never made durable.
         file.set_len(index.end).map_err(failed)?;
         file.seek(SeekFrom::End(0)).map_err(failed)?;

@@ -64,51 +64,8 @@ pub(super) fn is_same(a: &Value, b: &Value) -> bool {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
-    use proptest::prelude::*;
-
-    /// Every value, text with all that could end a comment, a string or a line.
-    pub(crate) fn value() -> impl Strategy<Value = Value> {
-        let odd = prop::sample::select(vec![
-            "--",
-            "'",
-            "\"",
-            "\\",
-            "\n",
-            "\r",
-            "\0",
-            "\u{2028}",
-            "*/",
-            ";",
-            "-- cupid: ",
-            "\u{feff}",
-            "é",
-            "x",
-            "$1",
-        ]);
-        prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::Bool),
-            any::<i64>().prop_map(Value::Int),
-            any::<u64>().prop_map(Value::uint),
-            any::<u32>().prop_map(|bits| Value::F32(f32::from_bits(bits))),
-            any::<u64>().prop_map(|bits| Value::F64(f64::from_bits(bits))),
-            prop::collection::vec(odd, 0..6).prop_map(|parts| Value::text(parts.concat())),
-            any::<String>().prop_map(Value::text),
-            prop::collection::vec(any::<u8>(), 0..20).prop_map(|bytes| Value::Bytes(bytes.into())),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_read_is_what_was_written(value in value()) {
-            let line = encode(&value).unwrap().to_string();
-            prop_assert!(!line.contains(['\n', '\r']));
-            let read = decode(&serde_json::from_str(&line).unwrap()).unwrap();
-            prop_assert!(is_same(&read, &value), "{value:?} {read:?}");
-        }
-    }
 
     #[test]
     fn nothing_else_is_a_value() {

@@ -20,7 +20,7 @@ const STATEMENTS: usize = 512;
 const BUSY: Duration = Duration::from_secs(5);
 
 /// Seconds that a session which writes waits for somebody else's lock.
-const LOCK_WAIT: u32 = 5;
+const LOCK_WAIT: u32 = 3;
 
 /// How often (in virtual machine steps) SQLite looks at its time limit.
 const PROGRESS_STEPS: i32 = 10_000;

@@ -30,6 +30,7 @@ mod lifecycle;
 mod matrix;
 mod memory;
 mod receiver;
+mod repair;
 mod rows;
 mod runs;
 mod servers;

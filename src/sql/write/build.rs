@@ -84,12 +84,15 @@ impl<'a> Sql<'a> {
         for (column, value) in old {
             let (name, described) = (name(self.table, *column), &self.table.columns[*column]);
             let text = matches!(described.class, Class::Text | Class::Json);
+            // Some types have no equality, and some call equal what is not.
+            let as_text = self.table.details[*column].as_text && (text || described.class == Class::Other);
             let what = literal(self.table.engine, described, value);
             let same = match self.table.engine {
                 _ if value.is_null() => format!("{name} IS NULL"),
                 Engine::MySql if text => format!("CAST(CONVERT({name} USING utf8mb4) AS BINARY) <=> {what}"),
                 Engine::MySql => format!("{name} <=> {what}"),
-                Engine::Postgres if self.table.details[*column].as_text => {
+                // Of an address the mask is left out that its text has.
+                Engine::Postgres if as_text && self.table.details[*column].read != Read::Host => {
                     format!("{name}::text IS NOT DISTINCT FROM {what}")
                 }
                 Engine::Postgres if text => format!("{name} COLLATE \"C\" IS NOT DISTINCT FROM {what}"),

@@ -87,7 +87,7 @@ impl Facts {
         Self {
             generated: no.clone(),
             always: no.clone(),
-            touched: no.clone(),
+            touched: no,
             optional: table.columns.iter().map(|column| column.nullable).collect(),
             ..Self::default()
         }

@@ -18,10 +18,24 @@ pub(crate) fn held(engine: Engine, column: &Column, value: &Value) -> Option<Val
             Value::F64(x) => Some(Value::F32(x as f32)),
             other => Some(other),
         },
+        (Class::Instant, other) if engine == Engine::Postgres => {
+            bind::own(engine, column, other).map(|own| in_utc(&own))
+        }
         (Class::Dynamic, Value::Bool(truth)) => Some(Value::Int(i64::from(*truth))),
         (Class::Dynamic, Value::UInt(n)) => Some(Value::text(n.to_string())),
         (Class::Dynamic, Value::F32(_)) => value.to_text().and_then(|text| text.parse().ok()).map(Value::F64),
         _ => bind::own(engine, column, value),
+    }
+}
+
+/// A time as PostgreSQL writes it in a session in UTC, so that it means the same in any.
+fn in_utc(value: &Value) -> Value {
+    match value {
+        Value::Text(text) if !text.ends_with("infinity") => {
+            let (time, era) = text.strip_suffix(" BC").map_or((&**text, ""), |time| (time, " BC"));
+            Value::text(format!("{time}+00{era}"))
+        }
+        other => other.clone(),
     }
 }
 
@@ -72,6 +86,11 @@ mod tests {
         let decimal = column(Class::Decimal, "numeric");
         assert_eq!(held(Engine::Postgres, &decimal, &Value::text("1.50")), Some(Value::text("1.50")));
         assert_eq!(held(Engine::Postgres, &decimal, &Value::text("1e2")), Some(Value::text("100")));
+        let time = column(Class::Instant, "timestamptz");
+        let noon = Value::text("2024-02-29 14:00:00+02");
+        assert_eq!(held(Engine::Postgres, &time, &noon), Some(Value::text("2024-02-29 12:00:00+00")));
+        let never = Value::text("-infinity");
+        assert_eq!(held(Engine::Postgres, &time, &never), Some(never));
         let real = column(Class::F32, "real");
         assert_eq!(held(Engine::Postgres, &real, &Value::F64(0.1)), Some(Value::F32(0.1)));
     }

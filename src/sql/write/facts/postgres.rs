@@ -81,9 +81,9 @@ async fn referrers(
                  ELSE '' END)::text \
              FROM pg_catalog.pg_constraint k \
              JOIN pg_catalog.pg_class c ON c.oid = k.conrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             CROSS JOIN LATERAL pg_catalog.unnest(k.conkey, k.confkey) WITH ORDINALITY AS x(child, parent, place) \
-             JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = x.child \
-             JOIN pg_catalog.pg_attribute p ON p.attrelid = k.confrelid AND p.attnum = x.parent \
+             CROSS JOIN LATERAL pg_catalog.generate_subscripts(k.conkey, 1) AS x(place) \
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[x.place] \
+             JOIN pg_catalog.pg_attribute p ON p.attrelid = k.confrelid AND p.attnum = k.confkey[x.place] \
              WHERE k.contype = 'f' AND k.confrelid = {OF_TABLE} ORDER BY k.oid, x.place"
         ),
         [Read::Text; 7],
