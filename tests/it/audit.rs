@@ -7,6 +7,7 @@ use crate::support::daemon::{Ran, Site};
 use crate::support::db::Db;
 use crate::support::pair::{Pair, TABLE};
 
+mod digest;
 mod keys;
 mod live;
 
@@ -19,7 +20,7 @@ fn nowhere() -> Site {
 }
 
 /// The URL of a table.
-fn at(db: &Db, table: &str) -> String {
+pub fn at(db: &Db, table: &str) -> String {
     let url = db.url();
     let glue = if url.contains('?') { '&' } else { '?' };
     format!("{url}{glue}table={table}")
