@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use super::digest;
 use super::join::Matcher;
 use super::order;
 use super::side::Side;
-use crate::config::{ColumnPolicy, Engine};
+use crate::config::ColumnPolicy;
 use crate::diff::{ColumnRule, KeyForm};
 use crate::model::{Class, DatabaseClass};
-use crate::sql::canonical;
 use crate::sql::catalog::Table;
 use crate::sql::{Database, PlaceError, PlaceErrorKind};
 
@@ -112,7 +112,7 @@ impl Tables {
                     .to_owned(),
             );
         }
-        let texts = texts(&source, &copy, &compared, alike, unique);
+        let texts = digest::texts(&source, &copy, &compared, alike, unique);
         let (source, copy, without_digests) = match texts {
             Ok([a, b]) => (
                 source.with_digests(&a, of_source.as_deref()),
@@ -149,41 +149,6 @@ impl Tables {
     pub fn compared(&self) -> &[Box<str>] {
         &self.names
     }
-}
-
-/// The texts by which both servers digest rows.
-fn texts(
-    source: &Side,
-    copy: &Side,
-    compared: &[(usize, usize, ColumnPolicy)],
-    alike: bool,
-    unique: bool,
-) -> Result<[String; 2], String> {
-    let (from, to) = (&source.table, &copy.table);
-    if from.engine == Engine::Sqlite || to.engine == Engine::Sqlite {
-        return Err("SQLite has no digests".to_owned());
-    }
-    if !alike {
-        return Err("nobody knows whether both sides order these keys alike".to_owned());
-    }
-    if !unique {
-        return Err("no index says that each key has one row only".to_owned());
-    }
-    if let Some((at, _, policy)) = compared.iter().find(|(.., policy)| policy.is_loose()) {
-        return Err(format!("column {} is compared with {policy}", from.columns[*at].name));
-    }
-    let key = source.key.iter().copied().zip(copy.key.iter().copied());
-    let pairs: Vec<(usize, usize)> = key.chain(compared.iter().map(|(a, b, _)| (*a, *b))).collect();
-    canonical::rows(from, to, &pairs).map_err(|without| {
-        let shown = |at: &usize| {
-            let (a, b) = (&from.columns[pairs[*at].0], &to.columns[pairs[*at].1]);
-            format!("{} ({} at the source, {} at the copy)", a.name, a.declared, b.declared)
-        };
-        let names: Vec<String> = without.iter().take(3).map(shown).collect();
-        let more =
-            if without.len() > 3 { format!(", and {} more", without.len() - 3) } else { String::new() };
-        format!("the servers do not write these columns alike: {}{more}", names.join(", "))
-    })
 }
 
 fn missing(place: &str, message: String) -> PlaceError {

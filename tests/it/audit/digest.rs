@@ -246,7 +246,7 @@ async fn large_values() {
             } else {
                 "repeat('xyz', 3495253), convert_to(repeat('uvw', 3000000), 'UTF8')"
             };
-            db.run(format!("INSERT INTO t VALUES (1, 'small', 'small')")).await;
+            db.run("INSERT INTO t VALUES (1, 'small', 'small')").await;
             db.run(format!("INSERT INTO t SELECT 2, {large}")).await;
         }
         let about = format!("{from} → {to}");

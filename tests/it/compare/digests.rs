@@ -38,7 +38,7 @@ pub async fn run(src: &Db, des: &Db, groups: &[&Group]) -> (usize, Vec<String>) 
             };
             let (same, differs) = (ids(Is::Same), ids(Is::Differs));
             if !same.is_empty() {
-                let Some(tally) = ask(&places, n, c, &same).await else {
+                let Some(tally) = Box::pin(ask(&places, n, c, &same)).await else {
                     read.push(about);
                     continue;
                 };
@@ -48,7 +48,8 @@ pub async fn run(src: &Db, des: &Db, groups: &[&Group]) -> (usize, Vec<String>) 
             }
             // Each for itself: others would have the stretch read.
             for id in differs {
-                let Some(tally) = ask(&places, n, c, std::slice::from_ref(&id)).await else { break };
+                let one = std::slice::from_ref(&id);
+                let Some(tally) = Box::pin(ask(&places, n, c, one)).await else { break };
                 digested += 1;
                 if tally.differs != 1 {
                     let row = column.row(id.parse::<usize>().unwrap() - 1);
@@ -80,5 +81,5 @@ async fn ask(places: &[Arc<Database>; 2], table: usize, column: usize, ids: &[St
     }
     let pace = Pace { strategy: Strategy::Digest, confirm: Duration::ZERO, ..Pace::default() };
     let (events, _seen) = mpsc::channel(64);
-    Some(audit(&tables, &pace, &events).await.unwrap())
+    Some(Box::pin(audit(&tables, &pace, &events)).await.unwrap())
 }

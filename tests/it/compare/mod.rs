@@ -75,7 +75,7 @@ async fn digests_on_every_pair_of_servers() {
     let servers = pairs().filter(|(from, to)| *from != Engine::Sqlite && *to != Engine::Sqlite);
     let runs = servers.map(|pair| async move {
         let (src, des) = databases(pair).await?;
-        Some(digests::run(&src, &des, groups).await)
+        Some(Box::pin(digests::run(&src, &des, groups)).await)
     });
     conclude("digests", join_all(runs).await);
 }
