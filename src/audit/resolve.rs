@@ -49,8 +49,8 @@ pub struct Tables {
     pub(super) names: Vec<Box<str>>,
     /// Whether both order keys alike.
     pub(super) alike: bool,
-    /// Why the servers cannot digest them alike; `None`: they can.
-    without_digests: Option<String>,
+    /// What both servers write rows as to digest them, or why they cannot do so alike.
+    texts: Result<[String; 2], String>,
     notes: Vec<String>,
 }
 
@@ -113,16 +113,14 @@ impl Tables {
             );
         }
         let texts = digest::texts(&source, &copy, &compared, alike, unique);
-        let (source, copy, without_digests) = match texts {
-            Ok([a, b]) => (
-                source.with_digests(&a, of_source.as_deref()),
-                copy.with_digests(&b, of_copy.as_deref()),
-                None,
-            ),
-            Err(why) => (source, copy, Some(why)),
+        let (source, copy) = match &texts {
+            Ok([a, b]) => {
+                (source.with_digests(a, of_source.as_deref()), copy.with_digests(b, of_copy.as_deref()))
+            }
+            Err(_) => (source, copy),
         };
         let matcher = Matcher { forms, rules, unique };
-        Ok(Self { source, copy, copy_keys, matcher, key_names, names, alike, without_digests, notes })
+        Ok(Self { source, copy, copy_keys, matcher, key_names, names, alike, texts, notes })
     }
 
     /// What people should know before they read the result, one line each: columns of one side only, what makes it slow.
@@ -132,7 +130,12 @@ impl Tables {
 
     /// Why rows have to be read, as the servers cannot digest them alike; `None`: they can.
     pub fn without_digests(&self) -> Option<&str> {
-        self.without_digests.as_deref()
+        self.texts.as_ref().err().map(String::as_str)
+    }
+
+    /// The expressions that each server digests for a row, to look at what it makes of one; `None`: there are no digests.
+    pub fn row_texts(&self) -> Option<&[String; 2]> {
+        self.texts.as_ref().ok()
     }
 
     /// Names of both tables with their schemas.
