@@ -4,10 +4,11 @@ use tokio::time::Instant;
 
 use super::resolve::Tables;
 use super::run::{Part, Pass, Run};
-use super::side::{Digest, Edge};
+use super::side::{Digest, Edge, Side};
 use super::strategy::PIECES;
+use crate::config::{ColumnPolicy, Engine};
 use crate::model::Value;
-use crate::sql::{PlaceError, PlaceErrorKind};
+use crate::sql::{PlaceError, PlaceErrorKind, canonical};
 
 /// What two digests say.
 enum Said {
@@ -24,6 +25,44 @@ struct Piece {
     low: Edge,
     high: Edge,
     rows: u64,
+}
+
+/// The texts of rows that both servers digest.
+///
+/// # Errors
+/// Why they cannot, for people.
+pub(super) fn texts(
+    source: &Side,
+    copy: &Side,
+    compared: &[(usize, usize, ColumnPolicy)],
+    alike: bool,
+    unique: bool,
+) -> Result<[String; 2], String> {
+    let (from, to) = (&source.table, &copy.table);
+    if from.engine == Engine::Sqlite || to.engine == Engine::Sqlite {
+        return Err("SQLite has no digests".to_owned());
+    }
+    if !alike {
+        return Err("nobody knows whether both sides order these keys alike".to_owned());
+    }
+    if !unique {
+        return Err("no index says that each key has one row only".to_owned());
+    }
+    if let Some((at, _, policy)) = compared.iter().find(|(.., policy)| policy.is_loose()) {
+        return Err(format!("column {} is compared with {policy}", from.columns[*at].name));
+    }
+    let key = source.key.iter().copied().zip(copy.key.iter().copied());
+    let pairs: Vec<(usize, usize)> = key.chain(compared.iter().map(|(a, b, _)| (*a, *b))).collect();
+    canonical::rows(from, to, &pairs).map_err(|without| {
+        let shown = |at: &usize| {
+            let (a, b) = (&from.columns[pairs[*at].0], &to.columns[pairs[*at].1]);
+            format!("{} ({} at the source, {} at the copy)", a.name, a.declared, b.declared)
+        };
+        let names: Vec<String> = without.iter().take(3).map(shown).collect();
+        let more =
+            if without.len() > 3 { format!(", and {} more", without.len() - 3) } else { String::new() };
+        format!("the servers do not write these columns alike: {}{more}", names.join(", "))
+    })
 }
 
 impl Run<'_> {

@@ -11,6 +11,9 @@
 //! only it has is found on the way. Where nobody knows that (text under a collation), the copy is asked for the
 //! source's keys, and a second pass walks the copy and asks the source.
 //!
+//! Where both servers can write rows alike, they may digest a stretch instead, and its rows are read only if that
+//! differs; the faster way is chosen by measuring.
+//!
 //! A wrong guess about an order can cost time and never makes a wrong verdict: whatever seems to disagree is looked up by
 //! its key at both sides before it is told, and a row that has changed meanwhile is looked up again.
 

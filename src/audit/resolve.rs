@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
+use super::digest;
 use super::join::{Gone, Matcher};
 use super::order;
 use super::side::Side;
-use crate::config::{ColumnPolicy, CopyConfig, Engine, Rule, SourceConfig};
+use crate::config::{ColumnPolicy, CopyConfig, Rule, SourceConfig};
 use crate::diff::{ColumnRule, KeyForm};
 use crate::model::{Class, Column, DatabaseClass};
-use crate::sql::canonical;
 use crate::sql::catalog::Table;
 use crate::sql::{Database, PlaceError, PlaceErrorKind};
 
@@ -67,8 +67,8 @@ pub struct Tables {
     pub(super) names: Vec<Box<str>>,
     /// Whether both order keys alike.
     pub(super) alike: bool,
-    /// Why the servers cannot digest them alike; `None`: they can.
-    without_digests: Option<String>,
+    /// What both servers write rows as to digest them, or why they cannot do so alike.
+    texts: Result<[String; 2], String>,
     /// Room for whole rows that are told, in KiB, where they are wanted.
     pub(super) rows: Option<Arc<Semaphore>>,
     /// Places of the compared columns at both sides.
@@ -149,16 +149,14 @@ impl Tables {
             );
         }
         let texts = match &wanted.gone {
-            Some((rule, _)) => Err(format!("rows are gone for which {:?} holds", rule.as_str())),
-            None => texts(&source, &copy, &compared, alike, unique),
+            Some((rule, _)) => Err(format!("rows count as deleted for which {:?} holds", rule.as_str())),
+            None => digest::texts(&source, &copy, &compared, alike, unique),
         };
-        let (source, copy, without_digests) = match texts {
-            Ok([a, b]) => (
-                source.with_digests(&a, of_source.as_deref()),
-                copy.with_digests(&b, of_copy.as_deref()),
-                None,
-            ),
-            Err(why) => (source, copy, Some(why)),
+        let (source, copy) = match &texts {
+            Ok([a, b]) => {
+                (source.with_digests(a, of_source.as_deref()), copy.with_digests(b, of_copy.as_deref()))
+            }
+            Err(_) => (source, copy),
         };
         let matcher = Matcher { forms, rules, unique, gone };
         let pairs = compared.iter().map(|(a, b, _)| (*a, *b)).collect();
@@ -170,7 +168,7 @@ impl Tables {
             key_names,
             names,
             alike,
-            without_digests,
+            texts,
             rows: None,
             pairs,
             notes,
@@ -202,7 +200,12 @@ impl Tables {
 
     /// Why rows have to be read, as the servers cannot digest them alike; `None`: they can.
     pub fn without_digests(&self) -> Option<&str> {
-        self.without_digests.as_deref()
+        self.texts.as_ref().err().map(String::as_str)
+    }
+
+    /// The expressions that each server digests for a row, to look at what it makes of one; `None`: there are no digests.
+    pub fn row_texts(&self) -> Option<&[String; 2]> {
+        self.texts.as_ref().ok()
     }
 
     /// Names of both tables with their schemas.
@@ -219,41 +222,6 @@ impl Tables {
     pub fn compared(&self) -> &[Box<str>] {
         &self.names
     }
-}
-
-/// The texts by which both servers digest rows.
-fn texts(
-    source: &Side,
-    copy: &Side,
-    compared: &[(usize, usize, ColumnPolicy)],
-    alike: bool,
-    unique: bool,
-) -> Result<[String; 2], String> {
-    let (from, to) = (&source.table, &copy.table);
-    if from.engine == Engine::Sqlite || to.engine == Engine::Sqlite {
-        return Err("SQLite has no digests".to_owned());
-    }
-    if !alike {
-        return Err("nobody knows whether both sides order these keys alike".to_owned());
-    }
-    if !unique {
-        return Err("no index says that each key has one row only".to_owned());
-    }
-    if let Some((at, _, policy)) = compared.iter().find(|(.., policy)| policy.is_loose()) {
-        return Err(format!("column {} is compared with {policy}", from.columns[*at].name));
-    }
-    let key = source.key.iter().copied().zip(copy.key.iter().copied());
-    let pairs: Vec<(usize, usize)> = key.chain(compared.iter().map(|(a, b, _)| (*a, *b))).collect();
-    canonical::rows(from, to, &pairs).map_err(|without| {
-        let shown = |at: &usize| {
-            let (a, b) = (&from.columns[pairs[*at].0], &to.columns[pairs[*at].1]);
-            format!("{} ({} at the source, {} at the copy)", a.name, a.declared, b.declared)
-        };
-        let names: Vec<String> = without.iter().take(3).map(shown).collect();
-        let more =
-            if without.len() > 3 { format!(", and {} more", without.len() - 3) } else { String::new() };
-        format!("the servers do not write these columns alike: {}{more}", names.join(", "))
-    })
 }
 
 fn missing(place: &str, message: String) -> PlaceError {

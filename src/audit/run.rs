@@ -198,7 +198,7 @@ impl Run<'_> {
             if let Some((side, rows)) = cut {
                 // More than there is room for: in halves.
                 let side = if side == Pass::Both { &tables.source } else { &tables.copy };
-                let middle = side.edge(&low, rows / 2).await?;
+                let middle = side.edge(&low, (rows / 2).saturating_sub(1)).await?;
                 if middle.is_none() || same_edge(&middle, &high) || same_edge(&middle, &low) {
                     part.unread += 1;
                 } else {

@@ -113,7 +113,9 @@ impl Choice {
             None => {
                 known.next += 1;
                 // A small table is at its end before anything is to be gained.
-                known.next > TRIALS[0] && !known.next.is_multiple_of(2)
+                let first = known.next <= TRIALS[0];
+                let by_turns = known.led.is_known() || known.next.is_multiple_of(2);
+                !first && (known.read.is_known() || !by_turns)
             }
         })
     }

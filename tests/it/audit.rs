@@ -9,6 +9,7 @@ use crate::support::pair::{Pair, TABLE};
 
 mod config;
 mod daemon;
+mod digest;
 mod keys;
 mod live;
 
@@ -21,7 +22,7 @@ fn nowhere() -> Site {
 }
 
 /// The URL of a table.
-fn at(db: &Db, table: &str) -> String {
+pub fn at(db: &Db, table: &str) -> String {
     let url = db.url();
     let glue = if url.contains('?') { '&' } else { '?' };
     format!("{url}{glue}table={table}")

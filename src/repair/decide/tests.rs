@@ -17,7 +17,7 @@ fn table(engine: Engine) -> Table {
         column("d", Class::Decimal),
         column("x", Class::Bytes),
     ];
-    let detail = || Detail { read: Read::Text, as_text: false, key: "?".to_owned() };
+    let detail = || Detail { read: Read::Text, as_text: false, utf8: true, key: "?".to_owned() };
     Table {
         engine,
         schema: Some("s".to_owned()),
@@ -28,6 +28,7 @@ fn table(engine: Engine) -> Table {
         primary_key: vec![0],
         indexes: Vec::new(),
         identity: "server s.t".to_owned(),
+        incarnation: String::new(),
         untold: Vec::new(),
     }
 }

@@ -77,7 +77,7 @@ fn value(table: &Table, at: usize, name: &str, shape: Shape) -> Option<String> {
         (Shape::Hex, _) if is_bytes(declared) => format!("LOWER(HEX({name}))"),
         (Shape::Md5, Class::Text) => format!("MD5({})", bytes()),
         (Shape::Md5, _) if is_bytes(declared) => format!("MD5({name})"),
-        (Shape::Date | Shape::Uuid, _) => name.to_owned(),
+        (Shape::Date, _) => name.to_owned(),
         (Shape::Moment { .. }, Class::Date) => format!("CONCAT({name}, ' 00:00:00')"),
         (Shape::Moment { trim } | Shape::Clock { trim }, _) => match detail.read {
             Read::DateTime(0) | Read::Time(0) => name.to_owned(),
@@ -87,7 +87,8 @@ fn value(table: &Table, at: usize, name: &str, shape: Shape) -> Option<String> {
         },
         (Shape::UuidDigits, Class::Uuid) => format!("REPLACE({name}, '-', '')"),
         (Shape::UuidDigits, _) if is_bytes(declared) => format!("LOWER(HEX({name}))"),
-        (Shape::UuidText, Class::Uuid) => format!("CAST({name} AS CHAR)"),
+        // Beside a UUID the mark of NULL would be read as another, which it is not.
+        (Shape::Uuid | Shape::UuidText, Class::Uuid) => format!("CAST({name} AS CHAR)"),
         (Shape::UuidText, Class::Text) => format!("CAST(LOWER({name}) AS CHAR)"),
         (Shape::UuidText, _) if is_bytes(declared) => {
             let hyphen = |text: String, at: usize| format!("INSERT({text}, {at}, 0, '-')");

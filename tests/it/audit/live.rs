@@ -49,12 +49,18 @@ async fn a_copy_that_follows_late_is_told_from_one_that_has_lost_something() {
     writer.spawn(write(again, rounds.clone(), ends.clone()));
     let site = nowhere();
     // Longer than the copy is late, on a busy machine as well.
-    let more = ["-k", "id", "--json", "--chunk-time", "50ms", "--confirm", "4s"];
-    for _ in 0..3 {
+    let more =
+        |strategy| ["-k", "id", "--json", "--chunk-time", "50ms", "--confirm", "4s", "--strategy", strategy];
+    for strategy in ["auto", "stream", "digest"] {
         let before = rounds.load(Ordering::Relaxed);
         wait_until("rows are being written", LIMIT, || rounds.load(Ordering::Relaxed) > before).await;
         let ran = tokio::task::block_in_place(|| {
-            diff(&site, &at(&pair.src, TABLE), &at(&pair.des, TABLE), &[&more, &COLUMNS[..]].concat())
+            diff(
+                &site,
+                &at(&pair.src, TABLE),
+                &at(&pair.des, TABLE),
+                &[&more(strategy), &COLUMNS[..]].concat(),
+            )
         });
         assert!(rounds.load(Ordering::Relaxed) > before + 2, "rows were written meanwhile");
         let (rows, stats) = told(&ran);

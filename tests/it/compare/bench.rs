@@ -15,17 +15,17 @@ use crate::support::db::Db;
 const COLUMNS: usize = 20;
 
 /// A group in one direction.
-struct Column<'g> {
-    group: &'g Group,
+pub(super) struct Column<'g> {
+    pub(super) group: &'g Group,
     turned: bool,
 }
 
 impl Column<'_> {
-    fn types(&self) -> (Type, Type) {
+    pub(super) fn types(&self) -> (Type, Type) {
         if self.turned { (self.group.copy, self.group.source) } else { (self.group.source, self.group.copy) }
     }
 
-    fn row(&self, at: usize) -> Option<(Lit, Lit, Is)> {
+    pub(super) fn row(&self, at: usize) -> Option<(Lit, Lit, Is)> {
         let (a, b, is) = *self.group.rows.get(at)?;
         Some(if self.turned { (b, a, is) } else { (a, b, is) })
     }
@@ -33,17 +33,11 @@ impl Column<'_> {
 
 /// All cases that these databases can have; the number of them, and what is wrong.
 pub async fn run(src: &Db, des: &Db, groups: &[&Group]) -> (usize, Vec<String>) {
-    let columns: Vec<Column<'_>> = groups
-        .iter()
-        .flat_map(|group| [false, true].map(|turned| Column { group, turned }))
-        .filter(|c| c.types().0.on(src.engine).is_some() && c.types().1.on(des.engine).is_some())
-        .collect();
-    let tables: Vec<&[Column<'_>]> = columns.chunks(COLUMNS).collect();
+    let columns = columns(src, des, groups);
+    let tables = tables(src, des, &columns).await;
     let mut tasks = serde_json::Map::new();
     for (n, table) in tables.iter().enumerate() {
         let name = format!("t{n}");
-        fill(src, &name, "c", table, |c| c.types().0, |row| row.0).await;
-        fill(des, &name, "d", table, |c| c.types().1, |row| row.1).await;
         let mapped = table.iter().enumerate().map(|(c, column)| {
             let policy = column.group.policy;
             let entry = match policy {
@@ -91,6 +85,26 @@ pub async fn run(src: &Db, des: &Db, groups: &[&Group]) -> (usize, Vec<String>) 
     }
     places.close().await;
     (columns.iter().map(|c| c.group.rows.len()).sum(), wrong)
+}
+
+/// The groups that these engines have the types for, in both directions.
+pub(super) fn columns<'g>(src: &Db, des: &Db, groups: &[&'g Group]) -> Vec<Column<'g>> {
+    groups
+        .iter()
+        .flat_map(|group| [false, true].map(|turned| Column { group, turned }))
+        .filter(|c| c.types().0.on(src.engine).is_some() && c.types().1.on(des.engine).is_some())
+        .collect()
+}
+
+/// Fills tables `t0`, `t1` … on both sides, whose columns are `c0`, `c1` … here and `d0`, `d1` … there.
+pub(super) async fn tables<'c, 'g>(src: &Db, des: &Db, columns: &'c [Column<'g>]) -> Vec<&'c [Column<'g>]> {
+    let tables: Vec<&[Column<'_>]> = columns.chunks(COLUMNS).collect();
+    for (n, table) in tables.iter().enumerate() {
+        let name = format!("t{n}");
+        fill(src, &name, "c", table, |c| c.types().0, |row| row.0).await;
+        fill(des, &name, "d", table, |c| c.types().1, |row| row.1).await;
+    }
+    tables
 }
 
 /// A task that compares a table with the one of the same name.

@@ -6,6 +6,7 @@
 
 mod bench;
 mod case;
+mod digests;
 mod key_bench;
 mod keys;
 mod kinds;
@@ -64,6 +65,19 @@ async fn values_on_every_pair() {
         Some(bench::run(&src, &des, groups).await)
     });
     conclude("values", join_all(runs).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn digests_on_every_pair_of_servers() {
+    let groups: Vec<&Group> =
+        [numbers::GROUPS, texts::GROUPS, times::GROUPS, kinds::GROUPS].into_iter().flatten().collect();
+    let groups = &groups;
+    let servers = pairs().filter(|(from, to)| *from != Engine::Sqlite && *to != Engine::Sqlite);
+    let runs = servers.map(|pair| async move {
+        let (src, des) = databases(pair).await?;
+        Some(Box::pin(digests::run(&src, &des, groups)).await)
+    });
+    conclude("digests", join_all(runs).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
