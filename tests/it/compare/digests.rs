@@ -76,7 +76,7 @@ async fn alike(
     (table, at): (usize, usize),
     column: &Column<'_>,
 ) -> Vec<String> {
-    let resolved = Tables::resolve(places.clone(), &wanted(table, at, None)).await.unwrap();
+    let resolved = Box::pin(Tables::resolve(places.clone(), &wanted(table, at, None))).await.unwrap();
     let Some(texts) = resolved.row_texts() else { return Vec::new() };
     let count = column.group.rows.len();
     let mut written = Vec::new();
@@ -122,7 +122,7 @@ async fn alike(
         columns: Mapping::Same { but: Vec::new() },
         ..wanted(0, 0, None)
     };
-    let tables = Tables::resolve(places.clone(), &whole).await.unwrap();
+    let tables = Box::pin(Tables::resolve(places.clone(), &whole)).await.unwrap();
     let pace = Pace { strategy: Strategy::Stream, confirm: Duration::ZERO, ..Pace::default() };
     let (events, mut seen) = mpsc::channel(1024);
     let tally = Box::pin(audit(&tables, &pace, &events)).await.unwrap();
@@ -142,7 +142,8 @@ async fn alike(
 /// What digests say of these rows of a column; `None`: there are none.
 async fn ask(places: &[Arc<Database>; 2], table: usize, column: usize, ids: &[String]) -> Option<Tally> {
     let filter = format!("id IN ({})", ids.join(", "));
-    let tables = Tables::resolve(places.clone(), &wanted(table, column, Some(filter))).await.unwrap();
+    let tables =
+        Box::pin(Tables::resolve(places.clone(), &wanted(table, column, Some(filter)))).await.unwrap();
     if tables.without_digests().is_some() {
         return None;
     }
@@ -157,5 +158,6 @@ fn wanted(table: usize, column: usize, filter: Option<String>) -> Wanted {
         key: vec![("id".to_owned(), "id".to_owned())],
         columns: Mapping::These(vec![(format!("c{column}"), format!("d{column}"), ColumnPolicy::default())]),
         filters: [filter.clone(), filter],
+        gone: None,
     }
 }
