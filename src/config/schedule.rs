@@ -11,7 +11,7 @@ use super::duration;
 pub(crate) const EXAMPLES: &str = "\"daily 03:00\", \"sunday 03:00\" or \"every 6h\"";
 
 /// Shortest pause between two times.
-const SHORTEST: Duration = Duration::from_secs(60);
+const SHORTEST: Duration = Duration::from_secs(10);
 
 /// See the module's documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl Schedule {
         if word.eq_ignore_ascii_case("every") {
             let every = duration::parse(rest)?;
             if every < SHORTEST {
-                return Err("there must be a minute at least between two times".to_owned());
+                return Err("there must be ten seconds at least between two times".to_owned());
             }
             return Ok(Self::Every(every));
         }
@@ -130,7 +130,7 @@ mod tests {
             ("sun 23:59", "sunday 23:59"),
             ("Monday 00:00", "monday 00:00"),
             ("every 6h", "every 6h"),
-            ("every 90s", "every 1m30s"),
+            ("every 90s", "every 90s"),
         ] {
             assert_eq!(Schedule::parse(text).unwrap().show(), shown, "{text}");
         }
