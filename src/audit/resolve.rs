@@ -9,7 +9,7 @@ use super::join::{Gone, Matcher};
 use super::order;
 use super::side::Side;
 use crate::config::{ColumnPolicy, CopyConfig, Rule, SourceConfig};
-use crate::diff::{ColumnRule, KeyForm};
+use crate::diff::{ColumnRule, KeyForm, narrower};
 use crate::model::{Class, Column, DatabaseClass};
 use crate::sql::catalog::Table;
 use crate::sql::{Database, PlaceError, PlaceErrorKind};
@@ -310,6 +310,10 @@ fn compared(
     }
     for (a, b, _) in &all {
         let (a, b) = (&from.columns[*a], &to.columns[*b]);
+        if let Some(less) = narrower(a, b) {
+            notes.push(less);
+            continue;
+        }
         if a.class != b.class && a.class != Class::Dynamic && b.class != Class::Dynamic {
             notes.push(format!("{} is {} at the source and {} at the copy", a.name, a.declared, b.declared));
         }

@@ -90,6 +90,9 @@ async fn check_task(task: &TaskPlaces, samples: usize) -> usize {
         for message in &unfit {
             println!("    {}", line(&Checked::problem(subject, message)));
         }
+        for message in task.narrower(index).await.unwrap_or_default() {
+            println!("  {} of {}", line(&Checked::warning("column", message)), destination.name);
+        }
         problems += unfit.len();
     }
     if problems > 0 {

@@ -15,9 +15,11 @@ mod form;
 mod json;
 mod key;
 mod lens;
+mod narrow;
 mod spell;
 mod tolerance;
 
 pub use compare::{ColumnRule, compare, is_too_large};
 pub use digest::digest;
 pub use key::KeyForm;
+pub use narrow::narrower;

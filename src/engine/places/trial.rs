@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::TaskPlaces;
 use crate::destination::{self, Destination};
+use crate::diff::narrower;
 use crate::engine::feeder::{Feeder, Tried};
 use crate::engine::pair::{Pair, PairError, Sample};
 use crate::source;
@@ -31,6 +32,21 @@ impl TaskPlaces {
             Err(PairError::Place(e)) => Err(e),
             Ok(()) => Ok(Vec::new()),
         }
+    }
+
+    /// What a copy's columns cannot hold of the source's.
+    ///
+    /// # Errors
+    /// Either side cannot be opened.
+    pub async fn narrower(&self, destination: usize) -> Result<Vec<String>, PlaceError> {
+        let Some(copy) = &self.config.destinations[destination].copy else { return Ok(Vec::new()) };
+        let pair = self.pair(destination).await?;
+        let columns = copy.columns.iter().zip(pair.destination.columns()).filter(|(c, _)| !c.policy.ignore);
+        let said = columns.filter_map(|(column, there)| {
+            let source = pair.source.find(&column.source)?;
+            narrower(&pair.source.columns()[source], there)
+        });
+        Ok(said.collect())
     }
 
     /// Looks at everything the task needs of its places and tells all that was found, by place.
