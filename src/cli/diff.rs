@@ -109,7 +109,7 @@ async fn compare(asked: &Asked, names: [String; 2], places: &[Arc<Database>; 2])
     };
     let show = Show::new(asked.rows, asked.json);
     say_notes(&tables, asked.pace.strategy);
-    let plan = match Plan::begin(asked.plan.as_deref(), &tables, &places[1]).await {
+    let plan = match Plan::begin(asked.plan.as_deref(), &tables, asked.filter.is_some(), &places[1]).await {
         Ok(plan) => plan,
         Err(code) => return ExitCode::from(code),
     };

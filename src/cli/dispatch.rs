@@ -1,5 +1,6 @@
 //! From the words typed to the command that does them.
 
+use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::ExitCode;
@@ -26,9 +27,21 @@ pub fn main() -> ExitCode {
             return ExitCode::from(exit::INTERNAL);
         }
     };
+    // Whose code is an answer has given none when nobody listens any more.
+    let answers = matches!(args.command, Some(Command::Diff(_) | Command::Audit(_) | Command::Repair(_)));
     let code = catch_unwind(AssertUnwindSafe(|| runtime.block_on(dispatch(args)))).unwrap_or_else(|panic| {
-        let whoever_read_left = panic.downcast_ref::<String>().is_some_and(|words| is_closed_pipe(words));
-        if whoever_read_left { ExitCode::SUCCESS } else { ExitCode::from(exit::INTERNAL) }
+        match panic.downcast_ref::<String>().map(|words| (is_output(words), is_closed_pipe(words))) {
+            Some((_, true)) if !answers => ExitCode::SUCCESS,
+            Some((true, _)) => {
+                // Nobody may be there to read this either.
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "interrupted: standard output cannot be written any more; the rest was not done"
+                );
+                ExitCode::from(exit::INTERRUPTED)
+            }
+            _ => ExitCode::from(exit::INTERNAL),
+        }
     });
     // A look-up that hangs in the resolver must not hold up the end.
     runtime.shutdown_background();
@@ -135,13 +148,18 @@ pub(super) fn colours() -> bool {
 
 /// The panic of `println!` when the other end of the pipe is gone, as in `cupid schema | head`: no bug of ours.
 fn is_closed_pipe(words: &str) -> bool {
-    words.starts_with("failed printing to stdout") && words.contains("Broken pipe")
+    is_output(words) && words.contains("Broken pipe")
+}
+
+/// Any trouble with what is printed, a full disk for instance.
+fn is_output(words: &str) -> bool {
+    words.starts_with("failed printing to stdout")
 }
 
 /// A bug is one line in the log, not a stack trace on the terminal.
 fn quiet_panics() {
     std::panic::set_hook(Box::new(|panic| {
-        if panic.payload().downcast_ref::<String>().is_some_and(|words| is_closed_pipe(words)) {
+        if panic.payload().downcast_ref::<String>().is_some_and(|words| is_output(words)) {
             return;
         }
         let place = panic.location().map(ToString::to_string).unwrap_or_default();

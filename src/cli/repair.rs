@@ -116,7 +116,7 @@ pub(super) async fn repair(asked: &Asked) -> ExitCode {
         None => {
             show.clear();
             eprintln!(
-                "interrupted: the last transaction was not carried out; what is written is in {}",
+                "interrupted: the last transaction may not have been carried out; what is written is in {}",
                 options.undo.display()
             );
             ExitCode::from(exit::INTERRUPTED)

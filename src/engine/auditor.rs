@@ -2,7 +2,8 @@
 //!
 //! An audit has connections of its own and compares by itself (`audit`). What it believes to be different is read and
 //! compared once more as whatever a feed reads, and so becomes a suspect like everything else that is found. Rows that only
-//! the copy has are counted; they are called back by the walk that looks for them, which knows when it must not.
+//! the copy has are counted; they are called back by the walk that looks for them, which knows when it must not. Rows below
+//! `-s` are counted as well, and left alone.
 
 mod note;
 
@@ -18,12 +19,13 @@ use super::runs::failure;
 use super::status::StatusBoard;
 use super::{Counts, Places, Stop, TaskPlaces};
 use crate::audit::{Event, Pace, Tables, Tally, Wanted, audit};
+use crate::base::chain::chain;
 use crate::base::clock::{Clock, UnixMs};
-use crate::config::{AuditConfig, DestinationConfig};
-use crate::model::{DeliveryKind, Feed, RunId, Value};
+use crate::config::{AuditConfig, DestinationConfig, Schedule};
+use crate::model::{DatabaseClass, DeliveryKind, DestinationName, Feed, RowId, RunId, TaskName, Value};
 use crate::notify::{Alert, Alerts, Cause, What};
 use crate::outbox::first_look;
-use crate::sql::{Database, Limits, PlaceError};
+use crate::sql::{Database, Limits, PlaceError, PlaceErrorKind};
 use crate::store::{Run, RunResult, RunStep, ScanCommit, Store, StoreError};
 pub use note::AuditNote;
 
@@ -34,7 +36,9 @@ const GATHER: Duration = Duration::from_secs(1);
 /// Nobody looks at the clock less often.
 const LOOK: Duration = Duration::from_secs(30);
 /// An audit that did not come to its end is tried again after this time, in milliseconds, if it is not due before.
-const AGAIN: i64 = 3_600_000;
+const AGAIN: i64 = 300_000;
+/// How often is written down how far one is.
+const KEEP: Duration = Duration::from_secs(2);
 /// A copy without lag is given at least so long.
 const LEAST: Duration = Duration::from_secs(1);
 
@@ -128,8 +132,11 @@ impl Auditor {
                     // It was cut off.
                     Some(note) if note.ended.is_none() => UnixMs::MIN,
                     Some(note) => self.next(&when, &note),
-                    // Of a copy that was never audited nobody knows anything.
-                    None => UnixMs::MIN,
+                    None => match when.schedule {
+                        Schedule::Every(_) => UnixMs::MIN,
+                        // Who names a time means no other.
+                        Schedule::At(..) => when.schedule.next(self.clock.now(), when.zone),
+                    },
                 };
                 jobs.push(Job { task, destination, when, due });
             }
@@ -171,6 +178,10 @@ impl Auditor {
         };
         let mut note = AuditNote { began, ..AuditNote::default() };
         self.keep(&places, config, &note).await;
+        // Of one that is cut off the next start says so.
+        if let Err(e) = self.store.keep_runs(vec![run.clone()]).await {
+            self.status.store_failed(&e);
+        }
         info!(%task, %destination, run = %run.id, "audit begins");
         let result = Box::pin(self.compare(&places, (job.task, job.destination), &mut note, &mut run)).await;
         let now = self.clock.now();
@@ -187,6 +198,7 @@ impl Auditor {
                 note.take(&tally);
                 run.counts = counts(&tally);
                 run.result = RunResult::Ok;
+                self.status.run_works(task, Feed::Audit, destination, run.id);
                 info!(%task, %destination, rows = tally.rows_source, same = tally.same, missing = tally.missing,
                     differs = tally.differs, extra = tally.extra, ambiguous = tally.ambiguous,
                     unverified = note.unverified, took_s, run = %run.id, "audit complete");
@@ -198,6 +210,7 @@ impl Auditor {
             Err(e) => {
                 warn!(%task, %destination, error = %e, took_s, run = %run.id, "audit did not come to its end");
                 let error = failure(task, &e, now);
+                self.status.run_failed(task, Feed::Audit, destination, &e, run.id);
                 tell(Some(e.class.as_str()), note.found);
                 note.error = Some(e.to_string());
                 run.result = RunResult::Failed;
@@ -241,9 +254,8 @@ impl Auditor {
                 drop(sender);
                 tally
             };
-            let (tally, taken) =
-                tokio::join!(walk, self.take(places, (task, destination), events, note, run));
-            taken.and(tally)
+            let take = self.take(places, (task, destination), events, note, run);
+            tokio::try_join!(walk, take).map(|(tally, ())| tally)
         }
         .await;
         for database in &databases {
@@ -284,11 +296,22 @@ impl Auditor {
                 return Ok(());
             }
             let now = self.clock.elapsed();
-            if now.saturating_sub(kept) >= LOOK {
+            if now.saturating_sub(kept) >= KEEP {
                 kept = now;
                 self.keep(places, &places.config.destinations[at.1], note).await;
             }
         }
+    }
+
+    /// Where the destination begins (`-s`); `None`: with the smallest id.
+    async fn start(
+        &self,
+        (task, destination): (&TaskName, &DestinationName),
+    ) -> Result<Option<RowId>, PlaceError> {
+        let cursors =
+            self.store.cursors().await.map_err(|e| unwritten(&e, "where it begins is not known"))?;
+        let own = cursors.iter().filter(|c| c.task == *task && c.destination == *destination);
+        Ok(own.filter(|c| matches!(c.feed, Feed::Insert | Feed::Sweep)).find_map(|c| c.start_id))
     }
 
     /// Reads and compares some keys as a feed does, and makes what is found durable.
@@ -302,11 +325,15 @@ impl Auditor {
         let pair = places.pair(destination).await?;
         let config = &places.config.destinations[destination];
         let names = (&places.config.name, &config.name);
+        let start = self.start(names).await?;
         let mut asked = keys;
         while !asked.is_empty() {
             let found = pair.source.lookup(&asked).await?;
             asked = found.rest.iter().map(|at| asked[*at].clone()).collect();
-            let compared = pair.compare(names.0, names.1, &found.rows, || self.clock.now()).await?;
+            // Rows below `-s` are nobody's, as for the sweep.
+            let meant = found.rows.into_iter().filter(|row| start.is_none_or(|start| row.id >= start));
+            let rows: Vec<_> = meant.collect();
+            let compared = pair.compare(names.0, names.1, &rows, || self.clock.now()).await?;
             if compared.findings.is_empty() {
                 continue;
             }
@@ -337,12 +364,21 @@ impl Auditor {
                     suspects.wake.notify_one();
                     *run = run.with(committed);
                 }
-                // Whatever is found and cannot be written down is found by the next one.
-                Err(e) => self.status.store_failed(&e),
+                // What cannot be written down is found by the next one, which comes the sooner for it.
+                Err(e) => {
+                    self.status.store_failed(&e);
+                    return Err(unwritten(&e, "what was found cannot be written down"));
+                }
             }
         }
         Ok(())
     }
+}
+
+fn unwritten(e: &StoreError, what: &str) -> PlaceError {
+    let message = format!("{what}: {}", chain(e));
+    let error = PlaceError::new(PlaceErrorKind::Other, "the state of cupid", message);
+    error.of_class(DatabaseClass::Internal)
 }
 
 fn counts(tally: &Tally) -> Counts {

@@ -264,6 +264,11 @@ impl Target {
         row: Option<&[Value]>,
     ) -> Result<Option<String>, Failed> {
         let Some(row) = row else { return Ok(None) };
+        if self.facts.hides_referrers && entry.act == Act::Delete {
+            let why = "foreign keys of tables that this user may not see may lead to it, and would change rows there; \
+                       GRANT SELECT on the database, or PROCESS, would show them";
+            return Ok(Some(why.to_owned()));
+        }
         for key in &self.facts.referrers {
             let rule = match entry.act {
                 Act::Insert => &None,

@@ -40,6 +40,7 @@ pub struct Planner {
     facts: Facts,
     key: Vec<Pair>,
     compared: Vec<Pair>,
+    filtered: bool,
     entries: u64,
     left: u64,
 }
@@ -57,6 +58,8 @@ pub(crate) struct Layout<'a> {
     /// Columns of the source with the places of those of the copy.
     pub(crate) key: Vec<(&'a Column, usize)>,
     pub(crate) compared: Vec<(&'a Column, usize)>,
+    /// Only rows that meet a condition were looked at.
+    pub(crate) filtered: bool,
 }
 
 impl Planner {
@@ -109,7 +112,8 @@ impl Planner {
         header.compared = compared.iter().map(|pair| table.columns[pair.to].name.to_string()).collect();
         let file = BufWriter::new(create(path)?);
         let path = path.to_owned();
-        let mut planner = Self { path, file, table, facts, key, compared, entries: 0, left: 0 };
+        let mut planner =
+            Self { path, file, table, facts, key, compared, filtered: layout.filtered, entries: 0, left: 0 };
         planner.write(&text::head(&header, planner.table.engine))?;
         Ok(planner)
     }
@@ -168,6 +172,11 @@ impl Planner {
         let entry = match (seen.kind, seen.source, seen.copy) {
             (DeliveryKind::Missing, Some(source), None) => self.missing(source)?,
             (DeliveryKind::Differs, Some(source), Some(copy)) => self.differs(source, copy)?,
+            (DeliveryKind::Extra, ..) if self.filtered => {
+                return Err("only rows that meet --where were looked at, and the source may have this one as it is there \
+                            not to meet it"
+                    .to_owned());
+            }
             (DeliveryKind::Extra, None, Some(copy)) => Entry {
                 act: Act::Delete,
                 key: self.of_copy(copy).0,

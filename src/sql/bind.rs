@@ -61,7 +61,12 @@ pub(crate) fn all(engine: Engine, column: &Column, value: &Value) -> impl Iterat
 /// A value that the column holds, as it is bound to be compared with the column.
 pub(crate) fn own(engine: Engine, column: &Column, value: &Value) -> Option<Value> {
     if column.class == Class::Dynamic {
-        return (!value.is_null()).then(|| value.clone());
+        // What SQLite cannot hold as a number it holds as a text, if at all.
+        return match value {
+            Value::Null => None,
+            Value::UInt(n) if i64::try_from(*n).is_err() => Some(Value::text(n.to_string())),
+            value => Some(value.clone()),
+        };
     }
     all(engine, column, value).next()
 }

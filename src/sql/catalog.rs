@@ -1,7 +1,7 @@
 //! What the live catalogue says about one table: its columns and how they are read and looked up by, its keys and
 //! indexes, and what identifies it. One file per engine; none needs more than SELECT on that one table.
 
-mod mysql;
+pub(super) mod mysql;
 mod postgres;
 mod sqlite;
 

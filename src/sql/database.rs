@@ -4,6 +4,7 @@
 //! out of time or is dropped by its caller never hands its session on: it is closed hard, and the statement limit
 //! makes the server end what still runs. So nothing ever waits for the rest of somebody else's result.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,6 +13,7 @@ use sqlx::Connection as _;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
+use super::catalog::mysql::incarnation;
 use super::connect::{self, Connection};
 use super::run::{self, Answer, Take};
 use super::statement::{Param, Read, Statement};
@@ -55,6 +57,8 @@ pub struct Database {
     idle: Mutex<Vec<Idle>>,
     /// When `zone` last asked a PostgreSQL server for its default zone, and the answer.
     pub(super) server_zone: Mutex<Option<(Instant, String)>>,
+    /// What stood behind the names of tables when that was asked last; by table.
+    pub(super) incarnations: Mutex<HashMap<String, incarnation::Known>>,
     /// What `horizon` remembers from reading to reading.
     pub(super) horizon: Mutex<horizon::Known>,
 }
@@ -90,6 +94,7 @@ impl Database {
             permits: Semaphore::new(connections),
             idle: Mutex::new(Vec::with_capacity(connections)),
             server_zone: Mutex::new(None),
+            incarnations: Mutex::default(),
             horizon: Mutex::default(),
         }
     }

@@ -26,12 +26,17 @@ pub(in crate::cli) struct Plan<'a> {
 
 impl<'a> Plan<'a> {
     /// Begins the file, or says why not and with which code to end.
-    pub(super) async fn begin(path: Option<&'a Path>, tables: &Tables, copy: &Database) -> Result<Self, u8> {
+    pub(super) async fn begin(
+        path: Option<&'a Path>,
+        tables: &Tables,
+        filtered: bool,
+        copy: &Database,
+    ) -> Result<Self, u8> {
         let mut plan = Self { path, planner: None, left: BTreeMap::new() };
         let Some(path) = path else { return Ok(plan) };
         let [key, compared] = tables.columns();
         let source = Place { place: tables.places()[0].to_owned(), table: tables.tables()[0].clone() };
-        let layout = Layout { source, copy: tables.copy_table(), key, compared };
+        let layout = Layout { source, copy: tables.copy_table(), key, compared, filtered };
         match Planner::create(path, copy, &layout, now()).await {
             Ok(Ok(planner)) => plan.planner = Some(planner),
             Ok(Err(e)) => {

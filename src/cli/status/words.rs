@@ -122,7 +122,7 @@ pub(super) fn lines(r: &Report, now: UnixMs) -> Vec<String> {
     }
     if let Some(why) = r.audit.as_ref().and_then(|audit| audit.error.as_deref()) {
         lines.push(format!(
-            "the last audit ended with an error and is tried again within the hour: {}",
+            "the last audit ended with an error and is tried again within five minutes: {}",
             plain(why)
         ));
     }

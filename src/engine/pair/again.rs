@@ -70,17 +70,13 @@ impl Pair {
         let mut looked: Vec<Option<Looked>> = looked.collect();
         let keys: HashSet<&Key> = wanted.iter().map(|(_, key)| *key).collect();
         if copies.rows.keys().any(|key| !keys.contains(key)) {
-            self.find_strays(wanted, &mut looked).await?;
+            self.find_strays(wanted, &mut looked).await;
         }
         Ok(looked)
     }
 
-    /// Says of keys that the copy does not have which others its collation takes for them.
-    async fn find_strays(
-        &self,
-        wanted: &[(RowId, &Key)],
-        looked: &mut [Option<Looked>],
-    ) -> Result<(), PlaceError> {
+    /// Says of keys that the copy does not have which others its collation takes for them, as far as that can be asked.
+    async fn find_strays(&self, wanted: &[(RowId, &Key)], looked: &mut [Option<Looked>]) {
         let missing = looked.iter_mut().zip(wanted).filter_map(|(looked, (_, key))| {
             let looked = looked.as_mut().filter(|looked| looked.verdict == Some(Verdict::Missing))?;
             Some((looked, *key))
@@ -88,11 +84,10 @@ impl Pair {
         for (looked, key) in missing.take(STRAYS) {
             let Some(row) = &looked.row else { continue };
             let asked = self.key_form.asked(&row[self.whole.key]).into_owned();
-            let found = self.destination.lookup(&[asked]).await?;
+            let Ok(found) = self.destination.lookup(&[asked]).await else { return };
             let other = |row: &Row| self.key_form.key(&row[0]).is_some_and(|other| other != *key);
             looked.stray = found.rows.into_iter().find(other).map(|mut row| row.swap_remove(0));
         }
-        Ok(())
     }
 
     /// Whether the source still is what a message says: a look at the copy may have taken its time.

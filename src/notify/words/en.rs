@@ -113,7 +113,7 @@ fn means(event: Event) -> &'static str {
         }
         Event::Audit => {
             "All rows were compared, as the schedule says. What is missing or different is called back like everything else; rows \
-             that only the copy has are if `delete` says so. `cupid status` tells what was found, and what was not compared."
+             that only the copy has are with the next sweep, if `delete` says so. `cupid status` tells what was found, and what was not compared."
         }
         Event::Restarted => {
             "This is a bug. Nothing is lost, the other parts go on. Please report it with the log."

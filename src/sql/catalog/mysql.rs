@@ -1,6 +1,6 @@
 //! MySQL and MariaDB: `information_schema`, which shows each user what that user may see.
 
-mod incarnation;
+pub(in crate::sql) mod incarnation;
 mod json;
 
 use super::{Detail, Table, candidates, collect_indexes, no_table};

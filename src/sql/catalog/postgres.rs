@@ -29,12 +29,12 @@ pub(super) async fn table(database: &Database, written: &str) -> Result<Table, P
     let primary_key = indexes.iter().find(|(name, _)| primary.as_ref() == Some(name));
     let primary_key = primary_key.map(|(_, index)| index.columns.clone()).unwrap_or_default();
 
-    let files = database.fetch(&Statement::new(FILES, [Read::Text]), &[Param::Int(found.oid)]).await?;
+    let file = database.fetch(&Statement::new(FILE, [Read::Text]), &[Param::Int(found.oid)]).await?;
     let server = server(database).await?;
     Ok(Table {
         engine: Engine::Postgres,
         identity: format!("{server} {}.{}.{}#{}", found.database, found.schema, found.name, found.oid),
-        incarnation: files.first().map_or_else(String::new, |row| text(&row[0]).to_owned()),
+        incarnation: file.first().map_or_else(String::new, |row| text(&row[0]).to_owned()),
         schema: Some(found.schema),
         name: found.name,
         view: found.kind == "v" || found.kind == "m",
@@ -66,11 +66,8 @@ const FIND: &str = "SELECT c.oid::int8, n.nspname::text, c.relname::text, c.relk
      WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname = $1 AND ";
 
 /// Columns with their types, domains followed down to the type they are made of.
-/// The files of a table and of its partitions: TRUNCATE and whatever writes a table anew give it another one.
-const FILES: &str = "WITH RECURSIVE part(oid) AS (SELECT $1::int8::oid UNION ALL \
-       SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN part ON i.inhparent = part.oid) \
-     SELECT count(*)::text || ' ' || sum(c.relfilenode::int8)::text || ' ' || max(c.relfilenode::int8)::text \
-     FROM part JOIN pg_catalog.pg_class c ON c.oid = part.oid";
+/// The file of a table: TRUNCATE and whatever writes it anew give it another one. A partitioned table has none.
+const FILE: &str = "SELECT relfilenode::int8::text FROM pg_catalog.pg_class WHERE oid = $1::int8::oid";
 
 const COLUMNS: &str = "WITH RECURSIVE base(origin, oid, level) AS ( \
        SELECT DISTINCT atttypid, atttypid, 0 FROM pg_catalog.pg_attribute WHERE attrelid = $1::int8::oid AND attnum > 0 \

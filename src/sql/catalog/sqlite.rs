@@ -43,10 +43,8 @@ pub(super) async fn table(database: &Database, written: &str) -> Result<Table, P
     if !primary_key.is_empty() && !indexes.iter().any(|index| index.columns == primary_key) {
         indexes.push(Index { columns: primary_key.clone(), unique: true });
     }
-    // A file's schema has one version for all of its tables: a table more than was changed is taken for changed.
     let made = Statement::new(
-        "SELECT s.rootpage || ' ' || v.schema_version FROM sqlite_schema AS s, pragma_schema_version AS v \
-         WHERE s.name = ?",
+        "SELECT rootpage || ' ' || length(sql) FROM sqlite_schema WHERE name = ?",
         [Read::Dynamic],
     );
     let made = database.fetch(&made, &[Param::text(&*name)]).await?;

@@ -107,6 +107,11 @@ impl<'a> Sql<'a> {
     }
 }
 
+/// A table of SQLite may say that a row which collides takes the place of the other one: that would be gone unseen.
+fn or_abort(engine: Engine) -> &'static str {
+    if engine == Engine::Sqlite { "OR ABORT " } else { "" }
+}
+
 /// `INSERT INTO table (…) VALUES (…)`. `None`: a value cannot be bound.
 pub(crate) fn insert(
     table: &Table,
@@ -115,7 +120,7 @@ pub(crate) fn insert(
     bound: Option<&mut Vec<Param>>,
 ) -> Option<String> {
     let mut sql = Sql::new(table, bound);
-    let _ = write!(sql.text, "INSERT INTO {} (", from(table));
+    let _ = write!(sql.text, "INSERT {}INTO {} (", or_abort(table.engine), from(table));
     for (at, (column, _)) in values.iter().enumerate() {
         sql.text.push_str(if at == 0 { "" } else { ", " });
         sql.name(*column);
@@ -142,7 +147,7 @@ pub(crate) fn change(
     bound: Option<&mut Vec<Param>>,
 ) -> Option<String> {
     let mut sql = Sql::new(table, bound);
-    let _ = write!(sql.text, "UPDATE {} SET ", from(table));
+    let _ = write!(sql.text, "UPDATE {}{} SET ", or_abort(table.engine), from(table));
     for (at, (column, value)) in new.iter().enumerate() {
         sql.text.push_str(if at == 0 { "" } else { ", " });
         sql.name(*column);
@@ -210,7 +215,8 @@ pub(crate) fn referring(table: &Table, key: &Referrer, row: &[Value]) -> Option<
         scalar(table, *to, &mut places, &mut sql);
         params.push(bind::param(&value));
     }
-    sql.push_str(" LIMIT 1");
+    // A plain read of MySQL sees what was there when the transaction first read.
+    sql.push_str(if table.engine == Engine::MySql { " LIMIT 1 LOCK IN SHARE MODE" } else { " LIMIT 1" });
     let read = if table.engine == Engine::Sqlite { Read::Dynamic } else { Read::Int };
     Some((Statement::new(sql, [read]), params))
 }

@@ -45,6 +45,8 @@ pub(crate) struct Facts {
     pub(crate) triggers: Vec<(Act, String)>,
     /// Foreign keys of other tables, or of this one, that change or delete rows of their own.
     pub(crate) referrers: Vec<Referrer>,
+    /// Others may do so that this user cannot see.
+    pub(crate) hides_referrers: bool,
     /// Columns that this user may not read.
     pub(crate) unread: Vec<String>,
     /// Why nothing can be written.

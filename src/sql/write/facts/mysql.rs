@@ -117,6 +117,7 @@ async fn referrers(
          ORDER BY k.table_schema, k.table_name, r.constraint_name, k.ordinal_position",
         [Read::Text; 7],
     );
+    facts.hides_referrers = hides_referrers(database, named).await?;
     for row in database.fetch(&list, named).await? {
         let word = |at: usize| text(&row[at]).to_owned();
         let quoted = |at: usize| quote(Engine::MySql, text(&row[at]));
@@ -124,6 +125,38 @@ async fn referrers(
         facts.refer(word(0), child, (quoted(3), table.find(text(&row[4]))), [text(&row[5]), text(&row[6])]);
     }
     Ok(())
+}
+
+/// Whether foreign keys may lead to the table of which this user is not told: a table shows to those only who have a
+/// right on it.
+async fn hides_referrers(database: &Database, named: &[Param]) -> Result<bool, PlaceError> {
+    let sees = Statement::new(
+        "SELECT CAST(COUNT(*) AS CHAR) FROM (SELECT 1 AS one FROM information_schema.user_privileges \
+           WHERE privilege_type = 'SELECT' \
+         UNION ALL SELECT 1 FROM information_schema.schema_privileges \
+           WHERE privilege_type = 'SELECT' AND ? LIKE table_schema) AS r",
+        [Read::Text],
+    );
+    let rows = database.fetch(&sees, &named[..1]).await?;
+    if rows.first().is_some_and(|row| text(&row[0]) != "0") {
+        return Ok(false);
+    }
+    // Who may see transactions may see these as well, by the names that files have.
+    for view in ["innodb_sys_foreign", "innodb_foreign"] {
+        let count = Statement::new(
+            format!(
+                "SELECT CAST(COUNT(*) AS CHAR) FROM information_schema.{view} \
+                 WHERE ref_name = CONCAT(CONVERT(? USING filename), '/', CONVERT(? USING filename))"
+            ),
+            [Read::Text],
+        );
+        match database.fetch(&count, named).await {
+            Ok(rows) => return Ok(rows.first().is_none_or(|row| text(&row[0]) != "0")),
+            Err(error) if error.kind.is_passing() => return Err(error),
+            Err(_) => {}
+        }
+    }
+    Ok(true)
 }
 
 fn text(value: &Value) -> &str {

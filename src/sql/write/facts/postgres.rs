@@ -42,7 +42,9 @@ async fn triggers(database: &Database, named: &[Param], facts: &mut Facts) -> Re
             "SELECT ('trigger ' || t.tgname)::text, (CASE WHEN t.tgtype::int & 4 <> 0 THEN 'i' ELSE '' END \
                || CASE WHEN t.tgtype::int & 16 <> 0 THEN 'u' ELSE '' END \
                || CASE WHEN t.tgtype::int & 8 <> 0 THEN 'd' ELSE '' END)::text \
-             FROM pg_catalog.pg_trigger t WHERE t.tgrelid = {OF_TABLE} AND NOT t.tgisinternal AND t.tgenabled <> 'D' \
+             FROM pg_catalog.pg_trigger t WHERE t.tgrelid IN (WITH RECURSIVE part(oid) AS (SELECT {OF_TABLE} \
+               UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN part ON i.inhparent = part.oid) \
+               SELECT part.oid FROM part) AND NOT t.tgisinternal AND t.tgenabled <> 'D' \
              UNION ALL SELECT ('rule ' || r.rulename)::text, \
                (CASE r.ev_type WHEN '2' THEN 'u' WHEN '3' THEN 'i' WHEN '4' THEN 'd' ELSE '' END)::text \
              FROM pg_catalog.pg_rewrite r WHERE r.ev_class = {OF_TABLE} AND r.ev_enabled <> 'D'"
