@@ -6,7 +6,7 @@ use serde_json::json;
 use super::journal::Journal;
 use super::{Site, config, events, nothing_waits, told};
 use crate::support::config::with;
-use crate::support::pair::Pair;
+use crate::support::pair::{Pair, TABLE};
 use crate::support::receiver::Receiver;
 use crate::support::state;
 use crate::support::wait::{LIMIT, wait_for};
@@ -96,11 +96,19 @@ async fn what_was_delivered_is_kept_as_long_as_the_destination_says() {
     let pair = Pair::new(Engine::Sqlite).await.expect("SQLite is always there");
     let receiver = Receiver::answering(200).await;
     let entry = with(events(&receiver), json!({ "keep": "1h" }));
-    let site = Site::new(&config(&pair, vec![entry]));
+    let site = Site::new(&with(config(&pair, vec![entry]), json!({ "settle": "1s" })));
     pair.fill_source(1..=3).await;
+    pair.src.run(format!("UPDATE {} SET update_time = '2020-01-01 00:00:00'", pair.src.quote(TABLE))).await;
     let mut daemon = site.start();
     told(&mut daemon, &pair, &receiver).await;
     nothing_waits(&site).await;
+    // What is made old below is old: no feed would read it again.
+    wait_for("all has settled", LIMIT, async || {
+        let sql =
+            "SELECT CAST(json_extract(position, '$.after') AS INTEGER) FROM cursor WHERE feed = 'insert'";
+        state::try_number(&site, sql).await.filter(|at| *at == 3)
+    })
+    .await;
     daemon.stop().await;
     let age = |hours: i64, id: i64| {
         let ago = hours * 3_600_000;
