@@ -44,6 +44,14 @@ impl Default for Pace {
     }
 }
 
+impl Pace {
+    /// For a destination whose differences are believed after `floor`; a copy without lag is given a second as well.
+    pub fn of(floor: Duration) -> Self {
+        let least = Self::default();
+        Self { confirm: floor.max(least.confirm), ..least }
+    }
+}
+
 /// What is told while it goes on.
 #[derive(Clone, Debug)]
 pub enum Event {

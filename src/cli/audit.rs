@@ -8,14 +8,11 @@ use std::time::Duration;
 use super::diff::{Pacing, Plan, Show, say_notes, work};
 use super::exit;
 use super::text::plain;
-use crate::audit::{Tables, Wanted};
+use crate::audit::{Pace, Tables, Wanted};
 use crate::base::chain::chain;
 use crate::base::signal::Requests;
 use crate::config::{Config, CopyConfig, DestinationConfig, Dsn, TaskConfig};
 use crate::sql::{Database, Limits};
-
-/// A copy without lag is given at least so long.
-const LEAST: Duration = Duration::from_secs(1);
 
 /// What is audited, and how.
 #[derive(Debug, clap::Args)]
@@ -124,7 +121,7 @@ async fn one(of: &Audited<'_>, places: [Arc<Database>; 2], asked: &Asked) -> u8 
     if !asked.json {
         say_notes(&tables, asked.pace.strategy());
     }
-    let confirm = asked.confirm.unwrap_or_else(|| of.destination.confirm.floor.max(LEAST));
+    let confirm = asked.confirm.unwrap_or_else(|| Pace::of(of.destination.confirm.floor).confirm);
     let show = Show::new(asked.rows, asked.json).of(&task.to_string(), &destination.to_string());
     work(&tables, &asked.pace.pace(confirm), &show, Plan::none()).await
 }

@@ -49,13 +49,18 @@ pub(super) async fn status(config: &Config, as_json: bool) -> ExitCode {
         None => None,
     };
     let held = live.is_none() && holder(&database).is_some();
-    let (kept, reports) = match read(config, &database).await {
+    let (kept, mut reports) = match read(config, &database).await {
         Ok(read) => read,
         Err(e) => {
             eprintln!("error: {e}");
             return ExitCode::from(exit::STATE);
         }
     };
+    if live.is_none() && !held {
+        for report in reports.values_mut().flat_map(BTreeMap::values_mut) {
+            report.audit_cut_off = report.audit.as_ref().is_some_and(|audit| audit.ended.is_none());
+        }
+    }
     let mut answer = live.unwrap_or_else(|| json!({}));
     let waiting = kept.waiting.iter().map(|c| {
         json!({ "task": c.task.as_str(), "destination": c.destination.as_str(), "state": c.state.as_str(),

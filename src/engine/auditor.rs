@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tracing::{info, warn};
-use uuid::Uuid;
 
 use super::callback::{Callback, Wakes};
 use super::runs::failure;
@@ -22,7 +21,7 @@ use crate::audit::{Event, Pace, Tables, Tally, Wanted, audit};
 use crate::base::chain::chain;
 use crate::base::clock::{Clock, UnixMs};
 use crate::config::{AuditConfig, DestinationConfig, Schedule};
-use crate::model::{DatabaseClass, DeliveryKind, DestinationName, Feed, RowId, RunId, TaskName, Value};
+use crate::model::{DatabaseClass, DeliveryKind, DestinationName, Feed, RowId, TaskName, Value};
 use crate::notify::{Alert, Alerts, Cause, What};
 use crate::outbox::first_look;
 use crate::sql::{Database, Limits, PlaceError, PlaceErrorKind};
@@ -39,8 +38,6 @@ const LOOK: Duration = Duration::from_secs(30);
 const AGAIN: i64 = 300_000;
 /// How often is written down how far one is.
 const KEEP: Duration = Duration::from_secs(2);
-/// A copy without lag is given at least so long.
-const LEAST: Duration = Duration::from_secs(1);
 
 /// See the module's documentation.
 #[derive(Clone)]
@@ -157,31 +154,10 @@ impl Auditor {
         let config = &places.config.destinations[job.destination];
         let (task, destination) = (&places.config.name, &config.name);
         let began = self.clock.now();
-        let mut run = Run {
-            id: RunId(Uuid::now_v7()),
-            task: task.clone(),
-            destination: destination.clone(),
-            feed: Some(Feed::Audit),
-            from: None,
-            to: None,
-            result: RunResult::Running,
-            passes: 1,
-            counts: Counts::default(),
-            opened: 0,
-            changed: 0,
-            healed: 0,
-            errors: 0,
-            first_error: None,
-            last_error: None,
-            started: began,
-            ended: began,
-        };
+        let mut run = Run::begin(task.clone(), destination.clone(), Feed::Audit, began);
         let mut note = AuditNote { began, ..AuditNote::default() };
-        self.keep(&places, config, &note).await;
         // Of one that is cut off the next start says so.
-        if let Err(e) = self.store.keep_runs(vec![run.clone()]).await {
-            self.status.store_failed(&e);
-        }
+        self.keep(&places, config, &note, &run).await;
         info!(%task, %destination, run = %run.id, "audit begins");
         let result = Box::pin(self.compare(&places, (job.task, job.destination), &mut note, &mut run)).await;
         let now = self.clock.now();
@@ -217,15 +193,17 @@ impl Auditor {
                 (run.errors, run.first_error, run.last_error) = (1, Some(error.clone()), Some(error));
             }
         }
-        if let Err(e) = self.store.keep_runs(vec![run]).await {
-            self.status.store_failed(&e);
-        }
-        self.keep(&places, config, &note).await;
+        self.keep(&places, config, &note, &run).await;
         self.next(&job.when, &note)
     }
 
-    async fn keep(&self, places: &TaskPlaces, config: &DestinationConfig, note: &AuditNote) {
-        if let Err(e) = note.keep(&*self.store, &places.config.name, &config.name).await {
+    /// Writes down how far it is.
+    async fn keep(&self, places: &TaskPlaces, config: &DestinationConfig, note: &AuditNote, run: &Run) {
+        let kept = async {
+            self.store.keep_runs(vec![run.clone()]).await?;
+            note.keep(&*self.store, &places.config.name, &config.name).await
+        };
+        if let Err(e) = kept.await {
             self.status.store_failed(&e);
         }
     }
@@ -247,7 +225,7 @@ impl Auditor {
         let result = async {
             let wanted = Wanted::of(source, copy, config.delete);
             let tables = Box::pin(Tables::resolve(databases.clone(), &wanted)).await?.with_rows();
-            let pace = Pace { parallel: 1, confirm: config.confirm.floor.max(LEAST), ..Pace::default() };
+            let pace = Pace { parallel: 1, ..Pace::of(config.confirm.floor) };
             let (sender, events) = mpsc::channel(LIST);
             let walk = async {
                 let tally = Box::pin(audit(&tables, &pace, &sender)).await;
@@ -298,7 +276,8 @@ impl Auditor {
             let now = self.clock.elapsed();
             if now.saturating_sub(kept) >= KEEP {
                 kept = now;
-                self.keep(places, &places.config.destinations[at.1], note).await;
+                run.ended = self.clock.now().max(run.started);
+                self.keep(places, &places.config.destinations[at.1], note, run).await;
             }
         }
     }

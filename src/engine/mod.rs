@@ -6,9 +6,11 @@
 //!                     watcher ── claims suspects and what was acknowledged, looks, settles ──► store
 //!                     lane ── claims what is confirmed, looks, calls, settles ──► store
 //!                     └── alerts ──► notifier                     janitor: retention, expired claims
+//!
+//! auditor ── at its times, whole tables ── findings ──► store ── wakes ──► callback
 //! ```
 //!
-//! The manager is the only writer of cursors; scanners write nothing. A wake-up only saves waiting: stored
+//! The manager is the only writer of cursors; scanners write nothing, the auditor none of them. A wake-up only saves waiting: stored
 //! state is the only input of every step, so a lost wake-up costs delay and never data. A panic in one task is
 //! counted, logged and followed by a restart; the others go on.
 

@@ -11,7 +11,7 @@ use super::status::StatusBoard;
 use super::ticket::Scanned;
 use crate::base::chain::chain;
 use crate::base::clock::UnixMs;
-use crate::model::{Counts, DestinationName, Feed, RunId, TaskName};
+use crate::model::{DestinationName, Feed, RunId, TaskName};
 use crate::sql::{PlaceError, RESTART_TASK};
 use crate::store::{Committed, Run, RunError, RunResult, RunStep};
 
@@ -65,25 +65,8 @@ impl Book {
     }
 
     fn begin(&self, started: UnixMs, from: Option<String>) -> Run {
-        Run {
-            id: RunId(uuid::Uuid::now_v7()),
-            task: self.task.clone(),
-            destination: self.destination.clone(),
-            feed: Some(self.feed),
-            from,
-            to: None,
-            result: RunResult::Running,
-            passes: 1,
-            counts: Counts::default(),
-            opened: 0,
-            changed: 0,
-            healed: 0,
-            errors: 0,
-            first_error: None,
-            last_error: None,
-            started,
-            ended: started,
-        }
+        let run = Run::begin(self.task.clone(), self.destination.clone(), self.feed, started);
+        Run { from, ..run }
     }
 
     /// What is to be kept of a read that worked. Changes nothing: the commit may fail.

@@ -53,6 +53,29 @@ pub struct Run {
 }
 
 impl Run {
+    /// One that has just begun.
+    pub fn begin(task: TaskName, destination: DestinationName, feed: Feed, started: UnixMs) -> Self {
+        Self {
+            id: RunId(uuid::Uuid::now_v7()),
+            task,
+            destination,
+            feed: Some(feed),
+            from: None,
+            to: None,
+            result: RunResult::Running,
+            passes: 1,
+            counts: Counts::default(),
+            opened: 0,
+            changed: 0,
+            healed: 0,
+            errors: 0,
+            first_error: None,
+            last_error: None,
+            started,
+            ended: started,
+        }
+    }
+
     /// The run with what a commit has found out.
     #[must_use]
     pub fn with(&self, committed: Committed) -> Self {

@@ -14,10 +14,10 @@ mod keys;
 mod live;
 
 /// All but the time of the last change, which is another one on both sides.
-const COLUMNS: [&str; 2] = ["--columns", "number,name,phone"];
+pub const COLUMNS: [&str; 2] = ["--columns", "number,name,phone"];
 
 /// A folder to run in; no configuration is needed.
-fn nowhere() -> Site {
+pub fn nowhere() -> Site {
     Site::new(&json!({}))
 }
 
@@ -33,7 +33,7 @@ fn diff(site: &Site, source: &str, copy: &str, more: &[&str]) -> Ran {
 }
 
 /// The objects for rows, and the one with the counts.
-fn told(ran: &Ran) -> (Vec<Value>, Value) {
+pub fn told(ran: &Ran) -> (Vec<Value>, Value) {
     let mut lines: Vec<Value> = ran
         .stdout
         .lines()
@@ -158,4 +158,26 @@ async fn columns_and_rows_can_be_chosen() {
         found(&["--columns", "name=full_name", "-w", "id < 3", "--where-copy", "user_id < 3"]).0,
         ["differs 2"]
     );
+}
+
+/// A code says what was found; when nobody has read it to the end it must not say that nothing was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_leaves_before_the_end_is_not_told_that_all_agree() {
+    let pair = Pair::new(Engine::Sqlite).await.unwrap();
+    pair.fill(1..=9).await;
+    pair.spoil(&[1, 2, 3]).await;
+    let site = nowhere();
+    let (source, copy) = (at(&pair.src, TABLE), at(&pair.des, TABLE));
+    let mut child = std::process::Command::new(crate::support::daemon::program())
+        .args(["diff", &source, &copy, "-k", "id", "--rows", "--confirm", "1s"])
+        .current_dir(site.path(""))
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(4), "{said}");
+    assert!(said.contains("standard output cannot be written"), "{said}");
 }

@@ -3,8 +3,9 @@
 use std::fs;
 
 use cupid::config::Engine;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use crate::audit::{COLUMNS, at, nowhere, told};
 use crate::support::daemon::{Ran, Site};
 use crate::support::db::{Db, ENGINES};
 use crate::support::pair::{Pair, TABLE};
@@ -15,21 +16,6 @@ mod guards;
 mod kill;
 mod kinds;
 mod stale;
-
-/// All but the time of the last change.
-const COLUMNS: [&str; 2] = ["--columns", "number,name,phone"];
-
-/// A folder to run in; no configuration is needed.
-fn nowhere() -> Site {
-    Site::new(&json!({}))
-}
-
-/// The URL of a table.
-fn at(db: &Db, table: &str) -> String {
-    let url = db.url();
-    let glue = if url.contains('?') { '&' } else { '?' };
-    format!("{url}{glue}table={table}")
-}
 
 /// Two tables and the folder of their plans.
 struct Repair {
@@ -70,17 +56,6 @@ impl Repair {
     fn text(&self, name: &str) -> String {
         fs::read_to_string(self.site.path(name)).unwrap()
     }
-}
-
-/// The objects for rows, and the one with the counts.
-fn told(ran: &Ran) -> (Vec<Value>, Value) {
-    let mut lines: Vec<Value> = ran
-        .stdout
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {ran:?}")))
-        .collect();
-    let stats = lines.pop().unwrap_or_else(|| panic!("{ran:?}"));
-    (lines, stats["stats"].clone())
 }
 
 /// What was told of the rows: `result do key`.

@@ -50,6 +50,8 @@ pub(super) struct Report {
     pub(super) events: Option<Events>,
     /// The audit that is under way, or the last one.
     pub(super) audit: Option<AuditNote>,
+    /// No daemon goes on with it.
+    pub(super) audit_cut_off: bool,
 }
 
 /// Versions of rows.
@@ -233,6 +235,7 @@ pub(super) fn report(
         paused,
         events: None,
         audit: None,
+        audit_cut_off: false,
     }
 }
 

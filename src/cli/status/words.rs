@@ -46,12 +46,15 @@ pub(super) fn sentence(r: &Report, blocked: bool, now: UnixMs) -> String {
             None => "rows only the copy has: first pass under way".to_owned(),
         });
     }
-    parts.extend(r.audit.as_ref().map(|audit| self::audit(audit, now)));
+    parts.extend(r.audit.as_ref().map(|audit| self::audit(audit, r.audit_cut_off, now)));
     parts.join(" · ")
 }
 
-fn audit(a: &AuditNote, now: UnixMs) -> String {
+fn audit(a: &AuditNote, cut_off: bool, now: UnixMs) -> String {
     let began = age(a.began, now);
+    if cut_off {
+        return format!("the audit of {began} ago was cut off and begins again with the next start");
+    }
     if a.ended.is_none() {
         return format!("audit under way since {began}: {} rows read", number(a.read));
     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::Counts;
 use crate::model::{DatabaseClass, Position};
 use crate::scan::ReadCost;
 use crate::source::Coverage;

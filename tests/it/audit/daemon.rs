@@ -7,6 +7,7 @@ use crate::support::config::with;
 use crate::support::daemon::{Daemon, Site};
 use crate::support::db::Db;
 use crate::support::pair::{Pair, TABLE, ids_of};
+use crate::support::proxy::Proxy;
 use crate::support::receiver::Receiver;
 use crate::support::state;
 use crate::support::wait::{LIMIT, wait_for};
@@ -111,4 +112,48 @@ async fn finds_calls_and_tells(pair: Pair) {
         })
         .await;
     daemon.stop().await;
+}
+
+/// A copy that does not answer while it is audited is told of, and is audited when it is back. Rows below `-s` are nobody's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_audit_that_does_not_come_to_its_end_is_told_and_comes_again() {
+    let Some(pair) = Pair::new(Engine::Postgres).await else { return };
+    pair.fill(1..=200).await;
+    pair.lose(&[3, 4]).await;
+    let old = "UPDATE {t} SET update_time = '2020-01-01 00:00:00'";
+    pair.src.run(old.replace("{t}", &pair.src.quote(TABLE))).await;
+    let (receiver, people) = (pair.repairer().await, Receiver::answering(200).await);
+    let door = Proxy::before(pair.des.server.as_ref().expect("PostgreSQL is a server"));
+    let more = json!({ "sweep": false, "settle": "1s", "audit": { "schedule": "every 10s" },
+        "notify": { "ops": { "webhook": { "url": people.url() } } } });
+    let mut config = with(pair.inserts(&receiver.url()), more);
+    config["des"][0]["dsn"] = door.url(&pair.des.url()).into();
+    let mut site = Site::new(&config);
+    site.args(&["-s", "101"]);
+    let mut daemon = site.start_ready().await;
+    let first = ends_after(&site, &mut daemon, 0).await;
+    assert_eq!((&first["rows"], &first["missing"]), (&json!(200), &json!(2)), "they are counted: {first}");
+
+    door.shut();
+    let failed = ends_after(&site, &mut daemon, first["began"].as_i64().unwrap()).await;
+    assert!(failed["error"].is_string(), "{failed}");
+    let status = site.run(&["status", "-c", "{c}"]).stdout;
+    assert!(
+        status.contains("main audit") && status.contains("the last audit ended with an error"),
+        "{status}"
+    );
+    let told =
+        |words: &str| people.calls().iter().any(|call| String::from_utf8_lossy(&call.body).contains(words));
+    daemon.until("people are told that it is away", LIMIT * 2, || told("unreachable")).await;
+
+    door.open();
+    wait_for("it comes again", LIMIT, async || {
+        let audit = audit(&site);
+        (audit["error"].is_null() && audit["missing"] == 2).then_some(())
+    })
+    .await;
+    assert_eq!(receiver.count(), 0, "what lies below `-s` is counted and not called back");
+    daemon.kill();
+    let status = site.run(&["status", "-c", "{c}"]).stdout;
+    assert!(!status.contains("audit under way"), "nobody goes on with it: {status}");
 }

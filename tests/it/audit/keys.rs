@@ -145,3 +145,27 @@ async fn keys_at_both_ends_twice_and_none() {
         );
     }
 }
+
+/// Unsigned numbers beyond what SQLite holds as one, in a key of two columns.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn unsigned_keys_beside_sqlite() {
+    let Some(src) = Db::new(Engine::MySql).await else { return };
+    let des = Db::sqlite().await;
+    src.run("CREATE TABLE t (s INTEGER, u BIGINT UNSIGNED, v INTEGER, PRIMARY KEY (s, u))").await;
+    des.run("CREATE TABLE t (s INTEGER, u TEXT, v INTEGER, PRIMARY KEY (s, u))").await;
+    for db in [&src, &des] {
+        db.run(
+            "INSERT INTO t VALUES (1, 1, 1), (1, '18446744073709551615', 2), (2, '9223372036854775808', 3)",
+        )
+        .await;
+    }
+    let site = nowhere();
+    for (source, copy) in [(&src, &des), (&des, &src)] {
+        let same = diff(&site, &at(source, "t"), &at(copy, "t"), &[]);
+        assert_eq!(same.code, Some(0), "{same:?}");
+    }
+    des.run("UPDATE t SET v = 9 WHERE u = '18446744073709551615'").await;
+    let ran = diff(&site, &at(&src, "t"), &at(&des, "t"), &["--rows", "--confirm", "0s"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.stdout.contains("~ s=1 u=18446744073709551615"), "{ran:?}");
+}

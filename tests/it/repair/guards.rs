@@ -186,6 +186,64 @@ async fn foreign_keys_are_kept() {
     }
 }
 
+/// A table may say that a row which collides takes the place of the other one: that one would be gone, and nobody told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_replaces_rows_that_collide_is_not_let_to() {
+    let (src, des) = (Db::sqlite().await, Db::sqlite().await);
+    src.run("CREATE TABLE t (id INTEGER PRIMARY KEY, u TEXT)").await;
+    des.run("CREATE TABLE t (id INTEGER PRIMARY KEY, u TEXT UNIQUE ON CONFLICT REPLACE)").await;
+    src.run("INSERT INTO t VALUES (2, 'a'), (3, 'b')").await;
+    des.run("INSERT INTO t VALUES (1, 'b'), (2, 'c'), (5, 'a')").await;
+    let before = dump(&des, "t", &["id", "u"]).await;
+    let r = Repair::new(&src, &des, "t");
+    r.plan(&[]);
+    let (rows, _, ran) = r.repair(&[]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert_eq!(
+        results(&rows, "id"),
+        ["left delete 1", "left delete 5", "refused insert 3", "refused update 2"],
+        "{rows:?}"
+    );
+    assert_eq!(dump(&des, "t", &["id", "u"]).await, before, "nothing was written, and nothing is gone");
+}
+
+/// MySQL shows foreign keys to those only who have a right on the table that they stand on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_deleted_where_foreign_keys_may_be_hidden() {
+    let Some((src, des)) = both(Engine::MySql, "CREATE TABLE t (id INTEGER PRIMARY KEY)").await else {
+        return;
+    };
+    let child = "CREATE TABLE c (id INTEGER PRIMARY KEY, t INTEGER, FOREIGN KEY (t) REFERENCES t (id) ON DELETE CASCADE)";
+    des.run(format!("INSERT INTO t VALUES (10); {child}; INSERT INTO c VALUES (1, 10)")).await;
+    let user = format!("writer_{}", crate::support::temp::unique());
+    des.run(format!(
+        "CREATE USER {user}@'%' IDENTIFIED BY 'pw'; \
+         GRANT SELECT, INSERT, UPDATE, DELETE, TRIGGER ON `{}`.t TO {user}@'%'",
+        des.name
+    ))
+    .await;
+    let mut r = Repair::new(&src, &des, "t");
+    r.copy = format!("{}?table=t", des.url_as(&user, "pw"));
+    r.plan(&[]);
+    let (rows, _, ran) = r.repair(&["--delete"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert_eq!(results(&rows, "id"), ["refused delete 10"], "{rows:?}");
+    assert!(rows[0]["reason"].as_str().unwrap().contains("may not see"), "{rows:?}");
+    assert_eq!(des.number("SELECT COUNT(*) FROM c").await, 1);
+    // Who may read all of the database is told which key it is, but not what that does; who has rights of other kinds is.
+    des.run(format!("GRANT SELECT ON `{}`.* TO {user}@'%'", des.name)).await;
+    let (rows, _, ran) = r.repair(&["--delete"]);
+    assert_eq!(results(&rows, "id"), ["refused delete 10"], "{ran:?}");
+    assert!(rows[0]["reason"].as_str().unwrap().contains("RULE THAT THIS USER IS NOT TOLD"), "{rows:?}");
+    des.run(format!("GRANT REFERENCES ON `{}`.* TO {user}@'%'", des.name)).await;
+    let (rows, _, _) = r.repair(&["--delete"]);
+    assert!(rows[0]["reason"].as_str().unwrap().contains("CASCADE"), "{rows:?}");
+    assert_eq!(des.number("SELECT COUNT(*) FROM c").await, 1);
+    des.run("DROP TABLE c").await;
+    assert_eq!(r.repair(&["--delete"]).2.code, Some(0));
+    des.run(format!("DROP USER {user}@'%'")).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn identity_columns_columns_without_a_default_and_views() {
     let table = "CREATE TABLE t (id INTEGER GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a INTEGER)";

@@ -15,6 +15,25 @@ const ROWS: i64 = 2000;
 
 struct Killed(Child);
 
+/// How many rows of the copy wait for their repair.
+fn spoilt(pair: &Pair) -> String {
+    format!("SELECT COUNT(*) FROM {} WHERE name = 'spoilt'", pair.des.quote(TABLE))
+}
+
+impl Killed {
+    /// Carries out `plan.sql` beside the test.
+    fn begin(r: &Repair, said: Stdio) -> Self {
+        let child = Command::new(program())
+            .args(["repair", "plan.sql", &r.copy, "--max-ratio", "100%"])
+            .current_dir(r.site.path(""))
+            .stdin(Stdio::null())
+            .stdout(said)
+            .stderr(Stdio::null())
+            .spawn();
+        Self(child.unwrap())
+    }
+}
+
 impl Drop for Killed {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -33,19 +52,10 @@ async fn a_repair_that_was_killed_goes_on_and_can_be_taken_back() {
         let r = Repair::new(&pair.src, &pair.des, TABLE);
         let more = [&["-k", "id"], &COLUMNS[..]].concat();
         r.plan(&more);
-        let t = pair.des.quote(TABLE);
-        let spoilt = format!("SELECT COUNT(*) FROM {t} WHERE name = 'spoilt'");
+        let spoilt = spoilt(&pair);
         let mut left = ROWS / 2;
         for _ in 0..3 {
-            let child = Command::new(program())
-                .args(["repair", "plan.sql", &r.copy, "--max-ratio", "100%"])
-                .current_dir(r.site.path(""))
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap();
-            let mut child = Killed(child);
+            let mut child = Killed::begin(&r, Stdio::null());
             let now = wait_for("rows are written", LIMIT, async || {
                 let now = pair.des.number(&*spoilt).await;
                 (now < left || child.0.try_wait().unwrap().is_some()).then_some(now)
@@ -80,16 +90,8 @@ async fn a_repair_that_is_told_to_stop_says_how_far_it_came() {
     pair.spoil(&(1..=ROWS).collect::<Vec<_>>()).await;
     let r = Repair::new(&pair.src, &pair.des, TABLE);
     r.plan(&[&["-k", "id"], &COLUMNS[..]].concat());
-    let child = Command::new(program())
-        .args(["repair", "plan.sql", &r.copy, "--max-ratio", "100%"])
-        .current_dir(r.site.path(""))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut child = Killed(child);
-    let t = pair.des.quote(TABLE);
-    let spoilt = format!("SELECT COUNT(*) FROM {t} WHERE name = 'spoilt'");
+    let mut child = Killed::begin(&r, Stdio::piped());
+    let spoilt = spoilt(&pair);
     wait_for("rows are written", LIMIT, async || (pair.des.number(&*spoilt).await < ROWS).then_some(()))
         .await;
     let pid = child.0.id().to_string();
@@ -114,16 +116,8 @@ async fn a_connection_that_breaks_is_opened_again() {
     let r = Repair::new(&pair.src, &pair.des, TABLE);
     let more = [&["-k", "id"], &COLUMNS[..]].concat();
     r.plan(&more);
-    let child = Command::new(program())
-        .args(["repair", "plan.sql", &r.copy, "--max-ratio", "100%"])
-        .current_dir(r.site.path(""))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut child = Killed(child);
-    let t = pair.des.quote(TABLE);
-    let spoilt = format!("SELECT COUNT(*) FROM {t} WHERE name = 'spoilt'");
+    let mut child = Killed::begin(&r, Stdio::piped());
+    let spoilt = spoilt(&pair);
     let mut left = ROWS;
     for _ in 0..3 {
         left = wait_for("rows are written", LIMIT, async || {

@@ -79,6 +79,29 @@ async fn a_locked_row_holds_up_nobody_else() {
     }
 }
 
+/// A row that does not meet `--where` at the source any more is no row that only the copy has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_condition_plans_no_deletes() {
+    for engine in ENGINES {
+        let Some(pair) = Pair::new(engine).await else { continue };
+        pair.fill(1..=9).await;
+        pair.spoil(&[3]).await;
+        let t = pair.src.quote(TABLE);
+        pair.src.run(format!("UPDATE {t} SET phone = 'elsewhere' WHERE id = 7")).await;
+        let r = Repair::new(&pair.src, &pair.des, TABLE);
+        r.plan(&["-k", "id", "--columns", "number,name", "-w", "phone IS NULL OR phone <> 'elsewhere'"]);
+        let text = r.text("plan.sql");
+        assert!(text.contains("not planned: id=7") && text.contains("--where"), "{engine}: {text}");
+        let (_, stats, ran) = r.repair(&["--delete"]);
+        assert_eq!(
+            (ran.code, &stats["updated"], &stats["deleted"]),
+            (Some(0), &1.into(), &0.into()),
+            "{ran:?}"
+        );
+        assert_eq!(pair.des.number(format!("SELECT COUNT(*) FROM {}", pair.des.quote(TABLE))).await, 9);
+    }
+}
+
 /// An account that may not write is told so, and nothing else happens.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_missing_right_ends_it_at_once() {

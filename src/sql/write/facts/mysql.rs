@@ -105,16 +105,18 @@ async fn referrers(
     named: &[Param],
     facts: &mut Facts,
 ) -> Result<(), PlaceError> {
+    // Who may only read the other table is told of the key, and not of its rule.
     let list = Statement::new(
-        "SELECT CAST(r.constraint_name AS CHAR), CAST(k.table_schema AS CHAR), CAST(k.table_name AS CHAR), \
+        "SELECT CAST(k.constraint_name AS CHAR), CAST(k.table_schema AS CHAR), CAST(k.table_name AS CHAR), \
            CAST(k.column_name AS CHAR), CAST(k.referenced_column_name AS CHAR), \
-           CAST(r.delete_rule AS CHAR), CAST(r.update_rule AS CHAR) \
-         FROM information_schema.referential_constraints AS r \
-         JOIN information_schema.key_column_usage AS k ON k.constraint_schema = r.constraint_schema \
-           AND k.constraint_name = r.constraint_name AND k.table_name = r.table_name \
-         WHERE r.unique_constraint_schema = ? AND r.referenced_table_name = ? \
-           AND k.referenced_table_name IS NOT NULL \
-         ORDER BY k.table_schema, k.table_name, r.constraint_name, k.ordinal_position",
+           CAST(COALESCE(r.delete_rule, 'a rule that this user is not told') AS CHAR), \
+           CAST(COALESCE(r.update_rule, 'a rule that this user is not told') AS CHAR) \
+         FROM information_schema.key_column_usage AS k \
+         LEFT JOIN information_schema.referential_constraints AS r \
+           ON k.constraint_schema = r.constraint_schema AND k.constraint_name = r.constraint_name \
+           AND k.table_name = r.table_name \
+         WHERE k.referenced_table_schema = ? AND k.referenced_table_name = ? \
+         ORDER BY k.table_schema, k.table_name, k.constraint_name, k.ordinal_position",
         [Read::Text; 7],
     );
     facts.hides_referrers = hides_referrers(database, named).await?;
